@@ -1,0 +1,31 @@
+/*
+ * The fibre layer: enter a fresh stack, switch between stacks. Mechanism only: no allocation, no policy, no state.
+ *
+ * A suspended fibre is one pointer: where its context was saved, which is in the frame of the call below that
+ * suspended it, on its own stack. See src/dispatch.rs for a drawing of the two stacks.
+ */
+#ifndef OSSL_ASYNC_FIBRE_H
+# define OSSL_ASYNC_FIBRE_H
+
+# include <stddef.h>
+
+/* 1 if this system can make contexts at all, else 0 (F19). */
+int ossl_async_fibre_capable(void);
+
+/*
+ * Suspends the caller in *from and calls entry at the top of stack[0..size). entry must never return. Comes back
+ * with 1 when someone switches to *from, with 0 if the new context could not be entered; nothing has run then (F6).
+ */
+int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void));
+
+/* Suspends the caller in *from and goes on with the fibre that was suspended in to. */
+void ossl_async_fibre_switch(void **from, void *to);
+
+/* The way this build switches: "setjmp" or "swapcontext". */
+const char *ossl_async_fibre_way(void);
+
+/* Tells valgrind, if the library was compiled where its headers are, that [low, high) is a stack. */
+unsigned ossl_async_stack_register(void *low, void *high);
+void ossl_async_stack_deregister(unsigned id);
+
+#endif

@@ -1,0 +1,35 @@
+//! What C programs link to, with the names and values of OpenSSL: check, map, return. `csrc/include/openssl/async.h` and
+//! `csrc/standalone/openssl/err.h` declare and document it for C.
+//!
+//! | Returns | On failure |
+//! |---|---|
+//! | `int` of `ASYNC_init_pool` | 0 |
+//! | `int` of `ASYNC_start_job_2015` | [`ASYNC_ERR`] or [`ASYNC_NO_JOBS`] |
+//! | `int` of `ASYNC_get_wait_fd` | -1 |
+//! | pointers | NULL |
+//!
+//! A failure leaves one entry in the thread's error queue, unless the function's documentation says otherwise. No panic
+//! leaves these functions: one would end the process with a message.
+
+/// Queues an error of the library for the calling thread, with the line that reports it.
+macro_rules! raise {
+    ($error:expr) => {
+        $crate::capi::err::push(
+            $error,
+            const {
+                match ::core::ffi::CStr::from_bytes_with_nul(concat!(file!(), "\0").as_bytes()) {
+                    Ok(name) => name,
+                    Err(_) => panic!("a file's name has no NUL"),
+                }
+            },
+            line!(),
+        )
+    };
+}
+
+mod err;
+mod gen1;
+mod queue;
+
+pub use err::*;
+pub use gen1::*;

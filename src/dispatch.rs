@@ -1,0 +1,301 @@
+//! The dispatcher: start, resume, pause. Section 2 of behaviour.md, without its defects.
+//!
+//! ```text
+//!      the thread's own stack                            the job's stack (stack.rs)
+//!   ┌───────────────────────────┐                     ┌────────────────────────────┐ high
+//!   │ main, ...                 │                     │ record                     │
+//!   │ ASYNC_start_job           │   enter, once       │ job_main: for ever         │
+//!   │   start / resume          │ ──────────────────> │   call the function        │
+//!   │     run ── suspended in   │                     │     ...                    │
+//!   │            Thread::       │       switch        │     ASYNC_pause_job        │
+//!   │            dispatcher     │ <────────────────── │       pause ── suspended   │
+//!   │                           │ ──────────────────> │         in Record::fibre   │
+//!   └───────────────────────────┘                     └────────────────────────────┘ low, then the guard
+//! ```
+//!
+//! Exactly one of the two sides runs. The job side says why it comes back by the record's state, Paused or Finished; the
+//! dispatcher does all the rest. One stack serves every use of its record: `job_main` waits in its loop for the next.
+//!
+//! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
+//! wrong (D5, D6). Here a job that runs is Running, and a thread that runs a job refuses every other start.
+
+use crate::error::Error;
+use crate::job::{Function, Record, State};
+use crate::platform;
+use crate::pool::NoJob;
+use crate::thread::{self, Thread};
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+/// What a start or a resume came to.
+#[derive(Clone, Copy)]
+pub enum Outcome {
+    /// The function paused; the job can be resumed.
+    Paused(&'static Record),
+    /// The function returned this.
+    Finished(c_int),
+}
+
+/// Why a start came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFailure {
+    /// This build has no jobs (F15).
+    Unavailable,
+    /// No job is to be had now; with an error where the reason is not the pool's limit (D18).
+    NoJob(Option<Error>),
+    /// The start was wrong, or could not be done.
+    Error(Error),
+}
+
+/// A job function's argument.
+#[derive(Clone, Copy)]
+pub enum Argument {
+    /// A private copy of this many bytes at this address; null is passed on as null, whatever the size (B23 to B25).
+    Copied(*const c_void, usize),
+    /// The pointer itself, and where the Rust face wants the result.
+    Port(*mut c_void),
+}
+
+/// Makes the thread's pool anew (section 1.2). Answers with the reason if fewer jobs than asked for could be made.
+///
+/// `pipes`: whether the jobs made now get a wait fd at once, as generation 1's do.
+pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Option<Error>, Error> {
+    if init_size > max_size {
+        return Err(Error::PoolSize);
+    }
+    if !platform::AVAILABLE {
+        return Err(Error::Unavailable);
+    }
+    let thread = thread::this();
+    if !thread.attach() {
+        return Err(Error::Pool);
+    }
+    thread.pool.renew(max_size);
+    Ok(thread.pool.fill(thread.number(), init_size, pipes).err())
+}
+
+/// Frees the thread's pool and idle jobs, and forgets the pause block (section 1.3). Paused jobs can still be resumed,
+/// and are destroyed at their end (D3).
+pub fn free_pool() -> Result<(), Error> {
+    let thread = thread::this();
+    if thread.current.get().is_some() {
+        return Err(Error::FreeInsideJob);
+    }
+    thread.pool.free();
+    thread.blocks.set(0);
+    Ok(())
+}
+
+/// Starts a job, which runs until it pauses or ends. `pipe`: whether it must have a wait fd, as generation 1's must.
+///
+/// # Safety
+///
+/// `function` can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
+/// port stays valid until this returns. The function does not leave by `longjmp`, an exception or the thread's end (F11).
+pub unsafe fn start(
+    function: Option<Function>,
+    argument: Argument,
+    pipe: bool,
+) -> Result<Outcome, StartFailure> {
+    if !platform::AVAILABLE {
+        return Err(StartFailure::Unavailable);
+    }
+    let thread = thread::this();
+    if thread.current.get().is_some() {
+        return Err(StartFailure::Error(Error::Nested));
+    }
+    if function.is_none() {
+        return Err(StartFailure::Error(Error::NullArgument));
+    }
+    if !thread.attach() {
+        return Err(StartFailure::Error(Error::Thread));
+    }
+    let record = take(thread, pipe).map_err(|none| match none {
+        NoJob::Full => StartFailure::NoJob(None),
+        NoJob::Failed(error) => StartFailure::NoJob(Some(error)),
+    })?;
+
+    record.function.set(function);
+    record.copy.set(ptr::null_mut());
+    record.port.set(ptr::null_mut());
+    match argument {
+        Argument::Copied(bytes, size) if !bytes.is_null() => {
+            // SAFETY: the caller vouches for the bytes.
+            let Some(copy) = (unsafe { copy(bytes, size) }) else {
+                thread.pool.release(record);
+                return Err(StartFailure::Error(Error::Arguments));
+            };
+            record.copy.set(copy);
+            record.argument.set(copy);
+        }
+        Argument::Copied(..) => record.argument.set(ptr::null_mut()),
+        Argument::Port(port) => {
+            record.argument.set(port);
+            record.port.set(port);
+        }
+    }
+    let this_use = thread.new_use();
+    record.this_use.set(this_use.0);
+    record.signal.begin(this_use);
+    run(thread, record).map_err(StartFailure::Error)
+}
+
+/// Goes on with a paused job. `port` is where the Rust face wants the result; null from C.
+pub fn resume(record: &'static Record, port: *mut c_void) -> Result<Outcome, Error> {
+    let thread = thread::this();
+    if thread.current.get().is_some() {
+        return Err(Error::Nested);
+    }
+    if !record.is_resumable_by(thread.number()) {
+        return Err(Error::NotResumable);
+    }
+    thread.paused.set(thread.paused.get() - 1);
+    record.port.set(port);
+    run(thread, record)
+}
+
+/// Pauses the running job, and answers whether it did: not outside a job, not while pausing is blocked (B31), and not
+/// while a panic unwinds the job's stack, since Rust counts panics by thread.
+pub fn pause() -> bool {
+    let thread = thread::this();
+    let Some(record) = thread.current.get() else {
+        return false;
+    };
+    if thread.blocks.get() != 0 || std::thread::panicking() {
+        return false;
+    }
+    record.set_state(State::Paused);
+    // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job runs.
+    unsafe { platform::switch(&record.fibre, &thread.dispatcher) };
+    true
+}
+
+/// The job that the calling thread is in.
+pub fn current() -> Option<&'static Record> {
+    thread::this().current.get()
+}
+
+/// Keeps the thread's jobs from pausing, once more; answers whether it did, which is not so outside a job (B40).
+pub fn block_pause() -> bool {
+    let thread = thread::this();
+    let inside = thread.current.get().is_some();
+    if inside {
+        thread.blocks.set(thread.blocks.get() + 1);
+    }
+    inside
+}
+
+/// Takes back one [`block_pause`], inside a job (K2, K3).
+pub fn unblock_pause() {
+    let thread = thread::this();
+    if thread.current.get().is_some() {
+        thread.blocks.set(thread.blocks.get().saturating_sub(1));
+    }
+}
+
+/// Gives up a paused job for ever: its stack and wait fd stay as they are, and nothing can resume or wake it. Answers
+/// whether it was one of this thread's.
+pub fn abandon(record: &'static Record) -> bool {
+    let thread = thread::this();
+    let ours = record.is_resumable_by(thread.number());
+    if ours {
+        thread.paused.set(thread.paused.get() - 1);
+        record.set_state(State::Abandoned);
+        record.signal.end();
+    }
+    ours
+}
+
+/// A job from the pool, which is made unlimited and empty if there is none (B21), with a pipe if it must have one.
+fn take(thread: &Thread, pipe: bool) -> Result<&'static Record, NoJob> {
+    if !thread.pool.exists() {
+        thread.pool.renew(0);
+    }
+    let record = thread.pool.take(thread.number())?;
+    if pipe && record.signal.open().is_err() {
+        if record.fibre.is_new() {
+            thread.pool.discard(record)
+        } else {
+            thread.pool.release(record)
+        }
+        return Err(NoJob::Failed(Error::WaitPipe));
+    }
+    Ok(record)
+}
+
+/// A copy of the caller's bytes; none if there is no memory for it, or the size is 0 (B24).
+///
+/// # Safety
+///
+/// The bytes can be read.
+unsafe fn copy(bytes: *const c_void, size: usize) -> Option<*mut c_void> {
+    if size == 0 {
+        return None;
+    }
+    let copy = platform::allocate(size);
+    if copy.is_null() {
+        return None;
+    }
+    // SAFETY: the caller vouches for the bytes; the block is new and as large.
+    unsafe { ptr::copy_nonoverlapping(bytes.cast::<u8>(), copy.cast(), size) };
+    Some(copy)
+}
+
+/// Lets a job run until it pauses or ends.
+fn run(thread: &Thread, record: &'static Record) -> Result<Outcome, Error> {
+    record.set_state(State::Running);
+    thread.current.set(Some(record));
+    // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
+    // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
+    let entered = unsafe {
+        if record.fibre.is_new() {
+            platform::enter(&thread.dispatcher, record.stack(), job_main)
+        } else {
+            platform::switch(&thread.dispatcher, &record.fibre);
+            true
+        }
+    };
+    thread.current.set(None);
+
+    match record.state() {
+        State::Paused => {
+            thread.paused.set(thread.paused.get() + 1);
+            Ok(Outcome::Paused(record))
+        }
+        _ => {
+            let result = record.result.get();
+            record.set_state(State::Idle);
+            record.signal.end();
+            // SAFETY: null or the copy made at the start, which the function is done with.
+            unsafe { platform::free(record.copy.take()) };
+            thread.pool.release(record);
+            if entered {
+                Ok(Outcome::Finished(result))
+            } else {
+                Err(Error::Enter)
+            }
+        }
+    }
+}
+
+/// The bottom of every job's stack: call the function, report, wait for the next use (2.3).
+extern "C" fn job_main() -> ! {
+    let thread = thread::this();
+    loop {
+        let record = thread
+            .current
+            .get()
+            .expect("the dispatcher sets the current job before it switches");
+        let function = record
+            .function
+            .get()
+            .expect("start refuses a job without a function");
+        // SAFETY: whoever called `start` vouches for the function and its argument. It is declared not to unwind.
+        record
+            .result
+            .set(unsafe { function(record.argument.get()) });
+        record.set_state(State::Finished);
+        // SAFETY: the dispatcher suspended itself in `run` on this thread.
+        unsafe { platform::switch(&record.fibre, &thread.dispatcher) };
+    }
+}

@@ -1,0 +1,168 @@
+//! Errors: what can go wrong, and OpenSSL's codes and texts for it. The queue that entries wait in is not here.
+
+use core::ffi::CStr;
+use core::fmt;
+
+/// The number of the ASYNC library in a packed code (B3).
+pub const ERR_LIB_ASYNC: u32 = 51;
+
+/// Function code: a thread's context.
+pub const ASYNC_F_ASYNC_CTX_NEW: u32 = 100;
+/// Function code: `ASYNC_init_pool`, and `ASYNC_free_pool` called inside a job.
+pub const ASYNC_F_ASYNC_INIT_POOL: u32 = 101;
+/// Function code: a job's record.
+pub const ASYNC_F_ASYNC_JOB_NEW: u32 = 102;
+/// Function code: `ASYNC_pause_job`. Not raised.
+pub const ASYNC_F_ASYNC_PAUSE_JOB: u32 = 103;
+/// Function code: a job's main loop. Not raised.
+pub const ASYNC_F_ASYNC_START_FUNC: u32 = 104;
+/// Function code: `ASYNC_start_job`.
+pub const ASYNC_F_ASYNC_START_JOB: u32 = 105;
+
+/// Reason code: the wait fd's pipe could not be made.
+pub const ASYNC_R_CANNOT_CREATE_WAIT_PIPE: u32 = 100;
+/// Reason code: the pool could not be stored; what an implementation without jobs says.
+pub const ASYNC_R_FAILED_TO_SET_POOL: u32 = 101;
+/// Reason code: a switch failed. Not raised.
+pub const ASYNC_R_FAILED_TO_SWAP_CONTEXT: u32 = 102;
+/// Reason code: more jobs at once than the pool may have.
+pub const ASYNC_R_INVALID_POOL_SIZE: u32 = 103;
+
+/// Reason code of every OpenSSL library: out of memory.
+pub const ERR_R_MALLOC_FAILURE: u32 = 65;
+/// Reason code of every OpenSSL library: a call that is not allowed here.
+pub const ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED: u32 = 66;
+/// Reason code of every OpenSSL library: NULL where an argument is needed.
+pub const ERR_R_PASSED_NULL_PARAMETER: u32 = 67;
+/// Reason code of every OpenSSL library: what should not happen.
+pub const ERR_R_INTERNAL_ERROR: u32 = 68;
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Error {
+    /// The process has no thread-specific key, or no memory for one, so that the thread cannot run jobs (E1).
+    Thread,
+    /// More jobs were asked for at once than the pool may have, and `max_size` 0 counts as zero here (E2, B8).
+    PoolSize,
+    /// The pool could not be made, for the reason of [`Error::Thread`] (E3).
+    Pool,
+    /// This build, or this system, cannot make jobs at all (E4, F15).
+    Unavailable,
+    /// No memory, or no guard, for a job's stack and record (E5, D17).
+    Job,
+    /// No pipe for the wait fd: usually out of descriptors (E6).
+    WaitPipe,
+    /// No memory for the copy of the arguments, or its size is 0 (E9, B24).
+    Arguments,
+    /// The job's stack could not be entered; the function has not run (E11, F6).
+    Enter,
+    /// A job was started or resumed inside a job (D5, D7).
+    Nested,
+    /// The handle is not one of a paused job of this thread (D6, D8).
+    NotResumable,
+    /// NULL where an argument is needed (D10).
+    NullArgument,
+    /// The pool was to be freed inside a job (D4).
+    FreeInsideJob,
+}
+
+impl Error {
+    /// The packed code: library, function and reason, as OpenSSL of 2015 has them (B3).
+    pub fn code(self) -> u32 {
+        use Error::*;
+        let (function, reason) = match self {
+            Thread => (ASYNC_F_ASYNC_CTX_NEW, ERR_R_MALLOC_FAILURE),
+            PoolSize => (ASYNC_F_ASYNC_INIT_POOL, ASYNC_R_INVALID_POOL_SIZE),
+            Pool => (ASYNC_F_ASYNC_INIT_POOL, ERR_R_MALLOC_FAILURE),
+            Unavailable => (ASYNC_F_ASYNC_INIT_POOL, ASYNC_R_FAILED_TO_SET_POOL),
+            Job => (ASYNC_F_ASYNC_JOB_NEW, ERR_R_MALLOC_FAILURE),
+            WaitPipe => (ASYNC_F_ASYNC_JOB_NEW, ASYNC_R_CANNOT_CREATE_WAIT_PIPE),
+            Arguments => (ASYNC_F_ASYNC_START_JOB, ERR_R_MALLOC_FAILURE),
+            Enter | Nested => (ASYNC_F_ASYNC_START_JOB, ERR_R_INTERNAL_ERROR),
+            NotResumable => (ASYNC_F_ASYNC_START_JOB, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
+            NullArgument => (ASYNC_F_ASYNC_START_JOB, ERR_R_PASSED_NULL_PARAMETER),
+            FreeInsideJob => (ASYNC_F_ASYNC_INIT_POOL, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
+        };
+        pack(ERR_LIB_ASYNC, function, reason)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(self.code(), true, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Packs a code as B3 has it.
+pub const fn pack(library: u32, function: u32, reason: u32) -> u32 {
+    library << 24 | function << 12 | reason
+}
+
+/// The library's number in a packed code.
+pub const fn library(code: u32) -> u32 {
+    code >> 24
+}
+
+/// The function's number in a packed code.
+pub const fn function(code: u32) -> u32 {
+    code >> 12 & 0xfff
+}
+
+/// The reason's number in a packed code.
+pub const fn reason(code: u32) -> u32 {
+    code & 0xfff
+}
+
+/// The name of a code's library, if it is ours.
+pub(crate) fn library_text(code: u32) -> Option<&'static CStr> {
+    (library(code) == ERR_LIB_ASYNC).then_some(c"ASYNC routines")
+}
+
+/// The name of a code's function, if it is one of ours (B4).
+pub(crate) fn function_text(code: u32) -> Option<&'static CStr> {
+    library_text(code)?;
+    Some(match function(code) {
+        ASYNC_F_ASYNC_CTX_NEW => c"ASYNC_CTX_NEW",
+        ASYNC_F_ASYNC_INIT_POOL => c"ASYNC_init_pool",
+        ASYNC_F_ASYNC_JOB_NEW => c"ASYNC_JOB_NEW",
+        ASYNC_F_ASYNC_PAUSE_JOB => c"ASYNC_pause_job",
+        ASYNC_F_ASYNC_START_FUNC => c"ASYNC_START_FUNC",
+        ASYNC_F_ASYNC_START_JOB => c"ASYNC_start_job",
+        _ => return None,
+    })
+}
+
+/// The text of a code's reason: the generic ones of every library, and ours (B4, B43).
+pub(crate) fn reason_text(code: u32) -> Option<&'static CStr> {
+    let ours = library_text(code).is_some();
+    Some(match reason(code) {
+        ERR_R_MALLOC_FAILURE => c"malloc failure",
+        ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED => c"called a function you should not call",
+        ERR_R_PASSED_NULL_PARAMETER => c"passed a null parameter",
+        ERR_R_INTERNAL_ERROR => c"internal error",
+        ASYNC_R_CANNOT_CREATE_WAIT_PIPE if ours => c"cannot create wait pipe",
+        ASYNC_R_FAILED_TO_SET_POOL if ours => c"failed to set pool",
+        ASYNC_R_FAILED_TO_SWAP_CONTEXT if ours => c"failed to swap context",
+        ASYNC_R_INVALID_POOL_SIZE if ours => c"invalid pool size",
+        _ => return None,
+    })
+}
+
+/// Writes the one-line text of a code, as `ERR_error_string` does (B43): a number stands where there is no name, and
+/// everywhere without `texts`.
+pub(crate) fn describe(code: u32, texts: bool, out: &mut dyn fmt::Write) -> fmt::Result {
+    write!(out, "error:{code:08X}")?;
+    let mut part = |text: Option<&'static CStr>, name: &str, number: u32| match text
+        .filter(|_| texts)
+        .and_then(|text| text.to_str().ok())
+    {
+        Some(text) => write!(out, ":{text}"),
+        None => write!(out, ":{name}({number})"),
+    };
+    part(library_text(code), "lib", library(code))?;
+    part(function_text(code), "func", function(code))?;
+    part(reason_text(code), "reason", reason(code))
+}

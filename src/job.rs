@@ -1,0 +1,145 @@
+//! One job's record: C's `ASYNC_JOB`. What its states mean and who may change them is here; when they change is
+//! `dispatch`'s business.
+//!
+//! A record lies at the top of its stack (`stack.rs`), is never unmapped and is never anything else, so every handle that
+//! was ever issued can be read for the life of the process. All zeros is a record that nobody uses.
+
+use crate::error::Error;
+use crate::platform::{self, Fibre};
+use crate::stack::{self, Slot};
+use crate::wake::{Pipe, Signal, Use};
+use core::cell::Cell;
+use core::ffi::{c_int, c_uint, c_void};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// A job's function, as C has it.
+pub type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+/// Where a record stands (S2). Written by the owner; anybody may read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Not handed out: in a pool, or free.
+    Idle = 0,
+    /// Its function runs, or is about to.
+    Running = 1,
+    /// Its function is in `ASYNC_pause_job`.
+    Paused = 2,
+    /// Its function has returned.
+    Finished = 3,
+    /// Its handle was dropped while it was paused: it will never go on.
+    Abandoned = 4,
+}
+
+/// One job's record.
+#[repr(C, align(64))]
+pub struct Record {
+    state: AtomicU32,
+    /// The stack's number with valgrind.
+    stack_id: Cell<c_uint>,
+    /// The number of the thread that uses the record; 0 is none. Never reused (`thread.rs`).
+    owner: AtomicU64,
+    /// The suspended side of the job.
+    pub fibre: Fibre,
+    /// Generation 1's wait fd and its signal.
+    pub signal: Signal<AtomicU64, Pipe>,
+    /// What to call.
+    pub function: Cell<Option<Function>>,
+    /// What to call it with.
+    pub argument: Cell<*mut c_void>,
+    /// The private copy of the caller's arguments, or null; freed at the end (B23).
+    pub copy: Cell<*mut c_void>,
+    /// What it returned.
+    pub result: Cell<c_int>,
+    /// Where the Rust face wants a job's typed result, in the frame of whoever started or resumed it last; null when
+    /// that was C.
+    pub port: Cell<*mut c_void>,
+    /// The number of the pool that counts the record; 0 is none (D2).
+    pub pool: Cell<u64>,
+    /// The next idle record of that pool.
+    pub next: Cell<Option<&'static Record>>,
+    /// This use's number.
+    pub this_use: Cell<u64>,
+}
+
+const _: () = assert!(size_of::<Record>() <= stack::RECORD);
+// The stack begins right below the record, so this is also the stack's alignment.
+const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
+
+impl Record {
+    /// A record with its stack, idle, owned by a thread.
+    pub fn create(owner: u64) -> Result<&'static Record, Error> {
+        let slot = stack::acquire().ok_or(Error::Job)?;
+        // SAFETY: the slot's top is aligned, big enough (both asserted above), mapped for ever and zeroed, and zeros are
+        // a valid record: null, zero, None. Others may hold a stale handle to it, but use only its atomics.
+        let record: &'static Record = unsafe { slot.record().cast().as_ref() };
+        record.stack_id.set(platform::register_stack(slot.stack()));
+        record.owner.store(owner, Ordering::Relaxed);
+        Ok(record)
+    }
+
+    /// Frees a record that is idle or has finished: stack, pipe and all. Nobody can resume or wake it any more.
+    pub fn destroy(&'static self) {
+        self.signal.close();
+        platform::deregister_stack(self.stack_id.get());
+        // For memory that is locked and so keeps its contents; otherwise it reads as zeros in a moment anyway.
+        self.set_state(State::Idle);
+        self.owner.store(0, Ordering::Relaxed);
+        self.fibre.reset();
+        // SAFETY: the record is its slot's, no frame of the job is live, and it does not read as live.
+        unsafe { stack::release(self.slot()) }
+    }
+
+    /// The record that a handle means, or none for NULL.
+    ///
+    /// # Safety
+    ///
+    /// The handle is NULL or was issued by this library in this process, however long ago.
+    pub unsafe fn from_handle(handle: *mut Record) -> Option<&'static Record> {
+        // SAFETY: records stay mapped, and are nothing else, for the life of the process.
+        NonNull::new(handle).map(|record| unsafe { &*record.as_ptr().cast_const() })
+    }
+
+    /// What C programs hold.
+    pub fn handle(&'static self) -> *mut Record {
+        ptr::from_ref(self).cast_mut()
+    }
+
+    /// The job's stack.
+    pub fn stack(&'static self) -> *mut [u8] {
+        self.slot().stack()
+    }
+
+    fn slot(&'static self) -> Slot {
+        Slot::of_record(NonNull::from(self).cast())
+    }
+
+    /// Where the record stands.
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            1 => State::Running,
+            2 => State::Paused,
+            3 => State::Finished,
+            4 => State::Abandoned,
+            _ => State::Idle,
+        }
+    }
+
+    /// Owner only.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u32, Ordering::Relaxed);
+    }
+
+    /// Whether a thread may resume the job: it is paused, and that thread started it (D6, D8). Safe to ask of any
+    /// record from any thread: thread numbers are never reused, so a record that changes hands at this moment is not
+    /// the asker's before or after.
+    pub fn is_resumable_by(&self, thread: u64) -> bool {
+        self.owner.load(Ordering::Relaxed) == thread && self.state() == State::Paused
+    }
+
+    /// This use of the record.
+    pub fn current_use(&self) -> Use {
+        Use(self.this_use.get())
+    }
+}

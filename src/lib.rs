@@ -1,0 +1,43 @@
+//! OpenSSL's ASYNC_JOB facility as a library of its own: jobs that run on their own stack, pause anywhere, and are
+//! resumed by their thread; a pool of jobs per thread; file descriptors that say when a job can go on.
+//!
+//! ```
+//! use ossl_async::{Job, Step};
+//!
+//! let step = Job::start(|| {
+//!     ossl_async::pause();
+//!     "done"
+//! });
+//! let Ok(Step::Paused(job)) = step else { panic!("the job pauses first") };
+//! let Ok(Step::Finished(text)) = job.resume() else { panic!("and then ends") };
+//! assert_eq!(text, "done");
+//! ```
+//!
+//! [`Job`], [`Pool`], [`pause`] and [`WakeHandle`] are the Rust face; [`capi`] is what C programs link to. Both share one
+//! pool a thread. The library prints nothing, starts no thread and installs no signal handler.
+//!
+//! The comments name rules such as B19, P4 or D5: the library's reference of what OpenSSL's code does, rule by rule, and
+//! of what is done here where it misbehaves. README.md has the table of those departures.
+
+// The core serves both faces; without the C one a few of its doors have nobody who uses them.
+#![cfg_attr(not(feature = "capi"), allow(dead_code))]
+
+mod dispatch;
+pub mod error;
+mod job;
+mod platform;
+mod pool;
+mod stack;
+pub mod stats;
+mod thread;
+mod typed;
+mod wake;
+
+#[cfg(feature = "capi")]
+pub mod capi;
+
+pub use error::Error;
+pub use typed::{
+    BlockPause, Job, Pool, ResumeError, StartError, Step, WakeHandle, block_pause, current, in_job,
+    is_capable, pause, switch_method,
+};

@@ -1,0 +1,49 @@
+//! What the library asks of the machine: fibres, memory, pipes, thread exit. No policy lives here.
+//!
+//! This file chooses the implementation; nothing else in the library does. Both modules expose the same verbs:
+//!
+//! | Verb | For |
+//! |---|---|
+//! | [`capable`], [`enter`], [`switch`], [`way`] | fibres (`csrc/fibre.c`) |
+//! | [`page_size`], [`map`], [`guard`], [`give_back`], [`register_stack`], [`deregister_stack`] | stack memory |
+//! | [`allocate`], [`free`] | the copy of a job's arguments |
+//! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
+//! | [`at_thread_exit`], [`ForkSafe`] | threads and processes that end or fork |
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr;
+
+#[cfg(not(ossl_async_null))]
+#[path = "platform/ucontext.rs"]
+mod imp;
+#[cfg(ossl_async_null)]
+#[path = "platform/null.rs"]
+mod imp;
+
+pub use imp::{
+    AVAILABLE, ForkSafe, allocate, at_thread_exit, capable, close, deregister_stack, enter, free,
+    give_back, guard, map, page_size, pipe, put_byte, register_stack, switch, take_byte, way,
+};
+
+/// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).
+///
+/// All zeros is a fibre that has never run.
+pub struct Fibre(Cell<*mut c_void>);
+
+impl Fibre {
+    /// A fibre that has never run.
+    pub const fn new() -> Fibre {
+        Fibre(Cell::new(ptr::null_mut()))
+    }
+
+    /// Whether the fibre has still to be entered for the first time (F2's `env_init`, the other way round).
+    pub fn is_new(&self) -> bool {
+        self.0.get().is_null()
+    }
+
+    /// Forgets the saved context. The stack it was on may then be used for something else.
+    pub fn reset(&self) {
+        self.0.set(ptr::null_mut());
+    }
+}

@@ -1,0 +1,267 @@
+//! POSIX with a working `ucontext`: the only file that calls the C shim and libc.
+
+use super::Fibre;
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Whether jobs can exist in this build at all.
+pub const AVAILABLE: bool = true;
+
+unsafe extern "C" {
+    fn ossl_async_fibre_capable() -> c_int;
+    fn ossl_async_fibre_enter(
+        from: *mut *mut c_void,
+        stack: *mut c_void,
+        size: usize,
+        entry: extern "C" fn() -> !,
+    ) -> c_int;
+    fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void);
+    fn ossl_async_fibre_way() -> *const c_char;
+    fn ossl_async_stack_register(low: *mut c_void, high: *mut c_void) -> c_uint;
+    fn ossl_async_stack_deregister(id: c_uint);
+}
+
+/// Whether the running system can make contexts (F19).
+pub fn capable() -> bool {
+    // SAFETY: the shim's function only fills a variable of its own.
+    unsafe { ossl_async_fibre_capable() != 0 }
+}
+
+/// How this build switches: `"setjmp"` or `"swapcontext"`.
+pub fn way() -> &'static str {
+    // SAFETY: the shim returns a string literal.
+    let name = unsafe { CStr::from_ptr(ossl_async_fibre_way()) };
+    name.to_str().unwrap_or_default()
+}
+
+/// Suspends the caller in `from` and calls `entry` at the top of `stack`. Returns true when somebody switches to
+/// `from`, false if the new context could not be entered, in which case nothing has run (F6).
+///
+/// # Safety
+///
+/// `stack` is memory that nothing else uses until the fibre has ended for good, and `from` is switched to only on
+/// this thread and at most once.
+pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C" fn() -> !) -> bool {
+    // SAFETY: the caller vouches for the stack and for `from`; `entry` never returns, by its type.
+    unsafe { ossl_async_fibre_enter(from.0.as_ptr(), stack.cast(), stack.len(), entry) != 0 }
+}
+
+/// Suspends the caller in `from` and goes on where `to` was suspended.
+///
+/// # Safety
+///
+/// `to` is suspended on this thread and its stack is intact; `from` as for [`enter`].
+pub unsafe fn switch(from: &Fibre, to: &Fibre) {
+    // SAFETY: the caller vouches for `to`; what it points to is the context that `enter` or `switch` saved there.
+    unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
+}
+
+/// The size of a page, in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).expect("every POSIX system has a page size")
+}
+
+/// Maps `size` bytes of zeroed memory for stacks, of which only touched pages will cost anything.
+pub fn map(size: usize) -> Option<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_STACK;
+    // SAFETY: a new anonymous mapping, at an address of the kernel's choice, affects no other memory.
+    let address = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+    if address == libc::MAP_FAILED {
+        return None;
+    }
+    // One touched page must stay one touched page, also where huge pages are the default. Failure means that the
+    // system has none.
+    #[cfg(target_os = "linux")]
+    // SAFETY: the range is the mapping just made; the advice does not change its contents.
+    unsafe {
+        libc::madvise(address, size, libc::MADV_NOHUGEPAGE);
+    }
+    NonNull::new(address.cast())
+}
+
+/// `MADV_GUARD_INSTALL` of Linux 6.13: guards by page table entry, without a mapping of their own. Kernels and systems
+/// that don't know it refuse the number.
+const MADV_GUARD_INSTALL: c_int = 102;
+
+/// Makes every access to `size` bytes at `start` fault. Answers whether it could.
+///
+/// # Safety
+///
+/// The range is part of a mapping of [`map`]'s and nothing in it is in use.
+pub unsafe fn guard(start: NonNull<u8>, size: usize) -> bool {
+    let start = start.as_ptr().cast();
+    // SAFETY: the caller vouches for the range. The kernel refuses locked memory, so it is asked each time.
+    let light = !cfg!(ossl_async_mprotect)
+        && unsafe { libc::madvise(start, size, MADV_GUARD_INSTALL) == 0 };
+    // SAFETY: as above.
+    light || unsafe { libc::mprotect(start, size, libc::PROT_NONE) == 0 }
+}
+
+/// Gives the memory of a range back to the system; it reads as zeros afterwards. Locked memory is kept as it is.
+///
+/// # Safety
+///
+/// The range is part of a mapping of [`map`]'s and its contents are not needed.
+pub unsafe fn give_back(start: NonNull<u8>, size: usize) {
+    // SAFETY: the caller vouches for the range.
+    unsafe {
+        libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
+    }
+}
+
+/// Tells valgrind that a range is a stack; the answer is what [`deregister_stack`] wants.
+pub fn register_stack(stack: *mut [u8]) -> c_uint {
+    let low = stack.cast::<u8>();
+    // SAFETY: the two addresses are only noted by a valgrind that watches, not used.
+    unsafe { ossl_async_stack_register(low.cast(), low.wrapping_add(stack.len()).cast()) }
+}
+
+/// Tells valgrind that a stack is one no longer.
+pub fn deregister_stack(id: c_uint) {
+    // SAFETY: an unknown number has no effect.
+    unsafe { ossl_async_stack_deregister(id) }
+}
+
+/// A block of the C heap, aligned for any type, or null (B44). Free it with [`free`].
+pub fn allocate(size: usize) -> *mut c_void {
+    // SAFETY: malloc has no preconditions.
+    unsafe { libc::malloc(size) }
+}
+
+/// Frees a block of [`allocate`]'s; null is allowed.
+///
+/// # Safety
+///
+/// The block came from [`allocate`] and is not used any more.
+pub unsafe fn free(block: *mut c_void) {
+    // SAFETY: the caller vouches for the block.
+    unsafe { libc::free(block) }
+}
+
+/// The two ends of a new pipe, to read from and to write to: close-on-exec, and neither ever blocks.
+pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
+    let mut ends = [0; 2];
+    // SAFETY: the kernel writes two descriptors to the array.
+    match unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } {
+        0 => Ok(ends),
+        _ => Err(errno::errno()),
+    }
+}
+
+/// Writes one zero byte. A full pipe is as readable as it can be, so that is no failure.
+pub fn put_byte(fd: c_int) {
+    // SAFETY: one byte is read from a literal.
+    retry(|| unsafe { libc::write(fd, [0u8].as_ptr().cast(), 1) });
+}
+
+/// Reads one byte, if there is one.
+pub fn take_byte(fd: c_int) {
+    let mut byte = [0u8];
+    // SAFETY: one byte is written to the array.
+    retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
+}
+
+/// Repeats a system call that a signal handler interrupted.
+fn retry(mut call: impl FnMut() -> isize) {
+    while call() == -1 && errno::errno().0 == libc::EINTR {}
+}
+
+/// Closes a descriptor of [`pipe`]'s.
+pub fn close(fd: c_int) {
+    // SAFETY: closing a descriptor touches no memory; that it is ours is the caller's business.
+    unsafe {
+        libc::close(fd);
+    }
+}
+
+/// Has `run` called when the calling thread ends, after C++ and Rust thread-local destructors, once. It may be asked
+/// for again then. Answers false if the process has no thread-specific key left, or no memory for one.
+///
+/// A pthread key and not a Rust destructor: those run before other libraries' key destructors, which may still call
+/// in, and on the main thread before `atexit`.
+pub fn at_thread_exit(run: extern "C" fn(*mut c_void)) -> bool {
+    // SAFETY: any non-null value makes the destructor run; it is not used as an address.
+    key(run).is_some_and(|key| unsafe {
+        libc::pthread_setspecific(key, ptr::without_provenance(1)) == 0
+    })
+}
+
+/// The process's key, plus one; 0 before it was made.
+static KEY: AtomicUsize = AtomicUsize::new(0);
+
+fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
+    let known = KEY.load(Ordering::Acquire);
+    if known != 0 {
+        return Some((known - 1) as libc::pthread_key_t);
+    }
+    let mut made: libc::pthread_key_t = 0;
+    // SAFETY: the key is written to a variable of ours; the library, and with it the function, is never unloaded
+    // (build.rs).
+    if unsafe {
+        libc::pthread_key_create(&mut made, Some(run as unsafe extern "C" fn(*mut c_void)))
+    } != 0
+    {
+        return None;
+    }
+    match KEY.compare_exchange(0, made as usize + 1, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Some(made),
+        Err(others) => {
+            // SAFETY: nobody else has seen the key just made.
+            unsafe { libc::pthread_key_delete(made) };
+            Some((others - 1) as libc::pthread_key_t)
+        }
+    }
+}
+
+/// A value of the whole process behind a lock that a forked child can take, whoever held it at the fork.
+///
+/// One per process: the handlers registered with `pthread_atfork` know one lock.
+pub struct ForkSafe<T>(UnsafeCell<T>);
+
+// SAFETY: the value is reached only with LOCK held.
+unsafe impl<T: Send> Sync for ForkSafe<T> {}
+
+static LOCK: Lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+/// 0 until the fork handlers are in place.
+static HANDLERS: AtomicUsize = AtomicUsize::new(0);
+
+struct Lock(UnsafeCell<libc::pthread_mutex_t>);
+
+// SAFETY: a mutex is made to be shared; only the pthread functions touch it.
+unsafe impl Sync for Lock {}
+
+extern "C" fn lock() {
+    // SAFETY: the mutex is initialised statically and lives for ever.
+    unsafe { libc::pthread_mutex_lock(LOCK.0.get()) };
+}
+
+extern "C" fn unlock() {
+    // SAFETY: as above; the calling thread locked it (in a forked child: its copy of that thread).
+    unsafe { libc::pthread_mutex_unlock(LOCK.0.get()) };
+}
+
+impl<T> ForkSafe<T> {
+    /// Puts a value behind the lock.
+    pub const fn new(value: T) -> ForkSafe<T> {
+        ForkSafe(UnsafeCell::new(value))
+    }
+
+    /// Calls `f` with the value, alone. `f` must not call back in here, and it must not panic.
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        if HANDLERS.swap(1, Ordering::Relaxed) == 0 {
+            // SAFETY: the three functions have the type that is wanted and stay loaded (build.rs). Without memory for
+            // them a fork that hits the lock leaves it locked in the child, as it would with any mutex.
+            unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock)) };
+        }
+        lock();
+        // SAFETY: the lock is held, so this is the only reference.
+        let result = f(unsafe { &mut *self.0.get() });
+        unlock();
+        result
+    }
+}

@@ -1,0 +1,117 @@
+//! One thread's pool: its idle jobs, its limit and its count (section 3 of behaviour.md).
+
+use crate::error::Error;
+use crate::job::Record;
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a pool has no job to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoJob {
+    /// All that it may have are in use (P2).
+    Full,
+    /// It may grow, but could not (D18).
+    Failed(Error),
+}
+
+/// A thread's pool. Number 0 is no pool.
+pub struct Pool {
+    /// Tells pools apart: a record carries the number of the pool that counts it. Never reused.
+    number: Cell<u64>,
+    /// 0: no limit.
+    max_size: Cell<usize>,
+    /// Records ever made for this pool, however they ended (P1).
+    created: Cell<usize>,
+    /// The record released last, which goes first (P4); the others hang on it. A list through the records, so that a
+    /// release needs no memory (D20).
+    idle: Cell<Option<&'static Record>>,
+}
+
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+impl Pool {
+    /// No pool.
+    pub const fn none() -> Pool {
+        Pool {
+            number: Cell::new(0),
+            max_size: Cell::new(0),
+            created: Cell::new(0),
+            idle: Cell::new(None),
+        }
+    }
+
+    /// Whether there is a pool.
+    pub fn exists(&self) -> bool {
+        self.number.get() != 0
+    }
+
+    /// Makes the pool anew, empty. The idle jobs of the old one are freed; those in use belong to no pool any more (D2).
+    pub fn renew(&self, max_size: usize) {
+        self.free();
+        self.number
+            .set(LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
+        self.max_size.set(max_size);
+    }
+
+    /// Frees the idle jobs and the pool. Jobs in use belong to no pool any more (B14, B15).
+    pub fn free(&self) {
+        self.number.set(0);
+        self.created.set(0);
+        while let Some(record) = self.pop() {
+            record.destroy();
+        }
+    }
+
+    /// A job to use: the one released last, or a new one if the limit allows.
+    pub fn take(&self, owner: u64) -> Result<&'static Record, NoJob> {
+        if let Some(record) = self.pop() {
+            return Ok(record);
+        }
+        if self.max_size.get() != 0 && self.created.get() >= self.max_size.get() {
+            return Err(NoJob::Full);
+        }
+        let record = Record::create(owner).map_err(NoJob::Failed)?;
+        self.adopt(record);
+        Ok(record)
+    }
+
+    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
+    pub fn release(&self, record: &'static Record) {
+        if self.exists() && record.pool.get() == self.number.get() {
+            record.next.set(self.idle.replace(Some(record)));
+        } else {
+            record.destroy();
+        }
+    }
+
+    /// Undoes a [`take`](Pool::take) that made the record, as if it had not been made (P8).
+    pub fn discard(&self, record: &'static Record) {
+        self.created.set(self.created.get() - 1);
+        record.destroy();
+    }
+
+    /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).
+    pub fn fill(&self, owner: u64, count: usize, pipes: bool) -> Result<(), Error> {
+        for _ in 0..count {
+            let record = Record::create(owner)?;
+            if pipes && record.signal.open().is_err() {
+                record.destroy();
+                return Err(Error::WaitPipe);
+            }
+            self.adopt(record);
+            self.release(record);
+        }
+        Ok(())
+    }
+
+    fn adopt(&self, record: &'static Record) {
+        record.pool.set(self.number.get());
+        self.created.set(self.created.get() + 1);
+    }
+
+    fn pop(&self) -> Option<&'static Record> {
+        let record = self.idle.get()?;
+        self.idle.set(record.next.take());
+        Some(record)
+    }
+}

@@ -1,0 +1,163 @@
+//! Stack memory: slabs of guarded stacks, each with room on top for its job's record. Who uses a stack, and for what,
+//! is not known here.
+//!
+//! ```text
+//! slot, low address                                                               high address
+//! |<----- GUARD: 96 KiB ----->|<------------ at least 128 KiB of stack ----------->|<- record ->|
+//! | every access faults       | grows down from the record  <----------- first frames | RECORD bytes
+//! ```
+//!
+//! The record shares the top page with the first frames, so that a job that does little touches one page. The guard
+//! is larger than the 80 KiB that the documentation promises: a frame of that size also pushes a return address and
+//! saved registers.
+//!
+//! Slots are cut from slabs that are mapped once and never unmapped, and a slot's top is only ever a record: a stale
+//! handle can always be read. A slot that is given up reads as zeros, and a record of zeros is not live.
+
+use crate::platform::{self, ForkSafe};
+use core::ptr::{self, NonNull};
+
+/// Stack that a job has at least, in bytes: the one line to change.
+pub const USABLE: usize = 128 * 1024;
+
+/// Memory below each stack that faults, in bytes, before rounding up to whole pages.
+pub const GUARD: usize = 96 * 1024;
+
+/// Room for the record at the top of a slot, in bytes.
+pub const RECORD: usize = 256;
+
+// F8: never under what OpenSSL gives.
+const _: () = assert!(USABLE >= 32768);
+
+/// Slots in the first slab; each further slab doubles what there is, up to [`MOST_SLOTS`].
+const FIRST_SLOTS: usize = 8;
+/// Slots in a slab at the most: about 900 MiB of addresses, so that a million stacks are some 250 mappings.
+const MOST_SLOTS: usize = 4096;
+
+/// How one slot is laid out for a page size, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    guard: usize,
+    slot: usize,
+}
+
+impl Layout {
+    fn for_page(page: usize) -> Layout {
+        let guard = GUARD.next_multiple_of(page);
+        Layout {
+            guard,
+            slot: guard + (USABLE + RECORD).next_multiple_of(page),
+        }
+    }
+}
+
+/// One stack with its guard and its record's place. Copies are names for the same memory.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    low: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: a slot is an address; using the memory is unsafe elsewhere.
+unsafe impl Send for Slot {}
+
+impl Slot {
+    /// Where the record is: the top [`RECORD`] bytes.
+    pub fn record(self) -> NonNull<u8> {
+        // SAFETY: the offset stays inside the slot.
+        unsafe { self.low.add(self.layout.slot - RECORD) }
+    }
+
+    /// The slot whose record is at this address.
+    pub fn of_record(record: NonNull<u8>) -> Slot {
+        let layout = Layout::for_page(platform::page_size());
+        // SAFETY: a record lies this far above its slot's start.
+        let low = unsafe { record.sub(layout.slot - RECORD) };
+        Slot { low, layout }
+    }
+
+    /// The memory that the job's frames may use: all between the guard and the record.
+    pub fn stack(self) -> *mut [u8] {
+        let size = self.layout.slot - self.layout.guard - RECORD;
+        ptr::slice_from_raw_parts_mut(self.low.as_ptr().wrapping_add(self.layout.guard), size)
+    }
+}
+
+/// Every slab of the process.
+struct Slabs {
+    /// Slots that were used and given up. Has room for every slot there is, so that a release needs no memory.
+    free: Vec<Slot>,
+    /// The part of the newest slab that was never used: its guards are still to be made.
+    fresh: NonNull<u8>,
+    fresh_slots: usize,
+    /// Slots in all slabs together.
+    total: usize,
+}
+
+// SAFETY: the addresses are of memory that belongs to the process, not to a thread.
+unsafe impl Send for Slabs {}
+
+static SLABS: ForkSafe<Slabs> = ForkSafe::new(Slabs {
+    free: Vec::new(),
+    fresh: NonNull::dangling(),
+    fresh_slots: 0,
+    total: 0,
+});
+
+/// A guarded stack whose record reads as zeros, or none if memory or a guard cannot be had.
+pub fn acquire() -> Option<Slot> {
+    SLABS.with(|slabs| match slabs.free.pop() {
+        Some(slot) => Some(slot),
+        None => slabs.cut(Layout::for_page(platform::page_size())),
+    })
+}
+
+/// Gives a stack up. Its memory, the record's included, goes back to the system.
+///
+/// # Safety
+///
+/// The slot came from [`acquire`], nothing runs on it, and its record reads as not live already: memory that is
+/// locked keeps its contents.
+pub unsafe fn release(slot: Slot) {
+    let used = slot.layout.slot - slot.layout.guard;
+    // SAFETY: the range is the slot's without its guard, and the caller gives it up.
+    unsafe { platform::give_back(slot.low.add(slot.layout.guard), used) };
+    SLABS.with(|slabs| slabs.free.push(slot));
+}
+
+impl Slabs {
+    /// Cuts the next slot from the newest slab and makes its guard.
+    fn cut(&mut self, layout: Layout) -> Option<Slot> {
+        if self.fresh_slots == 0 {
+            self.grow(layout)?;
+        }
+        let low = self.fresh;
+        // SAFETY: this part of the slab was never handed out.
+        if !unsafe { platform::guard(low, layout.guard) } {
+            return None;
+        }
+        self.fresh_slots -= 1;
+        // SAFETY: at most one past the end of the slab.
+        self.fresh = unsafe { low.add(layout.slot) };
+        Some(Slot { low, layout })
+    }
+
+    /// Maps another slab: as many slots as there are already, or the half of that, and so on, down to one.
+    fn grow(&mut self, layout: Layout) -> Option<()> {
+        let mut slots = self.total.clamp(FIRST_SLOTS, MOST_SLOTS);
+        loop {
+            let room = self.total + slots - self.free.len();
+            if self.free.try_reserve_exact(room).is_ok() {
+                if let Some(slab) = platform::map(slots * layout.slot) {
+                    (self.fresh, self.fresh_slots) = (slab, slots);
+                    self.total += slots;
+                    return Some(());
+                }
+            }
+            slots /= 2;
+            if slots == 0 {
+                return None;
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What belongs to one thread: the dispatcher, the current job, the pause block, the pool. The only
+//! thread-local but for the C face's error queue.
+
+use crate::job::Record;
+use crate::platform::{self, Fibre};
+use crate::pool::Pool;
+use crate::stats;
+use crate::wake::Use;
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// One thread's state. It needs no memory of its own and no destructor: what must be freed when the thread ends hangs
+/// on a pthread key ([`Thread::attach`]), and a call that comes even later finds a thread like new.
+pub struct Thread {
+    /// Tells threads apart in records; 0 until attached. Never reused, so that a new thread is never taken for one that
+    /// has ended.
+    number: Cell<u64>,
+    /// The job that runs now.
+    pub current: Cell<Option<&'static Record>>,
+    /// The calling side of the running job.
+    pub dispatcher: Fibre,
+    /// How often pausing is blocked (K1).
+    pub blocks: Cell<usize>,
+    /// The idle jobs.
+    pub pool: Pool,
+    /// Paused jobs that this thread could still resume.
+    pub paused: Cell<u64>,
+    /// Numbers for uses of records that this thread has drawn and not given out yet.
+    uses: Cell<(u64, u64)>,
+}
+
+thread_local! {
+    static THREAD: Thread = const {
+        Thread {
+            number: Cell::new(0),
+            current: Cell::new(None),
+            dispatcher: Fibre::new(),
+            blocks: Cell::new(0),
+            pool: Pool::none(),
+            paused: Cell::new(0),
+            uses: Cell::new((0, 0)),
+        }
+    };
+}
+
+/// The calling thread's state.
+///
+/// Never inlined, so that no compiler keeps the address of one thread's storage for use on another. A job never
+/// changes threads (D8 is refused), so the reference stays right across a pause; it must not outlive the thread.
+#[inline(never)]
+pub fn this() -> &'static Thread {
+    // SAFETY: the value has no destructor, so it lives as long as the thread, and being neither Send nor Sync the
+    // reference stays on it.
+    THREAD.with(|thread| unsafe { &*core::ptr::from_ref(thread) })
+}
+
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+static LAST_USE: AtomicU64 = AtomicU64::new(0);
+
+/// How many use numbers a thread draws at once, so that threads rarely meet at the counter.
+const USES_AT_ONCE: u64 = 1 << 16;
+
+impl Thread {
+    /// Makes the thread one that may own jobs, and answers whether it is: what it owns when it ends is then freed.
+    pub fn attach(&self) -> bool {
+        if self.number.get() == 0 && platform::at_thread_exit(exit) {
+            self.number
+                .set(LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        self.number.get() != 0
+    }
+
+    /// The thread's number; 0 if it never was attached.
+    pub fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// A number for one use of a record.
+    pub fn new_use(&self) -> Use {
+        let (mut next, mut end) = self.uses.get();
+        if next == end {
+            next = LAST_USE.fetch_add(USES_AT_ONCE, Ordering::Relaxed) + 1;
+            end = next + USES_AT_ONCE;
+        }
+        self.uses.set((next + 1, end));
+        Use(next)
+    }
+}
+
+/// The thread ends: idle jobs, pool and block go. Paused jobs stay where they are, since somebody may still wake them,
+/// but nobody can resume them (D15). So does a job that runs, if the thread ends inside one.
+extern "C" fn exit(_: *mut c_void) {
+    let thread = this();
+    stats::abandon(thread.paused.take());
+    thread.pool.free();
+    thread.blocks.set(0);
+    thread.current.set(None);
+    thread.number.set(0);
+}

@@ -1,0 +1,235 @@
+//! Generation 1's signal: a pipe that is readable from a wake until the next clear (section 5 of behaviour.md), and the
+//! protocol that lets any thread wake and clear at any time, also while the job ends, its record is reused or freed.
+//!
+//! One atomic word a record holds everything:
+//!
+//! | Bits | Name | Meaning |
+//! |---|---|---|
+//! | 0 | WANT | the last of wake and clear was a wake |
+//! | 1 | HAVE | a byte is in the pipe |
+//! | 2 | BUSY | somebody is at the pipe, to make HAVE what WANT says |
+//! | 3 | LIVE | a job is using the record |
+//! | 4 | PIPE | there is a pipe |
+//! | 5 and up | | the number of this use of the record; never the same twice in a process |
+//!
+//! To wake or to clear is to change WANT. Whoever finds HAVE different and nobody BUSY becomes BUSY, moves the byte, and
+//! does not leave before the two agree; everybody else returns at once. So nobody waits for a lock, a signal handler
+//! can wake, the pipe never holds two bytes, and no wake is lost: the last change of WANT is what the pipe comes to.
+//! Only the thread that owns the record sets and clears LIVE and PIPE, and only when nobody is BUSY does it close.
+//!
+//! A word of zeros is a record that is not live.
+
+use crate::platform;
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+const WANT: u64 = 1;
+const HAVE: u64 = 1 << 1;
+const BUSY: u64 = 1 << 2;
+const LIVE: u64 = 1 << 3;
+const PIPE: u64 = 1 << 4;
+const USE_SHIFT: u32 = 5;
+
+/// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use(pub u64);
+
+/// The atomic word, so that a model checker can bring its own.
+pub trait Word {
+    /// Reads, seeing what was written before the value was stored.
+    fn load(&self) -> u64;
+    /// Stores, showing what was written before.
+    fn store(&self, value: u64);
+    /// Stores `new` if the value is `current`, else answers what it is.
+    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
+    /// Flips bits; answers the value before.
+    fn fetch_xor(&self, bits: u64) -> u64;
+    /// Lets somebody else run, while waiting for them.
+    fn relax();
+}
+
+/// The pipe, so that a model checker can bring its own.
+pub trait Channel {
+    /// Makes the pipe.
+    fn open(&self) -> Result<(), errno::Errno>;
+    /// Puts one byte in.
+    fn put(&self);
+    /// Takes one byte out, if there is one.
+    fn take(&self);
+    /// Closes the pipe.
+    fn close(&self);
+}
+
+/// One record's signal.
+///
+/// All zeros is a signal without a pipe whose record is not live.
+pub struct Signal<W, C> {
+    word: W,
+    channel: C,
+}
+
+impl<W: Word, C: Channel> Signal<W, C> {
+    /// A signal without a pipe, not live.
+    #[cfg(test)]
+    pub const fn new(word: W, channel: C) -> Self {
+        Signal { word, channel }
+    }
+
+    /// A new use of the record begins, unsignalled (D19). Owner only.
+    pub fn begin(&self, this: Use) {
+        let idle = self.quiet();
+        self.word
+            .store((idle & PIPE) | LIVE | (this.0 << USE_SHIFT));
+    }
+
+    /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
+    pub fn end(&self) {
+        self.change(|word| Some(word & !(LIVE | WANT)));
+    }
+
+    /// Makes the fd readable, if the record is live and, where a use is named, in that use (B37, W3).
+    pub fn wake(&self, only: Option<Use>) {
+        self.change(|word| (in_use(word, only) && word & WANT == 0).then_some(word | WANT));
+    }
+
+    /// Makes the fd unreadable, under the same conditions (W4). Never blocks.
+    pub fn clear(&self, only: Option<Use>) {
+        self.change(|word| (in_use(word, only) && word & WANT != 0).then_some(word & !WANT));
+    }
+
+    /// Makes the pipe if there is none; it is readable at once if the job was woken before. Owner only.
+    pub fn open(&self) -> Result<(), errno::Errno> {
+        if self.word.load() & PIPE == 0 {
+            self.channel.open()?;
+            self.change(|word| Some(word | PIPE));
+        }
+        Ok(())
+    }
+
+    /// Closes the pipe if there is one. Owner only, on a record that is not live.
+    pub fn close(&self) {
+        if self.quiet() & PIPE != 0 {
+            self.channel.close();
+        }
+        self.word.store(0);
+    }
+
+    /// The channel, if the record is live and has one.
+    pub fn channel(&self) -> Option<&C> {
+        let open = LIVE | PIPE;
+        (self.word.load() & open == open).then_some(&self.channel)
+    }
+
+    /// Whether the record is in the given use.
+    pub fn is_in_use(&self, this: Use) -> bool {
+        in_use(self.word.load(), Some(this))
+    }
+
+    /// The word of a record that is not live, once the last one at its pipe has left.
+    fn quiet(&self) -> u64 {
+        loop {
+            let word = self.word.load();
+            if word & BUSY == 0 {
+                return word;
+            }
+            W::relax();
+        }
+    }
+
+    /// Changes the word as `edit` says, unless it says not to, and moves the byte if that has become our business.
+    fn change(&self, edit: impl Fn(u64) -> Option<u64>) {
+        let mut word = self.word.load();
+        while let Some(edited) = edit(word) {
+            let mine = edited & BUSY == 0 && edited & PIPE != 0 && !agrees(edited);
+            let new = if mine { edited | BUSY } else { edited };
+            match self.word.compare_exchange(word, new) {
+                Ok(_) if mine => return self.settle(new),
+                Ok(_) => return,
+                Err(other) => word = other,
+            }
+        }
+    }
+
+    /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
+    fn settle(&self, mut word: u64) {
+        loop {
+            if !agrees(word) {
+                if word & WANT != 0 {
+                    self.channel.put()
+                } else {
+                    self.channel.take()
+                }
+                word = self.word.fetch_xor(HAVE) ^ HAVE;
+            } else if let Err(other) = self.word.compare_exchange(word, word & !BUSY) {
+                word = other;
+            } else {
+                return;
+            }
+        }
+    }
+}
+
+fn agrees(word: u64) -> bool {
+    (word & WANT != 0) == (word & HAVE != 0)
+}
+
+fn in_use(word: u64, only: Option<Use>) -> bool {
+    word & LIVE != 0 && only.is_none_or(|this| word >> USE_SHIFT == this.0)
+}
+
+impl Word for AtomicU64 {
+    fn load(&self) -> u64 {
+        self.load(Ordering::Acquire)
+    }
+
+    fn store(&self, value: u64) {
+        self.store(value, Ordering::Release);
+    }
+
+    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
+        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
+    }
+
+    fn fetch_xor(&self, bits: u64) -> u64 {
+        self.fetch_xor(bits, Ordering::AcqRel)
+    }
+
+    fn relax() {
+        std::thread::yield_now();
+    }
+}
+
+/// The two ends of a pipe (W1). Meaningful only while the signal's PIPE bit is set.
+pub struct Pipe {
+    read: AtomicI32,
+    write: AtomicI32,
+}
+
+impl Pipe {
+    /// The end to wait on.
+    pub fn wait_fd(&self) -> c_int {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+impl Channel for Pipe {
+    fn open(&self) -> Result<(), errno::Errno> {
+        let [read, write] = platform::pipe()?;
+        self.read.store(read, Ordering::Relaxed);
+        self.write.store(write, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn put(&self) {
+        platform::put_byte(self.write.load(Ordering::Relaxed));
+    }
+
+    fn take(&self) {
+        platform::take_byte(self.read.load(Ordering::Relaxed));
+    }
+
+    fn close(&self) {
+        platform::close(self.read.load(Ordering::Relaxed));
+        platform::close(self.write.load(Ordering::Relaxed));
+    }
+}

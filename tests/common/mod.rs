@@ -1,0 +1,226 @@
+//! What the tests share: jobs of the C face made from closures, a look at the error queue, descriptors and mappings,
+//! and child processes for tests that end their process or change it.
+
+#![allow(dead_code, missing_docs, reason = "each test program uses some of it")]
+
+use ossl_async::capi::*;
+use std::ffi::{c_int, c_void};
+use std::panic::AssertUnwindSafe;
+use std::ptr;
+
+/// A job of the C face whose function is a closure. The closure is never freed: a job may outlive its test.
+pub struct CJob {
+    pub handle: *mut ASYNC_JOB,
+    pub ret: c_int,
+    closure: *mut Closure,
+}
+
+type Closure = Box<dyn FnMut() -> c_int>;
+
+/// What `ret` holds as long as nobody has written to it.
+pub const UNWRITTEN: c_int = -12345;
+
+impl CJob {
+    pub fn new(closure: impl FnMut() -> c_int + 'static) -> CJob {
+        let closure: Closure = Box::new(closure);
+        CJob {
+            handle: ptr::null_mut(),
+            ret: UNWRITTEN,
+            closure: Box::leak(Box::new(closure)),
+        }
+    }
+
+    /// Starts or resumes the job.
+    pub fn go(&mut self) -> c_int {
+        let argument = ptr::from_mut(&mut self.closure).cast();
+        // SAFETY: the handle and the result are ours, and `call` gets a copy of the closure's address.
+        unsafe {
+            ASYNC_start_job_2015(
+                &mut self.handle,
+                &mut self.ret,
+                Some(call),
+                argument,
+                size_of::<*mut Closure>(),
+            )
+        }
+    }
+
+    /// Starts or resumes the job, which must end with this value.
+    #[track_caller]
+    pub fn finish(&mut self, value: c_int) {
+        assert_eq!(
+            (self.go(), self.ret, self.handle),
+            (ASYNC_FINISH, value, ptr::null_mut())
+        );
+    }
+
+    /// Starts or resumes the job, which must pause.
+    #[track_caller]
+    pub fn pause(&mut self) {
+        let before = self.ret;
+        assert_eq!(self.go(), ASYNC_PAUSE);
+        assert!(!self.handle.is_null());
+        assert_eq!(self.ret, before, "a pause does not write the result");
+    }
+
+    pub fn wait_fd(&self) -> c_int {
+        // SAFETY: the handle is NULL or was issued by the library.
+        unsafe { ASYNC_get_wait_fd(self.handle) }
+    }
+
+    pub fn wake(&self) {
+        // SAFETY: as above.
+        unsafe { ASYNC_wake(self.handle) }
+    }
+
+    pub fn clear(&self) {
+        // SAFETY: as above.
+        unsafe { ASYNC_clear_wake(self.handle) }
+    }
+}
+
+/// The C function of every `CJob`.
+pub unsafe extern "C" fn call(argument: *mut c_void) -> c_int {
+    // SAFETY: `CJob::go` passes the address of its closure, which is never freed.
+    unsafe { (**argument.cast::<*mut Closure>())() }
+}
+
+/// A job that pauses this often and then returns the value.
+pub fn pausing(times: u32, value: c_int) -> CJob {
+    CJob::new(move || {
+        for _ in 0..times {
+            assert_eq!(ASYNC_pause_job(), 1);
+        }
+        value
+    })
+}
+
+/// The codes in the thread's error queue, which is empty afterwards.
+pub fn errors() -> Vec<u32> {
+    std::iter::from_fn(|| match OSSL_ASYNC_ERR_get_error() {
+        0 => None,
+        code => Some(code as u32),
+    })
+    .collect()
+}
+
+/// Whether a descriptor is readable now.
+pub fn readable(fd: c_int) -> bool {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, which the kernel fills in.
+    assert!(unsafe { libc::poll(&mut poll, 1, 0) } >= 0);
+    assert_eq!(
+        poll.revents & libc::POLLNVAL,
+        0,
+        "descriptor {fd} is not open"
+    );
+    poll.revents & libc::POLLIN != 0
+}
+
+/// Whether a descriptor is open.
+pub fn open(fd: c_int) -> bool {
+    // SAFETY: asks only.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// How many descriptors the process has. Exact only in a child, where nobody else opens any.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// How many mappings the process has.
+pub fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps")
+        .unwrap()
+        .lines()
+        .count()
+}
+
+/// How a child ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ending {
+    Exit(c_int),
+    Signal(c_int),
+}
+
+/// Runs `work` in a forked child, which ends with 0 when it returns and with 101 when it panics. A child that hangs is
+/// ended by SIGALRM.
+pub fn in_child(work: impl FnOnce()) -> Ending {
+    // SAFETY: the child uses nothing that another thread may have held at the fork except malloc, which glibc keeps
+    // usable.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            // SAFETY: no core files, a bounded life; nothing else runs in this process.
+            unsafe {
+                let none = libc::rlimit {
+                    rlim_cur: 0,
+                    rlim_max: 0,
+                };
+                libc::setrlimit(libc::RLIMIT_CORE, &none);
+                libc::alarm(15);
+            }
+            // The test's captured output is lost with the child, so messages go to the terminal.
+            std::panic::set_hook(Box::new(|info| {
+                let message = format!("in a child: {info}\n");
+                // SAFETY: writes a string of ours.
+                unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
+            }));
+            let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
+            // SAFETY: ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(if panicked { 101 } else { 0 }) }
+        }
+        child => wait_for(child),
+    }
+}
+
+/// Runs `work` in a child, which must end well.
+#[track_caller]
+pub fn alone(work: impl FnOnce()) {
+    assert_eq!(in_child(work), Ending::Exit(0));
+}
+
+pub fn wait_for(child: libc::pid_t) -> Ending {
+    let mut status = 0;
+    // SAFETY: waits for our own child.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    if libc::WIFSIGNALED(status) {
+        Ending::Signal(libc::WTERMSIG(status))
+    } else {
+        Ending::Exit(libc::WEXITSTATUS(status))
+    }
+}
+
+/// Sets a resource's soft limit and answers what it was.
+pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls use our variable only.
+    unsafe {
+        assert_eq!(libc::getrlimit(resource, &mut limit), 0);
+        let before = limit.rlim_cur;
+        limit.rlim_cur = soft.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(resource, &limit), 0);
+        before
+    }
+}
+
+// The codes of section 8's clean refusals, and of B3.
+pub const NESTED: u32 = 0x33069044;
+pub const NOT_RESUMABLE: u32 = 0x33069042;
+pub const NULL_ARGUMENT: u32 = 0x33069043;
+pub const FREE_INSIDE_JOB: u32 = 0x33065042;
+pub const E1_THREAD: u32 = 0x33064041;
+pub const E2_POOL_SIZE: u32 = 0x33065067;
+pub const E3_POOL: u32 = 0x33065041;
+pub const E4_NOT_SET: u32 = 0x33065065;
+pub const E5_JOB: u32 = 0x33066041;
+pub const E6_PIPE: u32 = 0x33066064;
+pub const E9_ARGUMENTS: u32 = 0x33069041;
+pub const E11_ENTER: u32 = 0x33069044;
