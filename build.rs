@@ -8,6 +8,9 @@
 
 use std::env;
 
+#[path = "src/platform/targets.rs"]
+mod targets;
+
 fn main() {
     for name in ["OSSL_ASYNC_SWITCH", "OSSL_ASYNC_GUARD"] {
         println!("cargo::rerun-if-env-changed={name}");
@@ -26,7 +29,12 @@ fn main() {
     if guard.as_deref() == Some("mprotect") {
         println!("cargo::rustc-cfg=ossl_async_mprotect");
     }
-    if switch.as_deref() == Some("null") || !has_ucontext() {
+    let target = |part| env::var(part).unwrap_or_default();
+    let has_ucontext = targets::has_ucontext(
+        &target("CARGO_CFG_TARGET_OS"),
+        &target("CARGO_CFG_TARGET_ENV"),
+    );
+    if switch.as_deref() == Some("null") || !has_ucontext {
         println!("cargo::rustc-cfg=ossl_async_null");
         return;
     }
@@ -52,14 +60,4 @@ fn choice(name: &str, allowed: &[&str]) -> Option<String> {
         allowed.join(", ")
     );
     Some(value)
-}
-
-/// Whether the target is one that OpenSSL's POSIX implementation takes (F17, F18): glibc, or FreeBSD.
-fn has_ucontext() -> bool {
-    let var = |name| env::var(name).unwrap_or_default();
-    match var("CARGO_CFG_TARGET_OS").as_str() {
-        "linux" => var("CARGO_CFG_TARGET_ENV") == "gnu",
-        "freebsd" => true,
-        _ => false,
-    }
 }

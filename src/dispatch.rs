@@ -110,10 +110,16 @@ pub unsafe fn start(
     if !thread.attach() {
         return Err(StartFailure::Error(Error::Thread));
     }
-    let record = take(thread, pipe).map_err(|none| match none {
-        NoJob::Full => StartFailure::NoJob(None),
-        NoJob::Failed(error) => StartFailure::NoJob(Some(error)),
-    })?;
+    if !thread.pool.exists() {
+        thread.pool.renew(0); // B21
+    }
+    let record = thread
+        .pool
+        .take(thread.number(), pipe)
+        .map_err(|none| match none {
+            NoJob::Full => StartFailure::NoJob(None),
+            NoJob::Failed(error) => StartFailure::NoJob(Some(error)),
+        })?;
 
     record.function.set(function);
     record.copy.set(ptr::null_mut());
@@ -204,23 +210,6 @@ pub fn abandon(record: &'static Record) -> bool {
         record.signal.end();
     }
     ours
-}
-
-/// A job from the pool, which is made unlimited and empty if there is none (B21), with a pipe if it must have one.
-fn take(thread: &Thread, pipe: bool) -> Result<&'static Record, NoJob> {
-    if !thread.pool.exists() {
-        thread.pool.renew(0);
-    }
-    let record = thread.pool.take(thread.number())?;
-    if pipe && record.signal.open().is_err() {
-        if record.fibre.is_new() {
-            thread.pool.discard(record)
-        } else {
-            thread.pool.release(record)
-        }
-        return Err(NoJob::Failed(Error::WaitPipe));
-    }
-    Ok(record)
 }
 
 /// A copy of the caller's bytes; none if there is no memory for it, or the size is 0 (B24).

@@ -21,6 +21,12 @@ mod imp;
 #[path = "platform/null.rs"]
 mod imp;
 
+// Tested in every build, used in some.
+#[cfg(all(test, not(ossl_async_null)))]
+mod null;
+#[cfg(test)]
+mod targets;
+
 pub use imp::{
     AVAILABLE, ForkSafe, allocate, at_thread_exit, capable, close, deregister_stack, enter, free,
     give_back, guard, map, page_size, pipe, put_byte, register_stack, switch, take_byte, way,

@@ -62,17 +62,21 @@ impl Pool {
         }
     }
 
-    /// A job to use: the one released last, or a new one if the limit allows.
-    pub fn take(&self, owner: u64) -> Result<&'static Record, NoJob> {
+    /// A job to use: the one released last, or a new one if the limit allows; with a pipe if it must have one.
+    pub fn take(&self, owner: u64, pipe: bool) -> Result<&'static Record, NoJob> {
         if let Some(record) = self.pop() {
-            return Ok(record);
+            return match with_pipe(record, pipe) {
+                Ok(()) => Ok(record),
+                Err(error) => {
+                    self.release(record);
+                    Err(NoJob::Failed(error))
+                }
+            };
         }
         if self.max_size.get() != 0 && self.created.get() >= self.max_size.get() {
             return Err(NoJob::Full);
         }
-        let record = Record::create(owner).map_err(NoJob::Failed)?;
-        self.adopt(record);
-        Ok(record)
+        self.create(owner, pipe).map_err(NoJob::Failed)
     }
 
     /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
@@ -84,34 +88,39 @@ impl Pool {
         }
     }
 
-    /// Undoes a [`take`](Pool::take) that made the record, as if it had not been made (P8).
-    pub fn discard(&self, record: &'static Record) {
-        self.created.set(self.created.get() - 1);
-        record.destroy();
-    }
-
     /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).
     pub fn fill(&self, owner: u64, count: usize, pipes: bool) -> Result<(), Error> {
         for _ in 0..count {
-            let record = Record::create(owner)?;
-            if pipes && record.signal.open().is_err() {
-                record.destroy();
-                return Err(Error::WaitPipe);
-            }
-            self.adopt(record);
+            let record = self.create(owner, pipes)?;
             self.release(record);
         }
         Ok(())
     }
 
-    fn adopt(&self, record: &'static Record) {
+    /// A new record that counts as this pool's. One that could not be made does not count (P8).
+    fn create(&self, owner: u64, pipe: bool) -> Result<&'static Record, Error> {
+        let record = Record::create(owner)?;
+        if let Err(error) = with_pipe(record, pipe) {
+            record.destroy();
+            return Err(error);
+        }
         record.pool.set(self.number.get());
         self.created.set(self.created.get() + 1);
+        Ok(record)
     }
 
     fn pop(&self) -> Option<&'static Record> {
         let record = self.idle.get()?;
         self.idle.set(record.next.take());
         Some(record)
+    }
+}
+
+/// Sees to it that a record has a pipe, if it must.
+fn with_pipe(record: &Record, pipe: bool) -> Result<(), Error> {
+    if pipe {
+        record.signal.open().map_err(|_| Error::WaitPipe)
+    } else {
+        Ok(())
     }
 }

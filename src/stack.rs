@@ -161,3 +161,59 @@ impl Slabs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rules: F1, F8, D22
+    #[test]
+    fn a_slot_holds_guard_stack_and_record_in_whole_pages_of_any_size() {
+        for page in [4096, 16384, 65536] {
+            let layout = Layout::for_page(page);
+            assert_eq!((layout.guard % page, layout.slot % page), (0, 0));
+            assert!(layout.guard >= GUARD && layout.guard - GUARD < page);
+            let rest = layout.slot - layout.guard - USABLE - RECORD;
+            assert!(rest < page, "{rest} bytes too many");
+        }
+        assert_eq!(
+            Layout::for_page(4096),
+            Layout {
+                guard: 96 * 1024,
+                slot: (96 + 128 + 4) * 1024
+            }
+        );
+    }
+
+    // Rules: F1, D6
+    #[test]
+    #[cfg(not(ossl_async_null))]
+    fn a_slot_is_found_from_its_record_and_its_stack_ends_at_the_record() {
+        let slot = acquire().expect("memory");
+        assert_eq!(Slot::of_record(slot.record()).low, slot.low);
+        let stack = slot.stack();
+        let low = stack.cast::<u8>();
+        assert_eq!(low.addr(), slot.low.addr().get() + slot.layout.guard);
+        assert_eq!(low.wrapping_add(stack.len()), slot.record().as_ptr());
+        assert!(stack.len() >= USABLE);
+        // SAFETY: acquired above and never used.
+        unsafe { release(slot) };
+    }
+
+    // Rules: F8, D22
+    #[test]
+    #[cfg(not(ossl_async_null))]
+    fn slots_never_overlap_over_many_slabs() {
+        let slots: Vec<Slot> = (0..300).map(|_| acquire().expect("memory")).collect();
+        let mut lows: Vec<usize> = slots.iter().map(|slot| slot.low.addr().get()).collect();
+        lows.sort_unstable();
+        assert!(
+            lows.windows(2)
+                .all(|pair| pair[1] - pair[0] >= slots[0].layout.slot)
+        );
+        for slot in slots {
+            // SAFETY: acquired above and never used.
+            unsafe { release(slot) };
+        }
+    }
+}

@@ -98,3 +98,42 @@ extern "C" fn exit(_: *mut c_void) {
     thread.current.set(None);
     thread.number.set(0);
 }
+
+#[cfg(test)]
+#[cfg(not(ossl_async_null))]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    // Rules: D8, D15
+    #[test]
+    fn thread_numbers_begin_with_the_first_job_and_are_never_used_again() {
+        let number = || {
+            std::thread::spawn(|| {
+                assert_eq!(this().number(), 0);
+                assert!(this().attach() && this().attach());
+                this().number()
+            })
+        };
+        let numbers: HashSet<u64> = (0..20).map(|_| number().join().unwrap()).collect();
+        assert_eq!(numbers.len(), 20);
+        assert!(!numbers.contains(&0));
+    }
+
+    // Rules: D19, D24
+    #[test]
+    fn use_numbers_are_never_given_twice_in_any_thread() {
+        let draw = || {
+            (0..USES_AT_ONCE + 10)
+                .map(|_| this().new_use().0)
+                .collect::<Vec<u64>>()
+        };
+        let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(draw)).collect();
+        let drawn: Vec<u64> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        assert!(drawn.iter().all(|number| *number != 0));
+        assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), drawn.len());
+    }
+}

@@ -75,3 +75,43 @@ impl<T> ForkSafe<T> {
             .unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn nothing(_: *mut c_void) {}
+
+    extern "C" fn no_job() -> ! {
+        unreachable!("no job is ever entered")
+    }
+
+    // Rules: F15, F16, F19
+    #[test]
+    fn every_verb_refuses() {
+        const { assert!(!AVAILABLE) };
+        assert!(!capable());
+        assert_eq!(way(), "null");
+        assert!(page_size().is_power_of_two());
+        assert!(map(4096).is_none());
+        assert!(allocate(1).is_null());
+        assert!(pipe().is_err());
+        assert!(!at_thread_exit(nothing));
+        let (mut memory, fibre) = ([0u8; 8], Fibre::new());
+        assert_eq!(register_stack(&mut memory), 0);
+        // SAFETY: nothing is done with any of it.
+        unsafe {
+            assert!(!enter(&fibre, &mut memory, no_job));
+            assert!(!guard(NonNull::from(&mut memory).cast(), 8));
+            switch(&fibre, &fibre);
+            give_back(NonNull::from(&mut memory).cast(), 8);
+            free(ptr::null_mut());
+        }
+        deregister_stack(0);
+        put_byte(-1);
+        take_byte(-1);
+        close(-1);
+        assert!(fibre.is_new());
+        assert_eq!(ForkSafe::new(3).with(|value| *value + 1), 4);
+    }
+}

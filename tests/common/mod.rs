@@ -7,6 +7,8 @@ use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::panic::AssertUnwindSafe;
 use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A job of the C face whose function is a closure. The closure is never freed: a job may outlive its test.
 pub struct CJob {
@@ -147,9 +149,25 @@ pub enum Ending {
     Signal(c_int),
 }
 
+static IN_CHILD: AtomicBool = AtomicBool::new(false);
+/// Set before the first fork: a child could find the hook's lock taken by a thread that it does not have.
+static HOOK: Once = Once::new();
+
 /// Runs `work` in a forked child, which ends with 0 when it returns and with 101 when it panics. A child that hangs is
 /// ended by SIGALRM.
 pub fn in_child(work: impl FnOnce()) -> Ending {
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IN_CHILD.load(Ordering::Relaxed) {
+                return before(info);
+            }
+            // The test's captured output is lost with the child, so its messages go to the terminal.
+            let message = format!("in a child: {info}\n");
+            // SAFETY: writes a string of ours.
+            unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
+        }));
+    });
     // SAFETY: the child uses nothing that another thread may have held at the fork except malloc, which glibc keeps
     // usable.
     match unsafe { libc::fork() } {
@@ -164,12 +182,7 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
                 libc::setrlimit(libc::RLIMIT_CORE, &none);
                 libc::alarm(15);
             }
-            // The test's captured output is lost with the child, so messages go to the terminal.
-            std::panic::set_hook(Box::new(|info| {
-                let message = format!("in a child: {info}\n");
-                // SAFETY: writes a string of ours.
-                unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
-            }));
+            IN_CHILD.store(true, Ordering::Relaxed);
             let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
             // SAFETY: ends the child without running the parent's exit handlers.
             unsafe { libc::_exit(if panicked { 101 } else { 0 }) }

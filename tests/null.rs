@@ -1,0 +1,59 @@
+//! The null implementation: what there is where no job can be made (F15 to F19).
+#![cfg(ossl_async_null)]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::{Error, Job, Pool, StartError};
+
+// Rules: F15, E4
+#[test]
+fn a_pool_cannot_be_set() {
+    for (max, init) in [(0, 0), (1, 0), (3, 3)] {
+        assert_eq!(ASYNC_init_pool(max, init), 0);
+        assert_eq!(errors(), [E4_NOT_SET]);
+    }
+    assert_eq!(ASYNC_init_pool(1, 2), 0);
+    assert_eq!(errors(), [E2_POOL_SIZE]);
+    assert_eq!(Pool::init(1, 1), Err(Error::Unavailable));
+    ASYNC_free_pool();
+    Pool::free();
+    assert_eq!(errors(), []);
+}
+
+// Rules: F15, F16
+#[test]
+fn a_start_is_an_error_without_an_entry_and_the_function_does_not_run() {
+    let mut job = CJob::new(|| panic!("must not run"));
+    assert_eq!((job.go(), job.ret), (ASYNC_ERR, UNWRITTEN));
+    assert!(job.handle.is_null());
+    assert_eq!(errors(), []);
+    let error = Job::start(|| 7).unwrap_err();
+    assert!(matches!(error, StartError::Failed(Error::Unavailable, _)));
+    assert_eq!(error.into_closure()(), 7);
+}
+
+// Rules: F15
+#[test]
+fn everything_else_does_nothing() {
+    assert_eq!((ASYNC_pause_job(), ASYNC_in_job()), (1, 0));
+    assert!(ASYNC_get_current_job().is_null());
+    ASYNC_block_pause();
+    ASYNC_unblock_pause();
+    assert!(!ossl_async::pause() && !ossl_async::in_job() && ossl_async::current().is_none());
+    drop(ossl_async::block_pause());
+    // SAFETY: NULL is allowed.
+    unsafe {
+        assert_eq!(ASYNC_get_wait_fd(std::ptr::null_mut()), -1);
+        ASYNC_wake(std::ptr::null_mut());
+        ASYNC_clear_wake(std::ptr::null_mut());
+    }
+    assert_eq!(errors(), []);
+}
+
+// Rules: F17, F19
+#[test]
+fn the_build_says_that_it_has_no_jobs() {
+    assert!(!ossl_async::is_capable());
+    assert_eq!(ossl_async::switch_method(), "null");
+}

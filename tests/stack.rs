@@ -1,0 +1,304 @@
+//! Stacks: how much there is, what lies below, what an overflow does, what is given back (F1, F8, D22).
+#![cfg(not(ossl_async_null))]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use std::ffi::{c_int, c_void};
+
+const KIB: usize = 1024;
+/// What the documentation promises.
+const USABLE: usize = 128 * KIB;
+const GUARD: usize = 80 * KIB;
+const PAGE: usize = 4 * KIB;
+
+/// Whether a byte can be read, as the kernel sees it: no signal if not.
+fn accessible(address: usize) -> bool {
+    let mut ends = [0; 2];
+    // SAFETY: a pipe of our own; the kernel checks the address.
+    unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        let written = libc::write(ends[1], std::ptr::with_exposed_provenance(address), 1);
+        libc::close(ends[0]);
+        libc::close(ends[1]);
+        written == 1
+    }
+}
+
+/// Which pages of a range are in memory.
+fn resident(start: usize, length: usize) -> usize {
+    let first = start / PAGE * PAGE;
+    let mut pages = vec![0u8; (start + length - first).div_ceil(PAGE)];
+    // SAFETY: the vector has a byte a page; the kernel checks the range.
+    let result = unsafe {
+        libc::mincore(
+            std::ptr::with_exposed_provenance_mut(first),
+            pages.len() * PAGE,
+            pages.as_mut_ptr(),
+        )
+    };
+    assert_eq!(result, 0);
+    pages.iter().filter(|page| **page & 1 != 0).count()
+}
+
+// Rules: F1, F8
+#[test]
+fn every_stack_has_what_is_promised_and_a_guard_below() {
+    // Enough for several slabs.
+    let mut jobs: Vec<CJob> = (0..100).map(|_| pausing(1, 0)).collect();
+    jobs.iter_mut().for_each(CJob::pause);
+    for job in &mut jobs {
+        let top = job.handle.expose_provenance();
+        for below in (1..=USABLE).step_by(PAGE).chain([USABLE]) {
+            assert!(accessible(top - below), "{below} bytes below the top");
+        }
+        // The stack ends within a page of what is promised, and then nothing can be touched.
+        let end = (0..2)
+            .map(|page| top - USABLE - page * PAGE)
+            .find(|end| !accessible(*end));
+        let end = end.expect("a stack that ends");
+        for below in (0..=GUARD + 8 * KIB).step_by(KIB) {
+            assert!(!accessible(end - below), "{below} bytes into the guard");
+        }
+    }
+    jobs.iter_mut().for_each(|job| job.finish(0));
+}
+
+unsafe extern "C" fn use_it_all(_: *mut c_void) -> c_int {
+    let top = ASYNC_get_current_job().expose_provenance();
+    let here = std::hint::black_box(&top);
+    assert!(
+        top - std::ptr::from_ref(here).addr() < 16 * KIB,
+        "the job runs right below its record"
+    );
+    let mut address = std::ptr::from_ref(here).addr() - 8 * KIB;
+    while address >= top - USABLE {
+        // SAFETY: the job's own stack, below everything that is in use.
+        unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
+        address -= 64;
+    }
+    1
+}
+
+// Rules: F8, F1
+#[test]
+fn the_whole_stack_can_be_written() {
+    let (mut handle, mut ret) = (std::ptr::null_mut(), 0);
+    // SAFETY: the function needs no argument.
+    let result = unsafe {
+        ASYNC_start_job_2015(
+            &mut handle,
+            &mut ret,
+            Some(use_it_all),
+            std::ptr::null_mut(),
+            0,
+        )
+    };
+    assert_eq!((result, ret), (ASYNC_FINISH, 1));
+}
+
+/// Goes down the stack until this little is left, then enters a frame of this size and writes to its far end first,
+/// as C code does that is compiled without stack probes.
+#[inline(never)]
+fn descend(end: usize, left: usize, frame: usize) {
+    let ballast = std::hint::black_box([0u8; 512]);
+    let here = ballast.as_ptr().addr();
+    if here - end > left + 2 * KIB {
+        descend(end, left, frame);
+        std::hint::black_box(&ballast);
+    } else {
+        // SAFETY: none: this is the overflow.
+        unsafe { std::ptr::with_exposed_provenance_mut::<u8>(here - frame).write_volatile(1) };
+    }
+}
+
+// Rules: D22, F8
+#[test]
+fn a_frame_that_does_not_fit_faults_at_any_depth() {
+    for frame in [33 * KIB, 40 * KIB, 66 * KIB, 80 * KIB] {
+        for left in [0, 4 * KIB, 16 * KIB, frame - 4 * KIB] {
+            let ending = in_child(|| {
+                // Neighbours on both sides, whose memory an overflow could reach.
+                let mut jobs: Vec<CJob> = (0..3)
+                    .map(|n| {
+                        CJob::new(move || {
+                            ASYNC_pause_job();
+                            if n == 1 {
+                                let end =
+                                    ASYNC_get_current_job().expose_provenance() - USABLE - PAGE;
+                                descend(end, left, frame);
+                            }
+                            n
+                        })
+                    })
+                    .collect();
+                jobs.iter_mut().for_each(CJob::pause);
+                jobs[1].go();
+            });
+            assert_eq!(
+                ending,
+                Ending::Signal(libc::SIGSEGV),
+                "{frame} bytes with {left} left"
+            );
+        }
+    }
+}
+
+// Rules: D22
+#[test]
+fn endless_recursion_faults() {
+    let ending = in_child(|| {
+        CJob::new(|| {
+            descend(0, 0, 0);
+            0
+        })
+        .go();
+    });
+    assert_eq!(ending, Ending::Signal(libc::SIGSEGV));
+}
+
+// Rules: B14, B15
+#[test]
+fn freed_jobs_give_their_memory_back_and_paused_ones_keep_it() {
+    let mut jobs: Vec<CJob> = (0..4).map(|_| pausing(1, 0)).collect();
+    jobs.iter_mut().for_each(CJob::pause);
+    let handles: Vec<usize> = jobs
+        .iter()
+        .map(|job| job.handle.expose_provenance())
+        .collect();
+    let used = |handle: &usize| resident(handle - 64 * KIB, 64 * KIB + 256);
+    jobs[0].finish(0);
+    jobs[1].finish(0);
+    assert!(handles.iter().all(|handle| used(handle) > 0));
+    ASYNC_free_pool();
+    assert_eq!(handles[..2].iter().map(used).sum::<usize>(), 0);
+    assert!(handles[2..].iter().all(|handle| used(handle) > 0));
+    jobs[2].finish(0);
+    jobs[3].finish(0);
+    assert_eq!(handles.iter().map(used).sum::<usize>(), 0);
+}
+
+// Rules: D6, F8
+#[test]
+fn freed_stacks_are_used_again() {
+    alone(|| {
+        let mut addresses = std::collections::HashSet::new();
+        for _ in 0..20 {
+            let mut jobs: Vec<CJob> = (0..20).map(|_| pausing(1, 0)).collect();
+            for job in &mut jobs {
+                job.pause();
+                addresses.insert(job.handle.addr());
+            }
+            jobs.iter_mut().for_each(|job| job.finish(0));
+            ASYNC_free_pool();
+        }
+        assert_eq!(addresses.len(), 20);
+    });
+}
+
+/// The lines of /proc/self/smaps about the mapping that an address is in.
+fn smaps(address: usize) -> String {
+    let all = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    let mut lines = vec![];
+    for line in all.lines() {
+        if let Some((range, _)) = line
+            .split_once(' ')
+            .filter(|(range, _)| range.contains('-'))
+        {
+            let bounds: Vec<usize> = range
+                .split('-')
+                .map(|n| usize::from_str_radix(n, 16).unwrap())
+                .collect();
+            inside = (bounds[0]..bounds[1]).contains(&address);
+        }
+        if inside {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
+}
+
+// Rules: F8
+#[test]
+fn a_stack_is_never_backed_by_huge_pages() {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        eprintln!("skipped: this kernel has no transparent huge pages");
+        return;
+    }
+    let mut job = pausing(1, 0);
+    job.pause();
+    let smaps = smaps(job.handle.expose_provenance());
+    let flags = smaps
+        .lines()
+        .find(|line| line.starts_with("VmFlags:"))
+        .unwrap();
+    assert!(flags.split(' ').any(|flag| flag == "nh"), "{flags}");
+    job.finish(0);
+}
+
+// Rules: F8, D17
+#[test]
+fn lightweight_guards_cost_no_mapping_each() {
+    alone(|| {
+        let (max, jobs) = (2000, 1500);
+        assert_eq!(ASYNC_init_pool(max, 10), 1);
+        let before = mappings();
+        assert_eq!(ASYNC_init_pool(max, jobs), 1);
+        let more = mappings() - before;
+        if cfg!(ossl_async_mprotect) || !kernel_has_light_guards() {
+            assert!(more >= jobs, "{more}: each guard is a mapping");
+        } else {
+            assert!(more < 20, "{more} mappings more");
+        }
+    });
+}
+
+fn kernel_has_light_guards() -> bool {
+    // SAFETY: a mapping of our own.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(std::ptr::null_mut(), PAGE, protection, flags, -1, 0);
+        libc::madvise(page, PAGE, 102) == 0
+    }
+}
+
+// Rules: D6, D24, F8
+#[test]
+fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
+    // SAFETY: affects the child only.
+    let locked = || unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) == 0 };
+    if in_child(|| assert!(locked())) != Ending::Exit(0) {
+        assert!(std::env::var_os("CI").is_none(), "CI may lock memory");
+        eprintln!("skipped: no right to lock this much memory");
+        return;
+    }
+    alone(|| {
+        assert!(locked());
+        let mut job = pausing(1, 1);
+        job.pause();
+        let (handle, fd) = (job.handle, job.wait_fd());
+        assert!(!accessible(handle.expose_provenance() - USABLE - 2 * PAGE));
+        job.finish(1);
+        ASYNC_free_pool();
+        assert!(!open(fd));
+        let (mut stale, mut ret) = (handle, 0);
+        // SAFETY: the library issued the handle.
+        unsafe {
+            assert_eq!(
+                ASYNC_start_job_2015(&mut stale, &mut ret, None, std::ptr::null_mut(), 0),
+                ASYNC_ERR
+            );
+            assert_eq!(errors(), [NOT_RESUMABLE]);
+            assert_eq!(ASYNC_get_wait_fd(handle), -1);
+            ASYNC_wake(handle);
+        }
+        // The same memory, with what the last job left in it, serves the next one.
+        let mut job = pausing(1, 2);
+        job.pause();
+        assert_eq!(job.handle, handle);
+        assert!(!readable(job.wait_fd()));
+        job.finish(2);
+    });
+}

@@ -1,0 +1,365 @@
+//! The Rust face: typed jobs, panics, errors that give back what they were given, guards.
+#![cfg(not(ossl_async_null))]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::{Error, Job, Pool, StartError, Step, stats};
+use serial_test::{parallel, serial};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+fn paused<T, E>(step: Result<Step<T>, E>) -> Job<T> {
+    match step {
+        Ok(Step::Paused(job)) => job,
+        Ok(Step::Finished(_)) => panic!("finished"),
+        Err(_) => panic!("failed"),
+    }
+}
+
+fn finished<T, E>(step: Result<Step<T>, E>) -> T {
+    match step {
+        Ok(Step::Finished(value)) => value,
+        Ok(Step::Paused(_)) => panic!("paused"),
+        Err(_) => panic!("failed"),
+    }
+}
+
+// Rules: B19, B32
+#[test]
+#[parallel]
+fn a_closure_runs_pauses_and_gives_its_value() {
+    let log = Rc::new(RefCell::new(vec![]));
+    let inner = log.clone();
+    let text = String::from("captured");
+    let job = paused(Job::start(move || {
+        inner.borrow_mut().push("start");
+        assert!(ossl_async::pause());
+        inner.borrow_mut().push("resumed");
+        text + "!"
+    }));
+    log.borrow_mut().push("between");
+    assert_eq!(finished(job.resume()), "captured!");
+    assert_eq!(*log.borrow(), ["start", "between", "resumed"]);
+    assert_eq!(finished(Job::start(|| [7u64; 100])), [7; 100]);
+    finished(Job::start(|| ()));
+}
+
+// Rules: B23
+#[test]
+#[parallel]
+fn captures_and_values_are_dropped_exactly_once() {
+    struct Count(Rc<Cell<u32>>);
+    impl Drop for Count {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let (captures, values) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    for pauses in 0..3 {
+        let (capture, value) = (Count(captures.clone()), Count(values.clone()));
+        let mut step = Job::start(move || {
+            let _capture = &capture;
+            (0..pauses).for_each(|_| assert!(ossl_async::pause()));
+            value
+        });
+        while let Ok(Step::Paused(job)) = step {
+            step = Ok(job.resume().unwrap());
+        }
+        assert_eq!((captures.get(), values.get()), (pauses + 1, pauses));
+        drop(step);
+        assert_eq!(values.get(), pauses + 1);
+    }
+}
+
+// Rules: P2, B19
+#[test]
+#[parallel]
+fn a_full_pool_gives_the_closure_back() {
+    Pool::init(1, 1).unwrap();
+    let job = paused(Job::start(ossl_async::pause));
+    let captured = String::from("still here");
+    let error = Job::start(move || captured).unwrap_err();
+    assert_eq!(format!("{error:?}"), "Full(..)");
+    assert_eq!(error.to_string(), "all jobs of the pool are in use");
+    assert_eq!(error.error(), None);
+    let closure = error.into_closure();
+    assert!(finished(job.resume()));
+    assert_eq!(finished(Job::start(closure)), "still here");
+    assert_eq!(errors(), [], "the Rust face leaves no entries");
+}
+
+// Rules: D5
+#[test]
+#[parallel]
+fn a_start_and_a_resume_inside_a_job_are_refused_and_give_back_what_they_got() {
+    let other = paused(Job::start(|| {
+        ossl_async::pause();
+        "other"
+    }));
+    let slot = Rc::new(RefCell::new(Some(other)));
+    let inside = slot.clone();
+    let text = finished(Job::start(move || {
+        let refused = Job::start(|| "inner").unwrap_err();
+        assert!(matches!(refused, StartError::Failed(Error::Nested, _)));
+        assert_eq!(format!("{refused:?}"), "Failed(Nested, ..)");
+        assert_eq!(refused.to_string(), Error::Nested.to_string());
+        assert_eq!(refused.error(), Some(Error::Nested));
+        assert_eq!(refused.into_closure()(), "inner");
+        let other = inside.take().unwrap();
+        let refused = other.resume().unwrap_err();
+        assert_eq!(refused.error, Error::Nested);
+        assert_eq!(refused.to_string(), Error::Nested.to_string());
+        assert!(format!("{refused:?}").contains("Nested"));
+        inside.replace(Some(refused.job));
+        "outer"
+    }));
+    assert_eq!(text, "outer");
+    assert_eq!(finished(slot.take().unwrap().resume()), "other");
+}
+
+// Rules: B8
+#[test]
+#[parallel]
+fn the_pools_errors_are_values() {
+    assert_eq!(Pool::init(2, 3), Err(Error::PoolSize));
+    assert_eq!(Pool::init(0, 1), Err(Error::PoolSize));
+    assert_eq!(Pool::init(2, 2), Ok(()));
+    assert_eq!(errors(), []);
+    Pool::free();
+    let jobs: Vec<_> = (0..3)
+        .map(|_| paused(Job::start(ossl_async::pause)))
+        .collect();
+    jobs.into_iter()
+        .for_each(|job| assert!(finished(job.resume())));
+    finished(Job::start(Pool::free)); // inside a job: no effect
+    Pool::free();
+}
+
+// Rules: B10
+#[test]
+#[parallel]
+fn jobs_made_up_front_by_rust_have_no_pipe_until_c_starts_them() {
+    alone(|| {
+        let before = descriptors();
+        Pool::init(2, 2).unwrap();
+        assert_eq!(descriptors(), before);
+        let mut job = pausing(1, 1);
+        job.pause();
+        assert_eq!(descriptors(), before + 2);
+        job.finish(1);
+    });
+}
+
+// Rules: B31, B34, B42
+#[test]
+#[parallel]
+fn pause_says_whether_it_paused() {
+    assert!(!ossl_async::in_job());
+    assert!(!ossl_async::pause(), "outside a job");
+    let job = paused(Job::start(|| {
+        assert!(ossl_async::in_job());
+        let guard = ossl_async::block_pause();
+        let inner = ossl_async::block_pause();
+        assert!(!ossl_async::pause(), "blocked");
+        drop(guard);
+        assert!(!ossl_async::pause(), "blocked once more");
+        drop(inner);
+        ossl_async::pause()
+    }));
+    assert!(finished(job.resume()));
+}
+
+struct PauseOnDrop(Rc<Cell<Option<bool>>>);
+impl Drop for PauseOnDrop {
+    fn drop(&mut self) {
+        self.0.set(Some(ossl_async::pause()));
+    }
+}
+
+// Rules: F11
+#[test]
+#[parallel]
+fn a_panic_reappears_where_the_job_is_resumed_and_the_thread_goes_on() {
+    for pauses in [0, 1] {
+        Pool::init(1, 0).unwrap();
+        let paused_in_drop = Rc::new(Cell::new(None));
+        let drops = paused_in_drop.clone();
+        let start = AssertUnwindSafe(move || {
+            let mut step = Job::start(move || {
+                let _pauses = PauseOnDrop(drops);
+                (0..pauses).for_each(|_| assert!(ossl_async::pause()));
+                panic!("from the job {pauses}");
+            });
+            while let Ok(Step::<()>::Paused(job)) = step {
+                step = Ok(job.resume().unwrap());
+            }
+        });
+        let payload = catch_unwind(start).unwrap_err();
+        assert_eq!(
+            payload.downcast_ref::<String>().unwrap(),
+            &format!("from the job {pauses}")
+        );
+        assert_eq!(
+            paused_in_drop.get(),
+            Some(false),
+            "no pause while a panic unwinds"
+        );
+        assert!(!ossl_async::in_job());
+        assert_eq!(
+            finished(Job::start(|| 5)),
+            5,
+            "the one job of the pool is back"
+        );
+    }
+}
+
+// Rules: K1, K5, B40
+#[test]
+#[parallel]
+fn a_guard_blocks_until_it_is_dropped_wherever_that_is() {
+    let outside = ossl_async::block_pause(); // outside a job there is nothing to block
+    let job = paused(Job::start(|| {
+        ossl_async::pause();
+        ossl_async::block_pause()
+    }));
+    drop(outside);
+    let guard = finished(job.resume());
+    assert!(
+        !finished(Job::start(ossl_async::pause)),
+        "the guard came out of the job and still blocks"
+    );
+    drop(guard);
+    let job = paused(Job::start(ossl_async::pause));
+    assert!(finished(job.resume()));
+    // A guard from outside takes nothing back inside.
+    let outside = ossl_async::block_pause();
+    finished(Job::start(move || {
+        let _inside = ossl_async::block_pause();
+        drop(outside);
+        assert!(!ossl_async::pause());
+    }));
+    // One more drop than blocks stays at none.
+    let guard = finished(Job::start(ossl_async::block_pause));
+    Pool::free(); // forgets the block
+    drop(guard);
+    let job = paused(Job::start(ossl_async::pause));
+    assert!(finished(job.resume()));
+}
+
+// Rules: D15
+#[test]
+#[serial]
+fn a_dropped_job_is_abandoned_and_counted_and_counts_as_in_use() {
+    let before = stats::process().abandoned;
+    std::thread::spawn(|| {
+        Pool::init(2, 0).unwrap();
+        let dropped = Rc::new(());
+        let held = dropped.clone();
+        let job = paused(Job::start(move || {
+            ossl_async::pause();
+            drop(held);
+        }));
+        let wake = job.wake_handle();
+        drop(job);
+        wake.wake(); // harmless
+        assert_eq!(
+            Rc::strong_count(&dropped),
+            2,
+            "nothing on its stack is dropped"
+        );
+        let other = paused(Job::start(ossl_async::pause));
+        assert!(matches!(Job::start(|| ()), Err(StartError::Full(_))));
+        assert!(finished(other.resume()));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(
+        stats::process().abandoned,
+        before + 1,
+        "once, not again at the thread's end"
+    );
+}
+
+// Rules: D15
+#[test]
+#[serial]
+fn jobs_that_are_paused_when_their_thread_ends_are_counted() {
+    let before = stats::process().abandoned;
+    std::thread::spawn(|| {
+        let mut jobs: Vec<CJob> = (0..5).map(|n| pausing(2, n)).collect();
+        jobs.iter_mut().for_each(CJob::pause);
+        jobs[0].pause(); // a resume does not count it twice
+        jobs[1].pause();
+        jobs[1].finish(1);
+        std::mem::forget(paused(Job::start(ossl_async::pause)));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(stats::process().abandoned, before + 5);
+}
+
+// Rules: D6
+#[test]
+#[serial]
+fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
+    let before = stats::process().abandoned;
+    let handle = Rc::new(Cell::new(std::ptr::null_mut()));
+    let seen = handle.clone();
+    let job = paused(Job::start(move || {
+        seen.set(ASYNC_get_current_job());
+        ossl_async::pause();
+        String::from("nobody wants it")
+    }));
+    let (mut raw, mut ret) = (handle.get(), -1);
+    // SAFETY: a live handle.
+    let result = unsafe { ASYNC_start_job_2015(&mut raw, &mut ret, None, std::ptr::null_mut(), 0) };
+    assert_eq!((result, ret), (ASYNC_FINISH, 0));
+    let refused = job.resume().unwrap_err();
+    assert_eq!(refused.error, Error::NotResumable);
+    // The record goes to somebody else; the stale job can neither resume nor abandon that.
+    let mut other = pausing(1, 6);
+    other.pause();
+    assert_eq!(other.handle, handle.get());
+    let refused = refused.job.resume().unwrap_err();
+    drop(refused);
+    other.finish(6);
+    assert_eq!(stats::process().abandoned, before);
+}
+
+// Rules: B30, S2
+#[test]
+#[parallel]
+fn rust_and_c_share_the_pool_and_the_current_job() {
+    assert_eq!(ASYNC_init_pool(1, 1), 1);
+    let job = paused(Job::start(|| {
+        assert_eq!(ASYNC_in_job(), 1);
+        assert_eq!(ASYNC_pause_job(), 1);
+        assert!(!ASYNC_get_current_job().is_null());
+        3
+    }));
+    assert_eq!(pausing(0, 1).go(), ASYNC_NO_JOBS);
+    assert_eq!(finished(job.resume()), 3);
+    pausing(0, 1).finish(1);
+}
+
+// Rules: B37
+#[test]
+#[parallel]
+fn handles_and_jobs_can_be_printed() {
+    let job = paused(Job::start(ossl_async::pause));
+    assert!(format!("{job:?}").starts_with("Job {"));
+    assert!(format!("{:?}", job.wake_handle()).starts_with("WakeHandle {"));
+    assert!(format!("{:?}", ossl_async::block_pause()).starts_with("BlockPause"));
+    assert!(finished(job.resume()));
+}
+
+// Rules: F19
+#[test]
+#[parallel]
+fn the_system_can_make_jobs_and_says_how_it_switches() {
+    assert!(ossl_async::is_capable());
+    let asked_for = option_env!("OSSL_ASYNC_SWITCH").filter(|way| !way.is_empty());
+    assert_eq!(ossl_async::switch_method(), asked_for.unwrap_or("setjmp"));
+}
