@@ -3,6 +3,7 @@
 //!
 //! ```
 //! use ossl_async::{Job, Step};
+//! # if !ossl_async::is_capable() { return }
 //!
 //! let step = Job::start(|| {
 //!     ossl_async::pause();
