@@ -49,14 +49,15 @@ impl Layout {
             slot: guard + (USABLE + RECORD).next_multiple_of(page),
         }
     }
+
+    fn of_this_system() -> Layout {
+        Layout::for_page(platform::page_size())
+    }
 }
 
-/// One stack with its guard and its record's place. Copies are names for the same memory.
-#[derive(Clone, Copy)]
-pub struct Slot {
-    low: NonNull<u8>,
-    layout: Layout,
-}
+/// One stack with its guard and its record's place: the slot's low end. Copies are names for the same memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(NonNull<u8>);
 
 // SAFETY: a slot is an address; using the memory is unsafe elsewhere.
 unsafe impl Send for Slot {}
@@ -65,21 +66,20 @@ impl Slot {
     /// Where the record is: the top [`RECORD`] bytes.
     pub fn record(self) -> NonNull<u8> {
         // SAFETY: the offset stays inside the slot.
-        unsafe { self.low.add(self.layout.slot - RECORD) }
+        unsafe { self.0.add(Layout::of_this_system().slot - RECORD) }
     }
 
     /// The slot whose record is at this address.
     pub fn of_record(record: NonNull<u8>) -> Slot {
-        let layout = Layout::for_page(platform::page_size());
-        // SAFETY: a record lies this far above its slot's start.
-        let low = unsafe { record.sub(layout.slot - RECORD) };
-        Slot { low, layout }
+        // SAFETY: a record lies this far above its slot's low end.
+        Slot(unsafe { record.sub(Layout::of_this_system().slot - RECORD) })
     }
 
     /// The memory that the job's frames may use: all between the guard and the record.
     pub fn stack(self) -> *mut [u8] {
-        let size = self.layout.slot - self.layout.guard - RECORD;
-        ptr::slice_from_raw_parts_mut(self.low.as_ptr().wrapping_add(self.layout.guard), size)
+        let layout = Layout::of_this_system();
+        let low = self.0.as_ptr().wrapping_add(layout.guard);
+        ptr::slice_from_raw_parts_mut(low, layout.slot - layout.guard - RECORD)
     }
 }
 
@@ -106,9 +106,11 @@ static SLABS: ForkSafe<Slabs> = ForkSafe::new(Slabs {
 
 /// A guarded stack whose record reads as zeros, or none if memory or a guard cannot be had.
 pub fn acquire() -> Option<Slot> {
-    SLABS.with(|slabs| match slabs.free.pop() {
-        Some(slot) => Some(slot),
-        None => slabs.cut(Layout::for_page(platform::page_size())),
+    SLABS.with(|slabs| {
+        slabs
+            .free
+            .pop()
+            .or_else(|| slabs.cut(Layout::of_this_system()))
     })
 }
 
@@ -119,9 +121,9 @@ pub fn acquire() -> Option<Slot> {
 /// The slot came from [`acquire`], nothing runs on it, and its record reads as not live already: memory that is
 /// locked keeps its contents.
 pub unsafe fn release(slot: Slot) {
-    let used = slot.layout.slot - slot.layout.guard;
+    let Layout { guard, slot: size } = Layout::of_this_system();
     // SAFETY: the range is the slot's without its guard, and the caller gives it up.
-    unsafe { platform::give_back(slot.low.add(slot.layout.guard), used) };
+    unsafe { platform::give_back(slot.0.add(guard), size - guard) };
     SLABS.with(|slabs| slabs.free.push(slot));
 }
 
@@ -139,7 +141,7 @@ impl Slabs {
         self.fresh_slots -= 1;
         // SAFETY: at most one past the end of the slab.
         self.fresh = unsafe { low.add(layout.slot) };
-        Some(Slot { low, layout })
+        Some(Slot(low))
     }
 
     /// Maps another slab: as many slots as there are already, or the half of that, and so on, down to one.
@@ -190,10 +192,13 @@ mod tests {
     #[cfg(not(ossl_async_null))]
     fn a_slot_is_found_from_its_record_and_its_stack_ends_at_the_record() {
         let slot = acquire().expect("memory");
-        assert_eq!(Slot::of_record(slot.record()).low, slot.low);
+        assert_eq!(Slot::of_record(slot.record()), slot);
         let stack = slot.stack();
         let low = stack.cast::<u8>();
-        assert_eq!(low.addr(), slot.low.addr().get() + slot.layout.guard);
+        assert_eq!(
+            low.addr(),
+            slot.0.addr().get() + Layout::of_this_system().guard
+        );
         assert_eq!(low.wrapping_add(stack.len()), slot.record().as_ptr());
         assert!(stack.len() >= USABLE);
         // SAFETY: acquired above and never used.
@@ -205,11 +210,11 @@ mod tests {
     #[cfg(not(ossl_async_null))]
     fn slots_never_overlap_over_many_slabs() {
         let slots: Vec<Slot> = (0..300).map(|_| acquire().expect("memory")).collect();
-        let mut lows: Vec<usize> = slots.iter().map(|slot| slot.low.addr().get()).collect();
+        let mut lows: Vec<usize> = slots.iter().map(|slot| slot.0.addr().get()).collect();
         lows.sort_unstable();
         assert!(
             lows.windows(2)
-                .all(|pair| pair[1] - pair[0] >= slots[0].layout.slot)
+                .all(|pair| pair[1] - pair[0] >= Layout::of_this_system().slot)
         );
         for slot in slots {
             // SAFETY: acquired above and never used.

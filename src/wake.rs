@@ -17,6 +17,9 @@
 //! can wake, the pipe never holds two bytes, and no wake is lost: the last change of WANT is what the pipe comes to.
 //! Only the thread that owns the record sets and clears LIVE and PIPE, and only when nobody is BUSY does it close.
 //!
+//! A fork may catch somebody BUSY whom the child does not have. So whoever wants to be BUSY first notes which process
+//! this is; a BUSY of another process is nobody's, and the next who comes by takes it over (D16).
+//!
 //! A word of zeros is a record that is not live.
 
 use crate::platform;
@@ -58,6 +61,8 @@ pub trait Channel {
     fn take(&self);
     /// Closes the pipe.
     fn close(&self);
+    /// The number of this process among those that have forked from each other.
+    fn process(&self) -> u64;
 }
 
 /// One record's signal.
@@ -65,14 +70,20 @@ pub trait Channel {
 /// All zeros is a signal without a pipe whose record is not live.
 pub struct Signal<W, C> {
     word: W,
+    /// The process of whoever is BUSY.
+    process: W,
     channel: C,
 }
 
 impl<W: Word, C: Channel> Signal<W, C> {
     /// A signal without a pipe, not live.
     #[cfg(test)]
-    pub const fn new(word: W, channel: C) -> Self {
-        Signal { word, channel }
+    pub const fn new(word: W, process: W, channel: C) -> Self {
+        Signal {
+            word,
+            process,
+            channel,
+        }
     }
 
     /// A new use of the record begins, unsignalled (D19). Owner only.
@@ -131,23 +142,39 @@ impl<W: Word, C: Channel> Signal<W, C> {
             let word = self.word.load();
             if word & BUSY == 0 {
                 return word;
+            } else if self.inherit() {
+                self.settle(word);
+            } else {
+                W::relax();
             }
-            W::relax();
         }
     }
 
     /// Changes the word as `edit` says, unless it says not to, and moves the byte if that has become our business.
     fn change(&self, edit: impl Fn(u64) -> Option<u64>) {
         let mut word = self.word.load();
+        if word & BUSY != 0 && self.inherit() {
+            self.settle(word);
+            word = self.word.load();
+        }
         while let Some(edited) = edit(word) {
             let mine = edited & BUSY == 0 && edited & PIPE != 0 && !agrees(edited);
             let new = if mine { edited | BUSY } else { edited };
+            if mine {
+                self.process.store(self.channel.process());
+            }
             match self.word.compare_exchange(word, new) {
                 Ok(_) if mine => return self.settle(new),
                 Ok(_) => return,
                 Err(other) => word = other,
             }
         }
+    }
+
+    /// Whether whoever is BUSY was left behind in another process, and BUSY is ours now.
+    fn inherit(&self) -> bool {
+        let (theirs, ours) = (self.process.load(), self.channel.process());
+        theirs != ours && self.process.compare_exchange(theirs, ours).is_ok()
     }
 
     /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
@@ -232,6 +259,10 @@ impl Channel for Pipe {
         platform::close(self.read.load(Ordering::Relaxed));
         platform::close(self.write.load(Ordering::Relaxed));
     }
+
+    fn process(&self) -> u64 {
+        platform::forks()
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +274,7 @@ mod tests {
     type Meanwhile = Cell<Option<fn()>>;
 
     thread_local! {
-        static SIGNAL: Signal<TestWord, TestPipe> = const { Signal::new(TestWord(Cell::new(0)), TestPipe::new()) };
+        static SIGNAL: Signal<TestWord, TestPipe> = const { Signal::new(TestWord(Cell::new(0)), TestWord(Cell::new(0)), TestPipe::new()) };
         /// Before the next exchange of the word.
         static BEFORE_EXCHANGE: Meanwhile = const { Cell::new(None) };
         /// While somebody waits for the one who is BUSY.
@@ -282,6 +313,7 @@ mod tests {
         bytes: Cell<i32>,
         open: Cell<bool>,
         fails: Cell<bool>,
+        process: Cell<u64>,
         /// While a byte is being moved.
         meanwhile: Meanwhile,
         log: RefCell<String>,
@@ -293,6 +325,7 @@ mod tests {
                 bytes: Cell::new(0),
                 open: Cell::new(false),
                 fails: Cell::new(false),
+                process: Cell::new(0),
                 meanwhile: Cell::new(None),
                 log: RefCell::new(String::new()),
             }
@@ -329,6 +362,9 @@ mod tests {
         }
         fn close(&self) {
             assert!(self.open.replace(false));
+        }
+        fn process(&self) -> u64 {
+            self.process.get()
         }
     }
 
@@ -527,6 +563,57 @@ mod tests {
         assert!(WHILE_WAITING.take().is_none(), "it waited");
         with(|signal| assert!(!signal.channel.open.get() && signal.word.0.get() == 0));
         with(Signal::close); // again, and without a pipe: nothing
+    }
+
+    /// Sets BUSY as a thread that the fork did not copy.
+    fn fork_while_busy() {
+        with(|signal| {
+            signal.word.0.set(signal.word.0.get() | BUSY);
+            signal.channel.process.set(signal.channel.process.get() + 1);
+        });
+    }
+
+    fn nobody_is_busy() -> bool {
+        with(|signal| signal.word.0.get() & BUSY == 0)
+    }
+
+    // Rules: D16
+    #[test]
+    fn a_forked_child_takes_over_from_a_thread_that_it_does_not_have() {
+        live();
+        fork_while_busy();
+        wake();
+        assert!(readable() && nobody_is_busy());
+        fork_while_busy();
+        wake(); // changes nothing, but takes over
+        assert!(readable() && nobody_is_busy());
+        fork_while_busy();
+        clear();
+        assert!(!readable() && nobody_is_busy());
+        assert_eq!(moves(), "+-");
+        fork_while_busy();
+        end();
+        assert!(nobody_is_busy());
+        fork_while_busy();
+        begin(2); // waits for nobody
+        assert!(nobody_is_busy());
+        end();
+        fork_while_busy();
+        with(Signal::close);
+    }
+
+    // Rules: D16
+    #[test]
+    fn a_byte_that_was_to_be_moved_at_the_fork_is_moved_by_the_child() {
+        live();
+        with(|signal| signal.word.0.set(signal.word.0.get() | WANT));
+        fork_while_busy();
+        wake();
+        assert_eq!((moves().as_str(), readable()), ("+", true));
+        // And whoever is BUSY now is of this process.
+        meanwhile(wake);
+        clear();
+        assert_eq!((moves().as_str(), readable()), ("-+", true));
     }
 
     // Rules: B36, B37

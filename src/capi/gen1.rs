@@ -62,34 +62,36 @@ pub unsafe extern "C" fn ASYNC_start_job_2015(
     args: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: the caller vouches for `job`.
-    let Some(handle) = (unsafe { job.as_mut() }) else {
-        let error = if dispatch::current().is_some() {
+    if job.is_null() {
+        let nested = dispatch::current().is_some();
+        raise!(if nested {
             Error::Nested
         } else {
             Error::NullArgument
-        };
-        raise!(error);
+        });
         return ASYNC_ERR;
-    };
-    // SAFETY: the caller vouches for the handle.
-    let done = match unsafe { record(*handle) } {
+    }
+    // No reference to the caller's handle is kept: the job may use it too while it runs (B20).
+    // SAFETY: the caller vouches for `job` and for the handle in it.
+    let outcome = match unsafe { record(job.read()) } {
         Some(record) => dispatch::resume(record, ptr::null_mut()).map_err(StartFailure::Error),
         // SAFETY: the caller vouches for the function and its arguments.
         None => unsafe { dispatch::start(func, Argument::Copied(args, size), true) },
     };
-    match done {
+    match outcome {
         Ok(Outcome::Paused(record)) => {
-            *handle = record.handle().cast();
+            // SAFETY: the caller vouches for `job`.
+            unsafe { job.write(record.handle().cast()) };
             ASYNC_PAUSE
         }
         Ok(Outcome::Finished(result)) => {
-            // S4's order, for callers whose `ret` and `job` overlap.
             if !ret.is_null() {
                 // SAFETY: the caller vouches for `ret`.
                 unsafe { ret.write(result) };
             }
-            *handle = ptr::null_mut();
+            // After the result (S4), for callers in whose memory the two overlap.
+            // SAFETY: the caller vouches for `job`.
+            unsafe { job.write(ptr::null_mut()) };
             ASYNC_FINISH
         }
         Err(StartFailure::Unavailable) => ASYNC_ERR,

@@ -61,6 +61,10 @@ pub fn at_thread_exit(_run: extern "C" fn(*mut c_void)) -> bool {
     false
 }
 
+pub fn forks() -> u64 {
+    0
+}
+
 pub struct ForkSafe<T>(std::sync::Mutex<T>);
 
 impl<T> ForkSafe<T> {
@@ -96,6 +100,7 @@ mod tests {
         assert!(map(4096).is_none());
         assert!(allocate(1).is_null());
         assert!(pipe().is_err());
+        assert_eq!(forks(), 0);
         assert!(!at_thread_exit(nothing));
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());
         assert_eq!(register_stack(&mut memory), 0);

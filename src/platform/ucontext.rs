@@ -1,10 +1,10 @@
 //! POSIX with a working `ucontext`: the only file that calls the C shim and libc.
 
 use super::Fibre;
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Whether jobs can exist in this build at all.
 pub const AVAILABLE: bool = true;
@@ -218,17 +218,25 @@ fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
     }
 }
 
+/// How often this process and those it descends from have forked, since the library was first used.
+pub fn forks() -> u64 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
 /// A value of the whole process behind a lock that a forked child can take, whoever held it at the fork.
 ///
 /// One per process: the handlers registered with `pthread_atfork` know one lock.
-pub struct ForkSafe<T>(UnsafeCell<T>);
+pub struct ForkSafe<T> {
+    value: UnsafeCell<T>,
+    handlers: Cell<bool>,
+}
 
-// SAFETY: the value is reached only with LOCK held.
+// SAFETY: the fields are reached only with LOCK held.
 unsafe impl<T: Send> Sync for ForkSafe<T> {}
 
 static LOCK: Lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
-/// 0 until the fork handlers are in place.
-static HANDLERS: AtomicUsize = AtomicUsize::new(0);
 
 struct Lock(UnsafeCell<libc::pthread_mutex_t>);
 
@@ -245,22 +253,30 @@ extern "C" fn unlock() {
     unsafe { libc::pthread_mutex_unlock(LOCK.0.get()) };
 }
 
+extern "C" fn unlock_in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    unlock();
+}
+
 impl<T> ForkSafe<T> {
     /// Puts a value behind the lock.
     pub const fn new(value: T) -> ForkSafe<T> {
-        ForkSafe(UnsafeCell::new(value))
+        ForkSafe {
+            value: UnsafeCell::new(value),
+            handlers: Cell::new(false),
+        }
     }
 
     /// Calls `f` with the value, alone. `f` must not call back in here, and it must not panic.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        if HANDLERS.swap(1, Ordering::Relaxed) == 0 {
-            // SAFETY: the three functions have the type that is wanted and stay loaded (build.rs). Without memory for
-            // them a fork that hits the lock leaves it locked in the child, as it would with any mutex.
-            unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock)) };
-        }
         lock();
+        if !self.handlers.replace(true) {
+            // SAFETY: the functions have the type that is wanted and stay loaded (build.rs). Without memory for them a
+            // fork that meets the lock leaves it locked in the child, as it would any mutex.
+            unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock_in_child)) };
+        }
         // SAFETY: the lock is held, so this is the only reference.
-        let result = f(unsafe { &mut *self.0.get() });
+        let result = f(unsafe { &mut *self.value.get() });
         unlock();
         result
     }

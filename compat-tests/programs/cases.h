@@ -1,0 +1,374 @@
+/*
+ * The harness every program here shares: cases, checks, and the few helpers more than one program needs.
+ *
+ * A program is one C file. It includes this header first and holds cases:
+ *
+ *     CASE(name_of_the_behaviour, "Rules: B19, P4")
+ *     {
+ *         CHECK(2 + 2 == 4);
+ *     }
+ *
+ * What stands behind "Rules:" are the rules that a case proves; where none is at stake, "Header:" names the header whose
+ * promise it keeps.
+ *
+ * main() is here. It runs each case in a child of its own, so that every case begins in a process that has never used
+ * the library, a crash fails one case only, and a hanging one is stopped by alarm(). It prints one line a case and
+ * exits 1 if any failed. With the names of cases as arguments it runs those alone, in its own process, for a debugger.
+ */
+#ifndef CASES_H
+#define CASES_H
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE /* dladdr, pipe2 */
+#endif
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <openssl/async.h>
+#include <openssl/err.h>
+
+/* Generous, because valgrind runs the same programs; a case takes milliseconds otherwise. */
+#ifndef CASE_SECONDS
+# define CASE_SECONDS 60
+#endif
+
+/* in_child(): the process ended, without complaint, before it should have; exit status 255. */
+#define LEFT_EARLY 0xff00
+
+/* The errors a case may expect, packed as section 1.1 of the rules has them. */
+#define E1_NO_THREAD_RECORD 0x33064041UL
+#define E2_INVALID_POOL_SIZE 0x33065067UL
+#define E3_NO_POOL_STORAGE 0x33065041UL
+#define E4_POOL_NOT_SET 0x33065065UL
+#define E5_NO_JOB_RECORD 0x33066041UL
+#define E6_NO_WAIT_PIPE 0x33066064UL
+#define E9_NO_ARGUMENT_COPY 0x33069041UL
+#define REFUSED_HANDLE 0x33069042UL
+#define REFUSED_NULL 0x33069043UL
+#define REFUSED_NESTED 0x33069044UL
+#define REFUSED_FREE 0x33065042UL
+
+/* A value no job function here returns: what *ret holds as long as the library has not written it. */
+#define UNWRITTEN (-7777)
+
+/* ---------------------------------------------------------------------------------------------------- cases */
+
+struct harness_case {
+    const char *name;
+    const char *rules;
+    void (*run)(void);
+    struct harness_case *next;
+};
+
+static struct harness_case *harness_first, **harness_end = &harness_first;
+
+/* The program's arguments, for a program that takes some. */
+static int harness_argc;
+static char **harness_argv;
+
+/* Where a case running in a child leaves its first failure for main(): memory both share. */
+static struct {
+    int failed;
+    int returned; /* what the child was to run has returned */
+    char text[512];
+} *harness_report;
+
+/* Constructors of one file run in the order in which they stand there, so the list keeps the order of the cases. */
+#define CASE(NAME, RULES)                                                                                             \
+    static void NAME(void);                                                                                           \
+    static struct harness_case NAME##_entry = {#NAME, RULES, NAME, NULL};                                             \
+    __attribute__((constructor)) static void NAME##_enter(void)                                                       \
+    {                                                                                                                 \
+        *harness_end = &NAME##_entry;                                                                                 \
+        harness_end = &NAME##_entry.next;                                                                             \
+    }                                                                                                                 \
+    static void NAME(void)
+
+/* Records a failure and goes on; usable in job functions, threads and children. The first one is reported. */
+#define CHECK(EXPRESSION) ((EXPRESSION) ? (void)0 : harness_fail(__FILE__, __LINE__, #EXPRESSION))
+
+/* Two integers that must be equal; the report shows both. */
+#define CHECK_EQUAL(SEEN, EXPECTED)                                                                                   \
+    harness_equal(__FILE__, __LINE__, #SEEN " == " #EXPECTED, (long long)(SEEN), (long long)(EXPECTED))
+
+/* For the body of a case: what follows makes no sense unless this holds. */
+#define NEED(EXPRESSION)                                                                                              \
+    do {                                                                                                              \
+        if (!(EXPRESSION)) {                                                                                          \
+            harness_fail(__FILE__, __LINE__, #EXPRESSION);                                                            \
+            return;                                                                                                   \
+        }                                                                                                             \
+    } while (0)
+
+static inline void harness_fail(const char *file, int line, const char *expression)
+{
+    const char *name = strrchr(file, '/');
+
+    if (__sync_lock_test_and_set(&harness_report->failed, 1) == 0)
+        snprintf(harness_report->text, sizeof(harness_report->text), "%s:%d: %s", name != NULL ? name + 1 : file, line,
+                 expression);
+}
+
+static inline void harness_equal(const char *file, int line, const char *expression, long long seen, long long expected)
+{
+    char text[384];
+
+    if (seen == expected)
+        return;
+    snprintf(text, sizeof(text), "%s (%lld = 0x%llx, %lld = 0x%llx)", expression, seen, (unsigned long long)seen,
+             expected, (unsigned long long)expected);
+    harness_fail(file, line, text);
+}
+
+/*
+ * Runs `function` in a child process and returns how it ended, as waitpid() has it. The child ends in time.
+ *
+ * Ending with status 0 before `function` has returned does not pass for success: that is what becomes of a process whose
+ * context runs off its end.
+ */
+static inline int in_child(void (*function)(void))
+{
+    int status = -1;
+    pid_t child;
+
+    fflush(stdout);
+    harness_report->returned = 0;
+    child = fork();
+    if (child == 0) {
+        alarm(CASE_SECONDS);
+        function();
+        harness_report->returned = 1;
+        exit(harness_report->failed);
+    }
+    if (child > 0)
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+    if (status == 0 && !harness_report->returned)
+        status = LEFT_EARLY;
+    harness_report->returned = 0;
+    return status;
+}
+
+/*
+ * Says which file ASYNC_pause_job comes from, so that the runner can prove which library it tested. In a program that
+ * is not position-independent the function's own address may be a stub of the program's; dlsym() sees through that.
+ */
+static inline void harness_say_library(void)
+{
+    void *function = dlsym(RTLD_DEFAULT, "ASYNC_pause_job");
+    Dl_info info;
+
+    if (function == NULL)
+        function = (void *)ASYNC_pause_job;
+    if (dladdr(function, &info) == 0 || info.dli_fname == NULL)
+        info.dli_fname = "unknown";
+    printf("library %s\n", info.dli_fname);
+}
+
+static inline int harness_run(const struct harness_case *c, int own_process)
+{
+    int status = 0;
+
+    harness_report->failed = 0;
+    harness_report->text[0] = '\0';
+    if (own_process)
+        c->run();
+    else
+        status = in_child(c->run);
+
+    if (status != 0 && !harness_report->failed) {
+        if (WIFSIGNALED(status))
+            snprintf(harness_report->text, sizeof(harness_report->text), "%s",
+                     WTERMSIG(status) == SIGALRM ? "out of time" : strsignal(WTERMSIG(status)));
+        else if (status == LEFT_EARLY)
+            snprintf(harness_report->text, sizeof(harness_report->text), "the process ended early");
+        else
+            snprintf(harness_report->text, sizeof(harness_report->text), "exit status %d", WEXITSTATUS(status));
+        harness_report->failed = 1;
+    }
+    if (harness_report->failed)
+        printf("FAILED %s (%s)  %s\n", c->name, harness_report->text, c->rules);
+    else
+        printf("ok %s  %s\n", c->name, c->rules);
+    return harness_report->failed;
+}
+
+static inline int harness_wanted(const struct harness_case *c)
+{
+    int i;
+
+    for (i = 1; i < harness_argc; i++)
+        if (strcmp(harness_argv[i], c->name) == 0)
+            return 1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct harness_case *c;
+    int failed = 0, chosen = 0;
+
+    harness_argc = argc;
+    harness_argv = argv;
+    harness_report = mmap(NULL, sizeof(*harness_report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (harness_report == MAP_FAILED) {
+        perror("mmap");
+        return 1;
+    }
+    harness_say_library();
+    for (c = harness_first; c != NULL; c = c->next)
+        chosen += harness_wanted(c);
+    for (c = harness_first; c != NULL; c = c->next)
+        if (chosen == 0 || harness_wanted(c))
+            failed |= harness_run(c, chosen != 0);
+    return failed;
+}
+
+/* --------------------------------------------------------------------------------- what cases do time and again */
+
+/* Starts a job without arguments. */
+static inline int start(ASYNC_JOB **job, int *ret, int (*function)(void *))
+{
+    return ASYNC_start_job(job, ret, function, NULL, 0);
+}
+
+/* Resumes a paused job; whatever else the call takes is ignored then (B22). */
+static inline int resume(ASYNC_JOB **job, int *ret)
+{
+    return ASYNC_start_job(job, ret, NULL, NULL, 0);
+}
+
+/* The only entry on this thread's queue, taken off it: 0 if there is none, all ones if there are several. */
+static inline unsigned long only_error(void)
+{
+    unsigned long first = ERR_get_error();
+
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+        return ~0UL;
+    }
+    return first;
+}
+
+/* Job functions: return 1 at once; pause once or twice and return 1. */
+static inline int return_one(void *unused)
+{
+    (void)unused;
+    return 1;
+}
+
+static inline int pause_once(void *unused)
+{
+    (void)unused;
+    CHECK_EQUAL(ASYNC_pause_job(), 1);
+    return 1;
+}
+
+static inline int pause_twice(void *unused)
+{
+    (void)unused;
+    CHECK_EQUAL(ASYNC_pause_job(), 1);
+    CHECK_EQUAL(ASYNC_pause_job(), 1);
+    return 1;
+}
+
+/* The pool can give a job that pauses, goes on and finishes, and nothing is on the queue afterwards. */
+#define CHECK_STILL_WORKS()                                                                                           \
+    do {                                                                                                              \
+        ASYNC_JOB *job_ = NULL;                                                                                       \
+        int ret_ = UNWRITTEN;                                                                                         \
+                                                                                                                      \
+        CHECK_EQUAL(start(&job_, &ret_, pause_once), ASYNC_PAUSE);                                                    \
+        CHECK(job_ != NULL);                                                                                          \
+        CHECK_EQUAL(resume(&job_, &ret_), ASYNC_FINISH);                                                              \
+        CHECK(job_ == NULL);                                                                                          \
+        CHECK_EQUAL(ret_, 1);                                                                                         \
+        CHECK_EQUAL(only_error(), 0);                                                                                 \
+    } while (0)
+
+/* Resumes `JOB`, which must finish with the value 1. */
+#define CHECK_FINISHES(JOB)                                                                                           \
+    do {                                                                                                              \
+        int ret_ = UNWRITTEN;                                                                                         \
+                                                                                                                      \
+        CHECK_EQUAL(resume(&(JOB), &ret_), ASYNC_FINISH);                                                             \
+        CHECK((JOB) == NULL);                                                                                         \
+        CHECK_EQUAL(ret_, 1);                                                                                         \
+    } while (0)
+
+/* Starts a job that pauses once and leaves it paused in `JOB`. */
+#define CHECK_PAUSES(JOB)                                                                                             \
+    do {                                                                                                              \
+        int ret_ = UNWRITTEN;                                                                                         \
+                                                                                                                      \
+        (JOB) = NULL;                                                                                                 \
+        CHECK_EQUAL(start(&(JOB), &ret_, pause_once), ASYNC_PAUSE);                                                   \
+        CHECK((JOB) != NULL);                                                                                         \
+        CHECK_EQUAL(ret_, UNWRITTEN);                                                                                 \
+    } while (0)
+
+/* A new start finds the pool full: NO_JOBS, nothing written, nothing queued. */
+#define CHECK_NO_JOBS()                                                                                               \
+    do {                                                                                                              \
+        ASYNC_JOB *job_ = NULL;                                                                                       \
+        int ret_ = UNWRITTEN;                                                                                         \
+                                                                                                                      \
+        CHECK_EQUAL(start(&job_, &ret_, pause_once), ASYNC_NO_JOBS);                                                  \
+        CHECK(job_ == NULL);                                                                                          \
+        CHECK_EQUAL(ret_, UNWRITTEN);                                                                                 \
+        CHECK_EQUAL(only_error(), 0);                                                                                 \
+    } while (0)
+
+/* Whether `fd` is ready for reading now. */
+static inline int readable(int fd)
+{
+    struct pollfd p = {0, POLLIN, 0};
+
+    p.fd = fd;
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0;
+}
+
+/* How many descriptors this process has open, not counting the one that looks. */
+static inline int open_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int count = 0;
+
+    if (directory == NULL) {
+        harness_fail(__FILE__, __LINE__, "opendir /proc/self/fd");
+        return -1;
+    }
+    while ((entry = readdir(directory)) != NULL)
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(directory))
+            count++;
+    closedir(directory);
+    return count;
+}
+
+/* Runs `function` on a thread of its own, to its end, and returns what it returned. */
+static inline void *on_thread(void *(*function)(void *), void *arg)
+{
+    pthread_t thread;
+    void *result = NULL;
+
+    if (pthread_create(&thread, NULL, function, arg) != 0 || pthread_join(thread, &result) != 0)
+        harness_fail(__FILE__, __LINE__, "a thread to run on");
+    return result;
+}
+
+#endif

@@ -1,0 +1,305 @@
+//! Builds the library as its users do, compiles C programs against it and runs them; what is expected of them is in
+//! `tests/`.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio, id};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longest that one program may take. Its cases have limits of their own, which are reached first.
+const TIME_LIMIT: Duration = Duration::from_secs(600);
+
+/// How a C program is joined with the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linkage {
+    /// With `libossl_async.so`.
+    Shared,
+    /// With `libossl_async.a`.
+    Static,
+}
+
+/// Both ways, for loops.
+pub const LINKAGES: [Linkage; 2] = [Linkage::Shared, Linkage::Static];
+
+/// What a static archive of Rust code needs of the system, on Linux with glibc.
+const NATIVE_LIBRARIES: [&str; 7] = [
+    "-lgcc_s",
+    "-lutil",
+    "-lrt",
+    "-lpthread",
+    "-lm",
+    "-ldl",
+    "-lc",
+];
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("compat-tests lies in the repository")
+}
+
+/// The two files that C programs link with.
+struct Library {
+    shared: PathBuf,
+    archive: PathBuf,
+}
+
+/// Builds the library, once a process: `cargo build --release` in the same environment, so that a build for another
+/// switching method or with other flags is what gets tested.
+fn library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--release",
+                "--message-format=json",
+                "--manifest-path",
+            ])
+            .arg(root().join("Cargo.toml"))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo runs");
+        assert!(
+            output.status.success(),
+            "cargo build --release: {}",
+            output.status
+        );
+        // Cargo says where the files are, wherever the environment or a configuration file has put the target directory.
+        let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
+        let file = |name: &str| {
+            messages
+                .split('"')
+                .map(Path::new)
+                .find(|path| path.is_absolute() && path.file_name() == Some(OsStr::new(name)))
+                .unwrap_or_else(|| panic!("cargo build --release made no {name}"))
+                .to_owned()
+        };
+        Library {
+            shared: file("libossl_async.so"),
+            archive: file("libossl_async.a"),
+        }
+    })
+}
+
+/// The file whose code a program with this linkage must be running: the library's, or the program's own.
+pub fn expected_library(program: &Path, linkage: Linkage) -> PathBuf {
+    match linkage {
+        Linkage::Shared => library().shared.clone(),
+        Linkage::Static => program.to_owned(),
+    }
+}
+
+/// Words of an environment variable such as `CFLAGS`.
+fn words(variable: &str) -> Vec<String> {
+    env::var(variable)
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Compiles a C program with the system's compiler (`CC`, `CFLAGS`) and links it with the library.
+///
+/// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
+pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+    let library = library();
+    let release = library
+        .shared
+        .parent()
+        .expect("a library lies in a directory");
+    let directory = release
+        .join("compat-programs")
+        .join(format!("{linkage:?}").to_lowercase());
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let name = source
+        .file_stem()
+        .expect("a source file has a name")
+        .to_string_lossy();
+    let program = directory.join(&*name);
+    // Made under another name and moved, because another test process may be running the program at this moment.
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let fresh = directory.join(format!("{name}.{}.{serial}", id()));
+
+    let compiler = words("CC");
+    let (compiler, wrapped) = match compiler.split_first() {
+        Some((first, rest)) => (first.as_str(), rest),
+        None => ("cc", &[][..]),
+    };
+    let mut command = Command::new(compiler);
+    command
+        .args(wrapped)
+        .args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
+    command.args(words("CFLAGS")).args(extra);
+    command
+        .arg("-I")
+        .arg(root().join("csrc/include"))
+        .arg("-I")
+        .arg(root().join("csrc/standalone"));
+    command.arg("-o").arg(&fresh).arg(source);
+    match linkage {
+        Linkage::Shared => {
+            command
+                .arg("-L")
+                .arg(release)
+                .args(["-lossl_async", "-lpthread", "-ldl"])
+        }
+        Linkage::Static => command.arg(&library.archive).args(NATIVE_LIBRARIES),
+    };
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{compiler}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::rename(&fresh, &program).expect("a file of the target directory can be renamed");
+    program
+}
+
+/// A command that runs a compiled program, under another one where given (valgrind, for one).
+pub fn command(wrapper: &[&str], program: &Path) -> Command {
+    let mut command = match wrapper.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    // This directory alone: cargo's own setting names directories that have a debug build of the library.
+    command.env(
+        "LD_LIBRARY_PATH",
+        library()
+            .shared
+            .parent()
+            .expect("a library lies in a directory"),
+    );
+    command
+}
+
+/// What a program wrote, and how it ended.
+pub struct Ran {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// Runs a command to its end, or for [`TIME_LIMIT`] at most.
+pub fn run(command: &mut Command) -> Ran {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stdout = collect(child.stdout.take().expect("piped above"));
+    let stderr = collect(child.stderr.take().expect("piped above"));
+    let end = Instant::now() + TIME_LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            break status;
+        }
+        if Instant::now() > end {
+            child.kill().expect("the child is ours");
+            panic!("{command:?} took longer than {TIME_LIMIT:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let text = |reader: thread::JoinHandle<Vec<u8>>| {
+        String::from_utf8_lossy(&reader.join().expect("a reader does not panic")).into_owned()
+    };
+    Ran {
+        stdout: text(stdout),
+        stderr: text(stderr),
+        status,
+    }
+}
+
+/// Reads a pipe to its end, beside the program, so that a full pipe does not stop it.
+fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
+        bytes
+    })
+}
+
+/// Writes to the test's real standard output: the report of the cases, which `cargo test` would hide from whoever runs
+/// it because the test passes.
+pub fn report(text: &str) {
+    io::stdout()
+        .lock()
+        .write_all(text.as_bytes())
+        .expect("standard output can be written");
+}
+
+/// The file of one of the C programs.
+pub fn program_source(name: &str) -> PathBuf {
+    root()
+        .join("compat-tests/programs")
+        .join(name)
+        .with_extension("c")
+}
+
+/// Runs one of the C programs, prints a line for each of its cases, and fails unless all of them are well and it was
+/// this library that they ran against.
+pub fn check_program(name: &str, linkage: Linkage, wrapper: &[&str], arguments: &[&str]) {
+    let program = compile(&program_source(name), linkage, &[]);
+    let ran = run(command(wrapper, &program).args(arguments));
+    let under = wrapper
+        .first()
+        .map_or(String::new(), |wrapper| format!(", {wrapper}"));
+    let heading = format!(
+        "{} ({linkage:?}{under})",
+        [&[name], arguments].concat().join(" ")
+    );
+    let (library, cases) = ran.stdout.split_once('\n').unwrap_or_default();
+    report(&format!("\n{heading}\n{cases}"));
+
+    let library = library
+        .strip_prefix("library ")
+        .unwrap_or_else(|| panic!("{heading}: {}", ran.stderr));
+    assert_eq!(
+        fs::canonicalize(library).expect("the library that answered is a file"),
+        fs::canonicalize(expected_library(&program, linkage)).expect("the library was built"),
+        "{heading}: the wrong library answered"
+    );
+    let well = cases.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(
+        ran.status.success() && well > 0 && well == cases.lines().count(),
+        "{heading}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+}
+
+/// Says that something is not tested, and why, where whoever runs the tests sees it.
+pub fn left_out(what: &str, why: &str) {
+    let line = format!("{what}: left out, {why}\n");
+    io::stderr()
+        .lock()
+        .write_all(line.as_bytes())
+        .expect("standard error can be written");
+}
+
+/// The same for want of a tool or a file, which is a failure where everything is meant to be there: `CI` is set.
+pub fn left_out_for_want(what: &str, why: &str) {
+    let ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!ci, "{what}: {why}");
+    left_out(what, why);
+}

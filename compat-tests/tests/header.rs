@@ -1,0 +1,855 @@
+//! The C headers: that every dialect of C and C++ takes them, alone and beside OpenSSL's, and that their names and
+//! numbers are those of the Rust side. What the functions do is tested elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const C_COMPILERS: [&str; 3] = ["cc", "gcc", "clang"];
+const CPP_COMPILERS: [&str; 3] = ["c++", "g++", "clang++"];
+const C_STANDARDS: [&str; 4] = ["c89", "c99", "c11", "c17"];
+const CPP_STANDARDS: [&str; 5] = ["c++98", "c++11", "c++14", "c++17", "c++20"];
+const STRICT: [&str; 5] = [
+    "-fsyntax-only",
+    "-pedantic-errors",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+];
+
+/// Takes the address of every function of `async.h` with the type the manual page gives it, and uses every type.
+const USE_ASYNC: &str = "
+ASYNC_JOB *job;
+int (*init_pool)(size_t, size_t) = ASYNC_init_pool;
+void (*free_pool)(void) = ASYNC_free_pool;
+int (*start_job_2015)(ASYNC_JOB **, int *, int (*)(void *), void *, size_t) = ASYNC_start_job_2015;
+#ifndef OSSL_ASYNC_WAIT_CTX_API
+int (*start_job)(ASYNC_JOB **, int *, int (*)(void *), void *, size_t) = ASYNC_start_job;
+#endif
+int (*pause_job)(void) = ASYNC_pause_job;
+int (*in_job)(void) = ASYNC_in_job;
+ASYNC_JOB *(*get_current_job)(void) = ASYNC_get_current_job;
+int (*get_wait_fd)(ASYNC_JOB *) = ASYNC_get_wait_fd;
+void (*wake)(ASYNC_JOB *) = ASYNC_wake;
+void (*clear_wake)(ASYNC_JOB *) = ASYNC_clear_wake;
+void (*block_pause)(void) = ASYNC_block_pause;
+void (*unblock_pause)(void) = ASYNC_unblock_pause;
+ASYNC_WAIT_CTX *wait_ctx;
+ASYNC_callback_fn callback;
+OSSL_ASYNC_FD fd = OSSL_BAD_ASYNC_FD;
+int results[] = { ASYNC_ERR, ASYNC_NO_JOBS, ASYNC_PAUSE, ASYNC_FINISH };
+#if !defined(OPENSSL_ASYNC_H) || !defined(HEADER_ASYNC_H)
+# error \"the async.h of OpenSSL would not be empty after ours\"
+#endif
+";
+
+/// Uses what no OpenSSL defines otherwise; a wrong value is an array of negative size.
+const USE_ASYNCERR: &str = "
+typedef char function_is_101[ASYNC_F_ASYNC_INIT_POOL == 101 ? 1 : -1];
+typedef char reason_is_103[ASYNC_R_INVALID_POOL_SIZE == 103 ? 1 : -1];
+int codes[] = { ASYNC_F_ASYNC_CTX_NEW, ASYNC_F_ASYNC_START_JOB, ASYNC_R_CANNOT_CREATE_WAIT_PIPE };
+#if !defined(OPENSSL_ASYNCERR_H) || !defined(HEADER_ASYNCERR_H)
+# error \"the asyncerr.h of OpenSSL would not be empty after ours\"
+#endif
+";
+
+/// Takes the address of every function of the standalone `err.h` through its familiar name.
+const USE_ERR: &str = "
+unsigned long (*get_error)(void) = ERR_get_error;
+unsigned long (*peek_error)(void) = ERR_peek_error;
+unsigned long (*peek_last_error)(void) = ERR_peek_last_error;
+unsigned long (*get_error_line)(const char **, int *) = ERR_get_error_line;
+void (*clear_error)(void) = ERR_clear_error;
+char *(*error_string)(unsigned long, char *) = ERR_error_string;
+void (*error_string_n)(unsigned long, char *, size_t) = ERR_error_string_n;
+const char *(*lib_error_string)(unsigned long) = ERR_lib_error_string;
+const char *(*func_error_string)(unsigned long) = ERR_func_error_string;
+const char *(*reason_error_string)(unsigned long) = ERR_reason_error_string;
+void (*print_errors_fp)(FILE *) = ERR_print_errors_fp;
+void (*print_errors_cb)(int (*)(const char *, size_t, void *), void *) = ERR_print_errors_cb;
+void (*load_ASYNC_strings)(void) = ERR_load_ASYNC_strings;
+typedef char packs[ERR_PACK(ERR_LIB_ASYNC, 101, 103) == 0x33065067UL ? 1 : -1];
+typedef char gives_lib[ERR_GET_LIB(0x33065067UL) == ERR_LIB_ASYNC ? 1 : -1];
+typedef char gives_func[ERR_GET_FUNC(0x33065067UL) == 101 ? 1 : -1];
+typedef char gives_reason[ERR_GET_REASON(0x33065067UL) == 103 ? 1 : -1];
+typedef char packs_most[ERR_PACK(255, 4095, 4095) == 0xffffffffUL ? 1 : -1];
+typedef char cuts_what_is_more[ERR_PACK(256, 4096, 4096) == 0 ? 1 : -1];
+typedef char gives_most_lib[ERR_GET_LIB(0xffffffffUL) == 255 ? 1 : -1];
+typedef char gives_most_func[ERR_GET_FUNC(0xffffffffUL) == 4095 ? 1 : -1];
+typedef char gives_most_reason[ERR_GET_REASON(0xffffffffUL) == 4095 ? 1 : -1];
+#if !defined(OPENSSL_ERR_H) || !defined(HEADER_ERR_H)
+# error \"the err.h of OpenSSL would not be empty after ours\"
+#endif
+int reasons[] = { ERR_R_MALLOC_FAILURE, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED, ERR_R_PASSED_NULL_PARAMETER,
+                  ERR_R_INTERNAL_ERROR };
+";
+
+// ---- Tests ----
+
+// Rules: B1, B2, B42
+#[test]
+fn every_c_standard_takes_each_header_alone_and_all_together() {
+    let scratch = Scratch::new("c");
+    clean_in_all(&scratch, &compilers(&C_COMPILERS), &C_STANDARDS, "c");
+}
+
+// Rules: B1, B2, B42
+#[test]
+fn every_cpp_standard_takes_each_header_alone_and_all_together() {
+    let scratch = Scratch::new("cpp");
+    let compilers = compilers(&CPP_COMPILERS);
+    if compilers.is_empty() {
+        return skipped("no C++ compiler: the headers were not compiled as C++");
+    }
+    clean_in_all(&scratch, &compilers, &CPP_STANDARDS, "cc");
+}
+
+// Rules: B2
+#[test]
+fn functions_keep_their_c_names_when_a_cpp_program_calls_them() {
+    let scratch = Scratch::new("linkage");
+    let source = scratch.file(
+        "all.cc",
+        &[
+            include("async"),
+            include("err"),
+            USE_ASYNC.into(),
+            USE_ERR.into(),
+        ]
+        .concat(),
+    );
+    let compilers = compilers(&CPP_COMPILERS);
+    if compilers.is_empty() {
+        return skipped("no C++ compiler: the names that a C++ program calls were not looked at");
+    }
+    for compiler in compilers {
+        let output = run(Command::new(compiler)
+            .args(["-S", "-o", "-"])
+            .args(ours(true))
+            .arg(&source));
+        let text = succeeded(compiler, output);
+        let words: BTreeSet<&str> = words(&text).collect();
+        for name in header_functions().keys() {
+            assert!(
+                words.contains(name.as_str()),
+                "{compiler}: no reference to {name}"
+            );
+        }
+        let mangled: Vec<_> = words
+            .iter()
+            .filter(|w| w.starts_with("_Z") && w.contains("ASYNC_"))
+            .collect();
+        assert!(
+            mangled.is_empty(),
+            "{compiler}: {mangled:?} want extern \"C\""
+        );
+    }
+}
+
+// Rules: B1
+#[test]
+fn a_job_is_opaque_to_c() {
+    let scratch = Scratch::new("opaque");
+    let source = scratch.file(
+        "size.c",
+        &[&include("async"), "size_t size = sizeof(ASYNC_JOB);\n"].concat(),
+    );
+    for compiler in compilers(&C_COMPILERS) {
+        let output = run(Command::new(compiler)
+            .arg("-fsyntax-only")
+            .args(ours(false))
+            .arg(&source));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success(),
+            "{compiler} knows the size of ASYNC_JOB"
+        );
+        assert!(
+            errors.contains("incomplete type"),
+            "{compiler} failed for another reason:\n{errors}"
+        );
+    }
+}
+
+// Rules: B2
+#[test]
+fn headers_include_nothing_but_the_c_library_and_each_other() {
+    let included = |header: &str| -> Vec<String> {
+        directives(header)
+            .iter()
+            .filter_map(|d| Some(d.strip_prefix("include")?.trim().to_owned()))
+            .collect()
+    };
+    assert_eq!(included(ASYNC_H), ["<stdlib.h>", "<openssl/asyncerr.h>"]);
+    assert_eq!(included(ASYNCERR_H), [""; 0]);
+    assert_eq!(included(ERR_H), ["<stddef.h>", "<stdio.h>"]);
+}
+
+// Rules: B2, B3
+#[test]
+fn openssls_own_headers_compile_beside_ours_in_every_order() {
+    let Some(openssl) = openssl_include_dir() else {
+        return skipped(
+            "OpenSSL's headers are not installed: ours were not compiled together with them",
+        );
+    };
+    let scratch = Scratch::new("openssl");
+    // The same headers by a path that the compiler does not take for the system's, where it would hide collisions.
+    let not_system = scratch.0.join("include");
+    fs::create_dir(&not_system).unwrap();
+    std::os::unix::fs::symlink(openssl.join("openssl"), not_system.join("openssl")).unwrap();
+
+    // Which headers, in which order; `own-` for OpenSSL's own where the name alone would find ours.
+    let orders = [
+        "async err ssl",
+        "err async ssl",
+        "err ssl async",
+        "ssl err async",
+        "asyncerr err async ssl",
+        "async own-async own-asyncerr ssl",
+        "own-asyncerr own-async asyncerr async ssl",
+    ];
+    let include_line = |name: &str| match name.strip_prefix("own-") {
+        Some(own) => format!("#include \"{}/openssl/{own}.h\"\n", not_system.display()),
+        None => include(name),
+    };
+    let use_ssl = "int (*all_fds)(SSL *, OSSL_ASYNC_FD *, size_t *) = SSL_get_all_async_fds;\n";
+    // With the warnings that OpenSSL's headers are not known to be free of, only where the compiler ignores those.
+    let collisions = [
+        "-UOSSL_ASYNC_WAIT_CTX_API",
+        "-Werror",
+        "-I",
+        not_system.to_str().unwrap(),
+    ];
+    let warnings = ["-DOSSL_ASYNC_WAIT_CTX_API", "-Werror", "-Wall", "-Wextra"];
+    let mut batch = Batch::default();
+    for (extension, candidates, standard) in [
+        ("c", C_COMPILERS, "-std=c99"),
+        ("cc", CPP_COMPILERS, "-std=c++11"),
+    ] {
+        let mut sources = Vec::new();
+        for (number, order) in orders.iter().enumerate() {
+            let includes: String = order.split(' ').map(include_line).collect();
+            let text = [&includes, USE_ASYNC, USE_ASYNCERR, use_ssl].concat();
+            sources.push(scratch.file(&format!("order{number}.{extension}"), &text));
+        }
+        for compiler in compilers(&candidates) {
+            for options in [collisions, warnings] {
+                let mut command = Command::new(compiler);
+                command
+                    .args(["-fsyntax-only", standard])
+                    .args(ours(false))
+                    .args(options);
+                batch.spawn(command.args(&sources));
+                if compiler != "cc" {
+                    break; // A file with ssl.h takes a while: what can collide does so for each compiler.
+                }
+            }
+        }
+    }
+    batch.all_succeed();
+}
+
+// Rules: B2
+#[test]
+fn the_standalone_error_header_refuses_to_follow_openssls_own() {
+    let scratch = Scratch::new("refuse");
+    let source = scratch.file("refuse.c", &include("err"));
+    for guard in ["-DOPENSSL_ERR_H", "-DHEADER_ERR_H"] {
+        let output = run(Command::new("cc")
+            .args(["-fsyntax-only", guard])
+            .args(ours(true))
+            .arg(&source));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{guard}: accepted");
+        assert!(
+            errors.contains("remove csrc/standalone from the include path"),
+            "{guard}:\n{errors}"
+        );
+    }
+}
+
+// Rules: B1, B3
+#[test]
+fn every_constant_of_the_headers_is_the_rust_sides() {
+    let names: BTreeSet<String> = [ASYNC_H, ASYNCERR_H, ERR_H]
+        .iter()
+        .flat_map(|h| header_constants(h))
+        .collect();
+    let mut program = [
+        include("async"),
+        include("err"),
+        "int main(void)\n{\n".into(),
+    ]
+    .concat();
+    for name in &names {
+        program += &format!("    printf(\"{name} %ld\\n\", (long)({name}));\n");
+    }
+    program += "    return 0;\n}\n";
+    let from_c: BTreeMap<String, i64> = Scratch::new("constants")
+        .output_of(&program)
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect();
+    assert_eq!(from_c, rust_constants());
+}
+
+// Rules: B1, B3
+#[test]
+fn every_constant_of_the_rust_sides_c_face_is_in_the_headers() {
+    let in_test: BTreeSet<String> = rust_constants().into_keys().collect();
+    for (path, text) in rust_sources() {
+        if !(path.ends_with("error.rs")
+            || path
+                .components()
+                .any(|c| c.as_os_str().to_string_lossy().starts_with("capi")))
+        {
+            continue;
+        }
+        for name in text
+            .lines()
+            .filter_map(|l| l.trim_start().strip_prefix("pub const ")?.split_once(':'))
+            .map(|c| c.0)
+        {
+            let is_c_name = ["ASYNC_", "ERR_LIB_", "ERR_R_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+            assert!(
+                !is_c_name || in_test.contains(name),
+                "{name} of {} is in no header",
+                path.display()
+            );
+        }
+    }
+}
+
+// Rules: B3
+#[test]
+fn codes_packed_in_c_are_the_ones_the_rules_list() {
+    let entries = [
+        ("ASYNC_F_ASYNC_CTX_NEW", "ERR_R_MALLOC_FAILURE", "33064041"),
+        (
+            "ASYNC_F_ASYNC_INIT_POOL",
+            "ASYNC_R_INVALID_POOL_SIZE",
+            "33065067",
+        ),
+        (
+            "ASYNC_F_ASYNC_INIT_POOL",
+            "ERR_R_MALLOC_FAILURE",
+            "33065041",
+        ),
+        (
+            "ASYNC_F_ASYNC_INIT_POOL",
+            "ASYNC_R_FAILED_TO_SET_POOL",
+            "33065065",
+        ),
+        (
+            "ASYNC_F_ASYNC_INIT_POOL",
+            "ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED",
+            "33065042",
+        ),
+        ("ASYNC_F_ASYNC_JOB_NEW", "ERR_R_MALLOC_FAILURE", "33066041"),
+        (
+            "ASYNC_F_ASYNC_JOB_NEW",
+            "ASYNC_R_CANNOT_CREATE_WAIT_PIPE",
+            "33066064",
+        ),
+        (
+            "ASYNC_F_ASYNC_PAUSE_JOB",
+            "ASYNC_R_FAILED_TO_SWAP_CONTEXT",
+            "33067066",
+        ),
+        (
+            "ASYNC_F_ASYNC_START_FUNC",
+            "ASYNC_R_FAILED_TO_SWAP_CONTEXT",
+            "33068066",
+        ),
+        (
+            "ASYNC_F_ASYNC_START_JOB",
+            "ERR_R_MALLOC_FAILURE",
+            "33069041",
+        ),
+        (
+            "ASYNC_F_ASYNC_START_JOB",
+            "ASYNC_R_FAILED_TO_SWAP_CONTEXT",
+            "33069066",
+        ),
+        (
+            "ASYNC_F_ASYNC_START_JOB",
+            "ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED",
+            "33069042",
+        ),
+        (
+            "ASYNC_F_ASYNC_START_JOB",
+            "ERR_R_PASSED_NULL_PARAMETER",
+            "33069043",
+        ),
+        (
+            "ASYNC_F_ASYNC_START_JOB",
+            "ERR_R_INTERNAL_ERROR",
+            "33069044",
+        ),
+    ];
+    let mut program = [
+        include("async"),
+        include("err"),
+        "int main(void)\n{\n    unsigned long e;\n".into(),
+    ]
+    .concat();
+    let mut expected = String::new();
+    for (function, reason, code) in entries {
+        program += &format!("    e = ERR_PACK(ERR_LIB_ASYNC, {function}, {reason});\n");
+        program += "    printf(\"%08lx\", e);\n";
+        program += &format!(
+            "    printf(\" %d\", ERR_GET_LIB(e) == ERR_LIB_ASYNC && ERR_GET_FUNC(e) == {function}\n"
+        );
+        program +=
+            &format!("           && ERR_GET_REASON(e) == {reason});\n    printf(\"\\n\");\n");
+        expected += &format!("{code} 1\n");
+    }
+    program += "    return 0;\n}\n";
+    assert_eq!(Scratch::new("codes").output_of(&program), expected);
+}
+
+// Rules: B2, B42
+#[test]
+fn headers_declare_exactly_the_functions_the_library_exports() {
+    let exported = rust_exports();
+    let declared = header_functions();
+    assert!(declared.contains_key("ASYNC_in_job") && exported.contains_key("ASYNC_in_job"));
+    assert_eq!(
+        declared, exported,
+        "name and number of arguments: headers left, Rust right"
+    );
+}
+
+// Rules: B2
+#[test]
+fn no_exported_name_but_async_ones_is_libcryptos() {
+    for name in rust_exports().keys() {
+        assert!(
+            name.starts_with("ASYNC_") || name.starts_with("OSSL_ASYNC_"),
+            "{name} could capture libcrypto's calls"
+        );
+    }
+}
+
+// Rules: B2
+#[test]
+fn every_familiar_error_call_is_a_macro_for_a_symbol_of_this_library() {
+    let mapped: BTreeMap<String, String> = directives(ERR_H)
+        .iter()
+        .filter_map(|d| d.strip_prefix("define")?.trim().split_once(' '))
+        .filter(|(_, value)| value.starts_with("OSSL_ASYNC_"))
+        .map(|(name, value)| (value.trim().to_owned(), name.to_owned()))
+        .collect();
+    let declared: BTreeMap<String, String> = functions_of(ERR_H)
+        .into_keys()
+        .map(|symbol| {
+            (
+                symbol.clone(),
+                symbol
+                    .strip_prefix("OSSL_ASYNC_")
+                    .unwrap_or("unmapped")
+                    .to_owned(),
+            )
+        })
+        .collect();
+    assert_eq!(mapped, declared);
+
+    let source = header(ERR_H);
+    for name in "get_error peek_error peek_last_error get_error_line clear_error error_string error_string_n \
+                 lib_error_string func_error_string reason_error_string print_errors_fp print_errors_cb \
+                 load_ASYNC_strings GET_LIB GET_FUNC GET_REASON PACK LIB_ASYNC"
+        .split_whitespace()
+    {
+        assert!(source.contains(&format!("#define ERR_{name}")), "ERR_{name} is missing");
+    }
+}
+
+// Rules: B2
+#[test]
+fn start_job_is_the_five_argument_macro_unless_the_wait_ctx_api_is_asked_for() {
+    let scratch = Scratch::new("macro");
+    let source = scratch.file(
+        "macro.c",
+        &[&include("async"), "MARK &ASYNC_start_job MARK\n"].concat(),
+    );
+    for compiler in compilers(&C_COMPILERS) {
+        for (option, expected) in [
+            ("-UOSSL_ASYNC_WAIT_CTX_API", "&ASYNC_start_job_2015"),
+            ("-DOSSL_ASYNC_WAIT_CTX_API", "&ASYNC_start_job"),
+        ] {
+            let text = succeeded(
+                compiler,
+                run(Command::new(compiler)
+                    .args(["-E", "-P", option])
+                    .args(ours(false))
+                    .arg(&source)),
+            );
+            let expansion = text.split("MARK").nth(1).map(str::trim);
+            assert_eq!(expansion, Some(expected), "{compiler} {option}");
+        }
+    }
+}
+
+// ---- The Rust side ----
+
+/// Every constant that a header has, by its Rust path.
+fn rust_constants() -> BTreeMap<String, i64> {
+    macro_rules! table {
+        ($($module:ident: $($name:ident)*;)*) => {
+            [$($((stringify!($name), i64::from(ossl_async::$module::$name)),)*)*]
+        };
+    }
+    let table = table! {
+        capi: ASYNC_ERR ASYNC_NO_JOBS ASYNC_PAUSE ASYNC_FINISH;
+        error: ERR_LIB_ASYNC
+            ASYNC_F_ASYNC_CTX_NEW ASYNC_F_ASYNC_INIT_POOL ASYNC_F_ASYNC_JOB_NEW
+            ASYNC_F_ASYNC_PAUSE_JOB ASYNC_F_ASYNC_START_FUNC ASYNC_F_ASYNC_START_JOB
+            ASYNC_R_CANNOT_CREATE_WAIT_PIPE ASYNC_R_FAILED_TO_SET_POOL
+            ASYNC_R_FAILED_TO_SWAP_CONTEXT ASYNC_R_INVALID_POOL_SIZE
+            ERR_R_MALLOC_FAILURE ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED
+            ERR_R_PASSED_NULL_PARAMETER ERR_R_INTERNAL_ERROR;
+    };
+    // The one constant that only C needs.
+    table
+        .into_iter()
+        .chain([("OSSL_BAD_ASYNC_FD", -1)])
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Name and number of arguments of every function that Rust gives a C symbol.
+fn rust_exports() -> BTreeMap<String, usize> {
+    let mut exports = BTreeMap::new();
+    for (_, text) in rust_sources() {
+        let code: String = text
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n")
+            .collect();
+        for after in code.split("#[unsafe(").skip(1) {
+            let renamed = after.strip_prefix("export_name");
+            if renamed.is_none() && !after.starts_with("no_mangle") {
+                continue;
+            }
+            let (_, function) = after
+                .split_once("fn ")
+                .expect("a function behind the attribute");
+            let name = match renamed {
+                Some(rest) => rest.split('"').nth(1).expect("a name in quotes"),
+                None => function.split('(').next().unwrap_or_default(),
+            };
+            exports.insert(name.trim().to_owned(), arity(function));
+        }
+    }
+    assert!(!exports.is_empty(), "no exported function found in src");
+    exports
+}
+
+fn rust_sources() -> Vec<(PathBuf, String)> {
+    fn collect(dir: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&Path::new(ROOT).join("src"), &mut found);
+    found
+}
+
+// ---- The headers as text ----
+
+const ASYNC_H: &str = "csrc/include/openssl/async.h";
+const ASYNCERR_H: &str = "csrc/include/openssl/asyncerr.h";
+const ERR_H: &str = "csrc/standalone/openssl/err.h";
+
+/// A header without its comments, and with continued lines joined.
+fn header(path: &str) -> String {
+    let text = fs::read_to_string(Path::new(ROOT).join(path)).unwrap();
+    let mut code = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, comment)) = rest.split_once("/*") {
+        code += before;
+        rest = comment.split_once("*/").expect("a comment that ends").1;
+    }
+    (code + rest).replace("\\\n", " ")
+}
+
+/// The preprocessor lines of a header, without the `#` and the spaces around it.
+fn directives(path: &str) -> Vec<String> {
+    header(path)
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix('#')?.trim().to_owned()))
+        .collect()
+}
+
+/// The macros with a number for a value, and the enumerators.
+fn header_constants(path: &str) -> Vec<String> {
+    let is_number = |value: &str| value.trim_matches(['(', ')', '-']).parse::<u32>().is_ok();
+    let mut names: Vec<String> = directives(path)
+        .iter()
+        .filter_map(|d| d.strip_prefix("define")?.trim().split_once(' '))
+        .filter(|(_, value)| is_number(value.trim()))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for line in header(path).lines().filter(|line| !line.starts_with('#')) {
+        if let Some((name, value)) = line.split_once('=') {
+            assert!(
+                is_number(value.trim().trim_end_matches(',')),
+                "{path}: {line}"
+            );
+            names.push(name.trim().to_owned());
+        }
+    }
+    names
+}
+
+/// Name and number of arguments of every function that a header declares.
+fn functions_of(path: &str) -> BTreeMap<String, usize> {
+    let code: String = header(path)
+        .lines()
+        .filter(|l| !l.starts_with('#') && *l != "extern \"C\" {" && *l != "}")
+        .collect::<Vec<_>>()
+        .join("\n");
+    let declarations = code.split(';').map(str::trim).filter(|d| !d.is_empty());
+    declarations
+        .filter(|d| !d.starts_with("typedef") && !d.starts_with("enum"))
+        .map(|declaration| {
+            let before = declaration.split('(').next().unwrap_or_default();
+            let name = words(before)
+                .last()
+                .unwrap_or_else(|| panic!("{path}: {declaration}"));
+            (name.to_owned(), arity(declaration))
+        })
+        .collect()
+}
+
+fn header_functions() -> BTreeMap<String, usize> {
+    [ASYNC_H, ASYNCERR_H, ERR_H]
+        .iter()
+        .flat_map(|path| functions_of(path))
+        .collect()
+}
+
+/// The number of parameters in the first parentheses of a declaration, C's or Rust's.
+fn arity(declaration: &str) -> usize {
+    let (_, list) = declaration.split_once('(').expect("a parameter list");
+    let (mut depth, mut parameters) = (0, vec![String::new()]);
+    for c in list.chars() {
+        match c {
+            ')' if depth == 0 => break,
+            ',' if depth == 0 => parameters.push(String::new()),
+            _ => {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                parameters.last_mut().unwrap().push(c);
+            }
+        }
+    }
+    parameters
+        .iter()
+        .filter(|p| !["", "void"].contains(&p.trim()))
+        .count()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+}
+
+// ---- Compilers ----
+
+fn include(name: &str) -> String {
+    format!("#include <openssl/{name}.h>\n")
+}
+
+/// The options that put our headers in front, with or without the standalone `err.h`.
+fn ours(standalone: bool) -> Vec<OsString> {
+    let dirs: &[&str] = if standalone {
+        &["csrc/standalone", "csrc/include"]
+    } else {
+        &["csrc/include"]
+    };
+    dirs.iter()
+        .map(|dir| format!("-I{ROOT}/{dir}").into())
+        .collect()
+}
+
+/// Compiles each header first in its file, and all of them in several orders, in each standard by each compiler.
+fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], extension: &str) {
+    let file =
+        |name: &str, parts: &[&str]| scratch.file(&format!("{name}.{extension}"), &parts.concat());
+    let (async_h, asyncerr_h, err_h) = (&include("async"), &include("asyncerr"), &include("err"));
+    let second = "#define OSSL_ASYNC_WAIT_CTX_API\n";
+    let without_err = [
+        file("async", &[async_h, USE_ASYNC, USE_ASYNCERR]),
+        file("asyncerr", &[asyncerr_h, USE_ASYNCERR]),
+        file(
+            "second",
+            &[second, asyncerr_h, async_h, async_h, asyncerr_h, USE_ASYNC],
+        ),
+    ];
+    let with_err = [
+        file("err", &[err_h, err_h, USE_ERR]),
+        file(
+            "err_async",
+            &[err_h, async_h, USE_ASYNC, USE_ASYNCERR, USE_ERR],
+        ),
+        file(
+            "async_err",
+            &[async_h, err_h, asyncerr_h, USE_ASYNC, USE_ASYNCERR, USE_ERR],
+        ),
+    ];
+    // A list in C that is empty is not a prototype; the option is not C++'s.
+    let language: &[&str] = if extension == "c" {
+        &["-Wstrict-prototypes"]
+    } else {
+        &[]
+    };
+    let mut batch = Batch::default();
+    for compiler in compilers {
+        for standard in standards {
+            for (standalone, sources) in [(false, &without_err), (true, &with_err)] {
+                let mut command = Command::new(compiler);
+                command
+                    .args(STRICT)
+                    .args(language)
+                    .arg(format!("-std={standard}"))
+                    .args(ours(standalone));
+                batch.spawn(command.args(sources));
+            }
+        }
+    }
+    batch.all_succeed();
+}
+
+/// Those of the candidates that are installed, each compiler under one name.
+fn compilers<'a>(candidates: &[&'a str]) -> Vec<&'a str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    for name in candidates {
+        match std::env::split_paths(&path).find_map(|dir| fs::canonicalize(dir.join(name)).ok()) {
+            Some(program) if known.insert(program.clone()) => found.push(*name),
+            Some(_) => {}
+            None => eprintln!("not installed, not tried: {name}"),
+        }
+    }
+    found
+}
+
+/// The directory that has OpenSSL's own `openssl/ssl.h`, as the C compiler finds it.
+fn openssl_include_dir() -> Option<PathBuf> {
+    let scratch = Scratch::new("find");
+    let source = scratch.file("find.c", &include("ssl"));
+    let output = run(Command::new("cc").arg("-M").arg(source));
+    let text = String::from_utf8(output.stdout).ok()?;
+    let dir = text
+        .split_whitespace()
+        .find_map(|path| path.strip_suffix("/openssl/ssl.h"))?;
+    output
+        .status
+        .success()
+        .then(|| fs::canonicalize(dir).unwrap())
+}
+
+/// Says that a tool is missing. An automatic run must have them all.
+fn skipped(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+}
+
+fn run(command: &mut Command) -> Output {
+    command
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
+
+fn succeeded(what: &str, output: Output) -> String {
+    assert!(
+        output.status.success(),
+        "{what}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Compilations that run at the same time.
+#[derive(Default)]
+struct Batch(Vec<(String, std::process::Child)>);
+
+impl Batch {
+    fn spawn(&mut self, command: &mut Command) {
+        command
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        self.0.push((format!("{command:?}"), child));
+    }
+
+    fn all_succeed(self) {
+        assert!(!self.0.is_empty(), "nothing was compiled");
+        let mut failures = String::new();
+        for (command, child) in self.0 {
+            let output = child.wait_with_output().unwrap();
+            if !output.status.success() {
+                failures += &format!("{command}\n{}\n", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+        assert!(failures.is_empty(), "{failures}");
+    }
+}
+
+/// A directory of its own for one test, gone at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(test: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("header-{test}-{}", std::process::id()));
+        let _left_by_an_earlier_run = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        Scratch(dir)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// What a C program that includes our headers only prints.
+    fn output_of(&self, program: &str) -> String {
+        let (source, binary) = (self.file("program.c", program), self.0.join("program"));
+        let mut cc = Command::new("cc");
+        cc.args(&STRICT[1..])
+            .args(ours(true))
+            .arg(source)
+            .arg("-o")
+            .arg(&binary);
+        succeeded("cc", run(&mut cc));
+        succeeded("program", run(&mut Command::new(&binary)))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _may_stay_behind = fs::remove_dir_all(&self.0);
+    }
+}
