@@ -288,3 +288,59 @@ extern "C" fn job_main() -> ! {
         unsafe { platform::switch(&record.fibre, &thread.dispatcher) };
     }
 }
+
+#[cfg(test)]
+#[cfg(not(ossl_async_null))]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn look_around(_: *mut c_void) -> c_int {
+        let record = current().expect("inside a job");
+        for _ in 0..2 {
+            assert_eq!(record.state(), State::Running);
+            assert!(pause());
+        }
+        8
+    }
+
+    // Rules: S1, S2
+    #[test]
+    fn a_job_goes_from_idle_to_running_to_paused_and_so_on_to_idle() {
+        // SAFETY: the function wants no argument.
+        let started = unsafe { start(Some(look_around), Argument::Copied(ptr::null(), 0), false) };
+        let Ok(Outcome::Paused(record)) = started else {
+            panic!("it pauses")
+        };
+        assert_eq!(record.state(), State::Paused);
+        assert!(matches!(
+            resume(record, ptr::null_mut()),
+            Ok(Outcome::Paused(_))
+        ));
+        assert_eq!(record.state(), State::Paused);
+        assert!(matches!(
+            resume(record, ptr::null_mut()),
+            Ok(Outcome::Finished(8))
+        ));
+        assert_eq!(record.state(), State::Idle);
+    }
+
+    // Rules: D15
+    #[test]
+    fn an_abandoned_job_is_neither_resumable_nor_woken() {
+        // SAFETY: as above.
+        let started = unsafe { start(Some(look_around), Argument::Copied(ptr::null(), 0), true) };
+        let Ok(Outcome::Paused(record)) = started else {
+            panic!("it pauses")
+        };
+        let this_use = record.current_use();
+        assert!(record.signal.is_in_use(this_use));
+        assert!(abandon(record));
+        assert_eq!(record.state(), State::Abandoned);
+        assert!(!record.signal.is_in_use(this_use));
+        assert!(!abandon(record), "once");
+        assert!(matches!(
+            resume(record, ptr::null_mut()),
+            Err(Error::NotResumable)
+        ));
+    }
+}

@@ -98,7 +98,7 @@ impl std::error::Error for Error {}
 
 /// Packs a code as B3 has it.
 pub const fn pack(library: u32, function: u32, reason: u32) -> u32 {
-    library << 24 | function << 12 | reason
+    (library << 24) + (function << 12) + reason
 }
 
 /// The library's number in a packed code.

@@ -143,3 +143,31 @@ impl Record {
         Use(self.this_use.get())
     }
 }
+
+#[cfg(test)]
+#[cfg(not(ossl_async_null))]
+mod tests {
+    use super::*;
+
+    // Rules: S2, D6
+    #[test]
+    fn a_record_can_be_resumed_only_while_it_is_paused_and_only_by_its_owner() {
+        let record = Record::create(7).expect("memory");
+        assert_eq!(record.state(), State::Idle);
+        for state in [
+            State::Running,
+            State::Paused,
+            State::Finished,
+            State::Abandoned,
+            State::Idle,
+        ] {
+            record.set_state(state);
+            assert_eq!(record.state(), state);
+            assert_eq!(record.is_resumable_by(7), state == State::Paused);
+            assert!(!record.is_resumable_by(8) && !record.is_resumable_by(0));
+        }
+        record.set_state(State::Paused);
+        record.destroy();
+        assert!(!record.is_resumable_by(7) && !record.is_resumable_by(0));
+    }
+}

@@ -144,12 +144,12 @@ impl Slabs {
         Some(Slot(low))
     }
 
-    /// Maps another slab: as many slots as there are already, or the half of that, and so on, down to one.
+    /// Maps another slab, now that no slot is left: as many slots as there are already, or half of that, and so on
+    /// down to one.
     fn grow(&mut self, layout: Layout) -> Option<()> {
         let mut slots = self.total.clamp(FIRST_SLOTS, MOST_SLOTS);
-        loop {
-            let room = self.total + slots - self.free.len();
-            if self.free.try_reserve_exact(room).is_ok() {
+        while slots > 0 {
+            if self.free.try_reserve_exact(self.total + slots).is_ok() {
                 if let Some(slab) = platform::map(slots * layout.slot) {
                     (self.fresh, self.fresh_slots) = (slab, slots);
                     self.total += slots;
@@ -157,10 +157,8 @@ impl Slabs {
                 }
             }
             slots /= 2;
-            if slots == 0 {
-                return None;
-            }
         }
+        None
     }
 }
 
@@ -212,6 +210,13 @@ mod tests {
         let slots: Vec<Slot> = (0..300).map(|_| acquire().expect("memory")).collect();
         let mut lows: Vec<usize> = slots.iter().map(|slot| slot.0.addr().get()).collect();
         lows.sort_unstable();
+        SLABS.with(|slabs| {
+            assert!(slabs.total >= 300 && slabs.total <= 2 * 300 + FIRST_SLOTS);
+            assert!(
+                slabs.free.capacity() >= slabs.total,
+                "a release needs no memory"
+            );
+        });
         assert!(
             lows.windows(2)
                 .all(|pair| pair[1] - pair[0] >= Layout::of_this_system().slot)

@@ -254,7 +254,14 @@ fn names_are_given_once_they_are_loaded() {
                 reason
             );
         }
-        for (library, function, reason) in [(50, 101, 103), (51, 106, 104), (52, 100, 100)] {
+        for (library, function, reason) in [
+            (50, 100, 100),
+            (50, 101, 101),
+            (52, 102, 102),
+            (52, 103, 103),
+            (51, 106, 104),
+            (51, 99, 99),
+        ] {
             let code = error::pack(library, function, reason).into();
             assert_eq!(name(OSSL_ASYNC_ERR_func_error_string(code)), None);
             assert_eq!(name(OSSL_ASYNC_ERR_reason_error_string(code)), None);

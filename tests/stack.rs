@@ -295,10 +295,15 @@ fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
             ASYNC_wake(handle);
         }
         // The same memory, with what the last job left in it, serves the next one.
-        let mut job = pausing(1, 2);
-        job.pause();
-        assert_eq!(job.handle, handle);
-        assert!(!readable(job.wait_fd()));
-        job.finish(2);
+        // On another thread, where what the last job left of its fibre would lead astray.
+        let address = handle.expose_provenance();
+        let next = move || {
+            let mut job = pausing(1, 2);
+            job.pause();
+            assert_eq!(job.handle.expose_provenance(), address);
+            assert!(!readable(job.wait_fd()));
+            job.finish(2);
+        };
+        std::thread::spawn(next).join().unwrap();
     });
 }

@@ -132,7 +132,8 @@ typedef int (*ASYNC_callback_fn)(void *arg);
  *
  * Queues, returning 0:
  *   0x33065067  init_size is larger than max_size
- *   0x33065041  no memory for the pool
+ *   0x33065041  the process has no thread-specific key (pthread_key_create)
+ *               left to free the pool with when the thread ends
  *   0x33065065  no jobs on this platform
  * Queues, returning 1:
  *   0x33066041  no memory, or no guarded stack, for one more job
@@ -194,14 +195,13 @@ void ASYNC_free_pool(void);
  * with its wait descriptor unsignalled.
  *
  * Queues, returning ASYNC_ERR:
- *   0x33064041  no memory for the thread's own state
+ *   0x33064041  no thread-specific key left, as for ASYNC_init_pool
  *   0x33069041  no memory for the copy of args; or args with size 0
  *   0x33069042  *job is not a paused job of this thread
  *   0x33069043  job is NULL, or func of a new job is
  *   0x33069044  called inside a job; or the first switch to the job failed
  *   nothing     no jobs on this platform
  * Queues, returning ASYNC_NO_JOBS:
- *   0x33065041  no memory for the pool that this first start would make
  *   0x33066041  no memory, or no guarded stack, for the job
  *   0x33066064  no pipe for the job
  */
