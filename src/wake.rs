@@ -33,6 +33,11 @@ const LIVE: u64 = 1 << 3;
 const PIPE: u64 = 1 << 4;
 const USE_SHIFT: u32 = 5;
 
+/// What the end of a use takes away.
+const LIVE_AND_WANT: u64 = LIVE | WANT;
+/// What makes a wait fd.
+const LIVE_AND_PIPE: u64 = LIVE | PIPE;
+
 /// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use(pub u64);
@@ -95,17 +100,17 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
     pub fn end(&self) {
-        self.change(|word| Some(word & !(LIVE | WANT)));
+        self.change(|word| Some(word & !LIVE_AND_WANT));
     }
 
     /// Makes the fd readable, if the record is live and, where a use is named, in that use (B37, W3).
     pub fn wake(&self, only: Option<Use>) {
-        self.change(|word| (in_use(word, only) && word & WANT == 0).then_some(word | WANT));
+        self.change(|word| in_use(word, only).then_some(word | WANT));
     }
 
     /// Makes the fd unreadable, under the same conditions (W4). Never blocks.
     pub fn clear(&self, only: Option<Use>) {
-        self.change(|word| (in_use(word, only) && word & WANT != 0).then_some(word & !WANT));
+        self.change(|word| in_use(word, only).then_some(word & !WANT));
     }
 
     /// Makes the pipe if there is none; it is readable at once if the job was woken before. Owner only.
@@ -127,8 +132,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// The channel, if the record is live and has one.
     pub fn channel(&self) -> Option<&C> {
-        let open = LIVE | PIPE;
-        (self.word.load() & open == open).then_some(&self.channel)
+        (self.word.load() & LIVE_AND_PIPE == LIVE_AND_PIPE).then_some(&self.channel)
     }
 
     /// Whether the record is in the given use.

@@ -250,3 +250,20 @@ impl fmt::Write for Text {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rules: B43
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_still_ends() {
+        let mut text = Text::EMPTY;
+        for _ in 0..30 {
+            text.write_str("twenty characters...").unwrap();
+        }
+        assert_eq!(text.as_bytes().len(), text.bytes.len() - 1);
+        assert!(text.as_bytes().ends_with(b"twenty char"));
+        assert_eq!(text.bytes.last(), Some(&0));
+    }
+}

@@ -52,7 +52,7 @@ impl Queue {
     /// Takes the oldest entry out.
     pub fn pop(&self) -> Option<Entry> {
         let entry = self.first()?;
-        self.first.set((self.first.get() + 1) % QUEUE_ENTRIES);
+        self.first.set(self.first.get().wrapping_add(1));
         self.count.set(self.count.get() - 1);
         Some(entry)
     }

@@ -65,12 +65,25 @@ pub fn page_size() -> usize {
     usize::try_from(size).expect("every POSIX system has a page size")
 }
 
-/// Maps `size` bytes of zeroed memory for stacks, of which only touched pages will cost anything.
+const READ_AND_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
+/// Memory for stacks: of its addresses only touched pages will cost anything.
+const STACK_MEMORY: c_int =
+    libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_STACK;
+const NO_FILE: c_int = -1;
+
+/// Maps `size` bytes of zeroed memory for stacks.
 pub fn map(size: usize) -> Option<NonNull<u8>> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_STACK;
     // SAFETY: a new anonymous mapping, at an address of the kernel's choice, affects no other memory.
-    let address = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+    let address = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            size,
+            READ_AND_WRITE,
+            STACK_MEMORY,
+            NO_FILE,
+            0,
+        )
+    };
     if address == libc::MAP_FAILED {
         return None;
     }
@@ -143,11 +156,13 @@ pub unsafe fn free(block: *mut c_void) {
     unsafe { libc::free(block) }
 }
 
+const CLOSE_ON_EXEC_AND_NONBLOCK: c_int = libc::O_CLOEXEC | libc::O_NONBLOCK;
+
 /// The two ends of a new pipe, to read from and to write to: close-on-exec, and neither ever blocks.
 pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
     let mut ends = [0; 2];
     // SAFETY: the kernel writes two descriptors to the array.
-    match unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } {
+    match unsafe { libc::pipe2(ends.as_mut_ptr(), CLOSE_ON_EXEC_AND_NONBLOCK) } {
         0 => Ok(ends),
         _ => Err(errno::errno()),
     }
@@ -195,27 +210,25 @@ pub fn at_thread_exit(run: extern "C" fn(*mut c_void)) -> bool {
 static KEY: AtomicUsize = AtomicUsize::new(0);
 
 fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
-    let known = KEY.load(Ordering::Acquire);
-    if known != 0 {
-        return Some((known - 1) as libc::pthread_key_t);
-    }
-    let mut made: libc::pthread_key_t = 0;
-    // SAFETY: the key is written to a variable of ours; the library, and with it the function, is never unloaded
-    // (build.rs).
-    if unsafe {
-        libc::pthread_key_create(&mut made, Some(run as unsafe extern "C" fn(*mut c_void)))
-    } != 0
-    {
-        return None;
-    }
-    match KEY.compare_exchange(0, made as usize + 1, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => Some(made),
-        Err(others) => {
+    let mut known = KEY.load(Ordering::Acquire);
+    if known == 0 {
+        let mut made: libc::pthread_key_t = 0;
+        // SAFETY: the key is written to a variable of ours; the library, and with it the function, is never unloaded
+        // (build.rs).
+        if unsafe {
+            libc::pthread_key_create(&mut made, Some(run as unsafe extern "C" fn(*mut c_void)))
+        } != 0
+        {
+            return None;
+        }
+        known = made as usize + 1;
+        if let Err(others) = KEY.compare_exchange(0, known, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: nobody else has seen the key just made.
             unsafe { libc::pthread_key_delete(made) };
-            Some((others - 1) as libc::pthread_key_t)
+            known = others;
         }
     }
+    Some((known - 1) as libc::pthread_key_t)
 }
 
 /// How often this process and those it descends from have forked, since the library was first used.
@@ -279,5 +292,26 @@ impl<T> ForkSafe<T> {
         let result = f(unsafe { &mut *self.value.get() });
         unlock();
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rules: D16
+    #[test]
+    fn a_fork_safe_value_is_one_threads_at_a_time() {
+        static VALUE: ForkSafe<(u64, u64)> = ForkSafe::new((0, 0));
+        let count = || {
+            for _ in 0..20_000 {
+                VALUE.with(|value| {
+                    value.0 = std::hint::black_box(value.0) + 1;
+                    value.1 = std::hint::black_box(value.1) + 1;
+                });
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(count))));
+        VALUE.with(|value| assert_eq!(*value, (80_000, 80_000)));
     }
 }
