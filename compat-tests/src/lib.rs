@@ -198,7 +198,7 @@ pub struct Ran {
     pub status: ExitStatus,
 }
 
-/// Runs a command to its end, or for [`TIME_LIMIT`] at most.
+/// Runs a command to its end, or for `TIME_LIMIT` at most.
 pub fn run(command: &mut Command) -> Ran {
     let mut child = command
         .stdin(Stdio::null())
