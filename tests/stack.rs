@@ -160,22 +160,25 @@ fn endless_recursion_faults() {
 // Rules: B14, B15
 #[test]
 fn freed_jobs_give_their_memory_back_and_paused_ones_keep_it() {
-    let mut jobs: Vec<CJob> = (0..4).map(|_| pausing(1, 0)).collect();
-    jobs.iter_mut().for_each(CJob::pause);
-    let handles: Vec<usize> = jobs
-        .iter()
-        .map(|job| job.handle.expose_provenance())
-        .collect();
-    let used = |handle: &usize| resident(handle - 64 * KIB, 64 * KIB + 256);
-    jobs[0].finish(0);
-    jobs[1].finish(0);
-    assert!(handles.iter().all(|handle| used(handle) > 0));
-    ASYNC_free_pool();
-    assert_eq!(handles[..2].iter().map(used).sum::<usize>(), 0);
-    assert!(handles[2..].iter().all(|handle| used(handle) > 0));
-    jobs[2].finish(0);
-    jobs[3].finish(0);
-    assert_eq!(handles.iter().map(used).sum::<usize>(), 0);
+    // A child: here other tests would take what is given up.
+    alone(|| {
+        let mut jobs: Vec<CJob> = (0..4).map(|_| pausing(1, 0)).collect();
+        jobs.iter_mut().for_each(CJob::pause);
+        let handles: Vec<usize> = jobs
+            .iter()
+            .map(|job| job.handle.expose_provenance())
+            .collect();
+        let used = |handle: &usize| resident(handle - 64 * KIB, 64 * KIB + 256);
+        jobs[0].finish(0);
+        jobs[1].finish(0);
+        assert!(handles.iter().all(|handle| used(handle) > 0));
+        ASYNC_free_pool();
+        assert_eq!(handles[..2].iter().map(used).sum::<usize>(), 0);
+        assert!(handles[2..].iter().all(|handle| used(handle) > 0));
+        jobs[2].finish(0);
+        jobs[3].finish(0);
+        assert_eq!(handles.iter().map(used).sum::<usize>(), 0);
+    });
 }
 
 // Rules: D6, F8

@@ -1,7 +1,7 @@
 //! POSIX with a working `ucontext`: the only file that calls the C shim and libc.
 
 use super::Fibre;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -231,7 +231,7 @@ fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
     Some((known - 1) as libc::pthread_key_t)
 }
 
-/// How often this process and those it descends from have forked, since the library was first used.
+/// How often this process and those it descends from have forked since the library was loaded.
 pub fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
@@ -240,13 +240,10 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// A value of the whole process behind a lock that a forked child can take, whoever held it at the fork.
 ///
-/// One per process: the handlers registered with `pthread_atfork` know one lock.
-pub struct ForkSafe<T> {
-    value: UnsafeCell<T>,
-    handlers: Cell<bool>,
-}
+/// All such values share one lock: the handlers that [`REGISTER`] registers know no other.
+pub struct ForkSafe<T>(UnsafeCell<T>);
 
-// SAFETY: the fields are reached only with LOCK held.
+// SAFETY: the value is reached only with LOCK held.
 unsafe impl<T: Send> Sync for ForkSafe<T> {}
 
 static LOCK: Lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
@@ -271,25 +268,29 @@ extern "C" fn unlock_in_child() {
     unlock();
 }
 
+/// Registers the fork handlers when the library is loaded: later, another thread could fork while the first one that
+/// needs the lock is about to register them.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static REGISTER: extern "C" fn() = register;
+
+extern "C" fn register() {
+    // SAFETY: the functions have the type that is wanted and stay loaded (build.rs). Without memory for them a fork that
+    // meets the lock leaves it locked in the child, as it would any mutex.
+    unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock_in_child)) };
+}
+
 impl<T> ForkSafe<T> {
     /// Puts a value behind the lock.
     pub const fn new(value: T) -> ForkSafe<T> {
-        ForkSafe {
-            value: UnsafeCell::new(value),
-            handlers: Cell::new(false),
-        }
+        ForkSafe(UnsafeCell::new(value))
     }
 
     /// Calls `f` with the value, alone. `f` must not call back in here, and it must not panic.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         lock();
-        if !self.handlers.replace(true) {
-            // SAFETY: the functions have the type that is wanted and stay loaded (build.rs). Without memory for them a
-            // fork that meets the lock leaves it locked in the child, as it would any mutex.
-            unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock_in_child)) };
-        }
         // SAFETY: the lock is held, so this is the only reference.
-        let result = f(unsafe { &mut *self.value.get() });
+        let result = f(unsafe { &mut *self.0.get() });
         unlock();
         result
     }
