@@ -21,9 +21,12 @@
 
 use crate::error::Error;
 use crate::job::{Function, Record, State};
+use crate::libcrypto::LibCtx;
 use crate::platform;
 use crate::pool::NoJob;
-use crate::thread::{self, Thread};
+use crate::stats;
+use crate::thread::{self, Owner, Thread};
+use crate::wait_ctx::WaitCtx;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
@@ -56,7 +59,20 @@ pub enum Argument {
     Port(*mut c_void),
 }
 
-/// Makes the thread's pool anew (section 1.2). Answers with the reason if fewer jobs than asked for could be made.
+/// What to start.
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// The job's function.
+    pub function: Option<Function>,
+    /// What to pass to it.
+    pub argument: Argument,
+    /// Whether the job must have a wait fd, as generation 1's must.
+    pub pipe: bool,
+    /// Generation 2's wait context, or null.
+    pub wait_ctx: *mut WaitCtx,
+}
+
+/// Makes the thread's pool anew (1.2 and 7.3). Answers with the reason if fewer jobs than asked for could be made.
 ///
 /// `pipes`: whether the jobs made now get a wait fd at once, as generation 1's do.
 pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Option<Error>, Error> {
@@ -66,12 +82,13 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
     if !platform::AVAILABLE {
         return Err(Error::Unavailable);
     }
-    let thread = thread::this();
-    if !thread.attach() {
-        return Err(Error::Pool);
+    if !pipes && !could_be_listed(init_size) {
+        return Err(Error::Pool); // G2
     }
-    thread.pool.renew(max_size);
-    Ok(thread.pool.fill(thread.number(), init_size, pipes).err())
+    let thread = thread::this();
+    let owner = thread.attach().ok_or(Error::Pool)?;
+    thread.pool.renew(max_size, owner);
+    Ok(thread.pool.fill(owner, init_size, pipes).err())
 }
 
 /// Frees the thread's pool and idle jobs, and forgets the pause block (section 1.3). Paused jobs can still be resumed,
@@ -79,85 +96,89 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
 pub fn free_pool() -> Result<(), Error> {
     let thread = thread::this();
     if thread.current.get().is_some() {
-        return Err(Error::FreeInsideJob);
+        return Err(refused(Error::FreeInsideJob));
     }
-    thread.pool.free();
+    if let Some(owner) = thread.owner() {
+        thread.pool.free(owner);
+    }
     thread.blocks.set(0);
     Ok(())
 }
 
-/// Starts a job, which runs until it pauses or ends. `pipe`: whether it must have a wait fd, as generation 1's must.
+/// Starts a job, which runs until it pauses or ends.
 ///
 /// # Safety
 ///
-/// `function` can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
+/// The function can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
 /// port stays valid until this returns. The function does not leave by `longjmp`, an exception or the thread's end (F11).
-pub unsafe fn start(
-    function: Option<Function>,
-    argument: Argument,
-    pipe: bool,
-) -> Result<Outcome, StartFailure> {
+/// The wait context is null or has not been freed.
+pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     if !platform::AVAILABLE {
         return Err(StartFailure::Unavailable);
     }
     let thread = thread::this();
     if thread.current.get().is_some() {
-        return Err(StartFailure::Error(Error::Nested));
+        return Err(StartFailure::Error(refused(Error::Nested)));
     }
-    if function.is_none() {
-        return Err(StartFailure::Error(Error::NullArgument));
+    if what.function.is_none() {
+        return Err(StartFailure::Error(refused(Error::NullArgument)));
     }
-    if !thread.attach() {
-        return Err(StartFailure::Error(Error::Thread));
-    }
+    let owner = thread.attach().ok_or(StartFailure::Error(Error::Thread))?;
     if !thread.pool.exists() {
-        thread.pool.renew(0); // B21
+        thread.pool.renew(0, owner); // B21
     }
     let record = thread
         .pool
-        .take(thread.number(), pipe)
+        .take(owner, what.pipe)
         .map_err(|none| match none {
             NoJob::Full => StartFailure::NoJob(None),
             NoJob::Failed(error) => StartFailure::NoJob(Some(error)),
         })?;
 
-    record.function.set(function);
-    record.copy.set(ptr::null_mut());
-    record.port.set(ptr::null_mut());
-    match argument {
-        Argument::Copied(bytes, size) if !bytes.is_null() => {
-            // SAFETY: the caller vouches for the bytes.
-            let Some(copy) = (unsafe { copy(bytes, size) }) else {
-                thread.pool.release(record);
+    let (argument, copied, port) = match what.argument {
+        Argument::Port(port) => (port, ptr::null_mut(), port),
+        Argument::Copied(bytes, _) if bytes.is_null() => {
+            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
+        }
+        // SAFETY: the caller vouches for the bytes.
+        Argument::Copied(bytes, size) => match unsafe { copy(bytes, size) } {
+            Some(copied) => (copied, copied, ptr::null_mut()),
+            None => {
+                thread.pool.release(record, owner);
                 return Err(StartFailure::Error(Error::Arguments));
-            };
-            record.copy.set(copy);
-            record.argument.set(copy);
-        }
-        Argument::Copied(..) => record.argument.set(ptr::null_mut()),
-        Argument::Port(port) => {
-            record.argument.set(port);
-            record.port.set(port);
-        }
-    }
+            }
+        },
+    };
+    record.function.set(what.function);
+    record.argument.set(argument);
+    record.copy.set(copied);
+    record.port.set(port);
+    // SAFETY: the caller vouches for the context.
+    unsafe { record.set_wait_ctx(what.wait_ctx) };
     let this_use = thread.new_use();
     record.this_use.set(this_use.0);
     record.signal.begin(this_use);
-    run(thread, record).map_err(StartFailure::Error)
+    owner.counters.starts.add(1);
+    run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }
 
 /// Goes on with a paused job. `port` is where the Rust face wants the result; null from C.
 pub fn resume(record: &'static Record, port: *mut c_void) -> Result<Outcome, Error> {
     let thread = thread::this();
     if thread.current.get().is_some() {
-        return Err(Error::Nested);
+        return Err(refused(Error::Nested));
     }
-    if !record.is_resumable_by(thread.number()) {
-        return Err(Error::NotResumable);
+    let owner = match thread.owner() {
+        Some(owner) if record.is_resumable_by(owner.number) => owner,
+        _ => return Err(refused(Error::NotResumable)),
+    };
+    let libctx = record.libctx.get().set_default();
+    if libctx == LibCtx::NONE && record.libctx.get() != LibCtx::NONE {
+        return Err(Error::Libctx); // It stays paused (D30).
     }
-    thread.paused.set(thread.paused.get() - 1);
     record.port.set(port);
-    run(thread, record)
+    owner.counters.resumes.add(1);
+    run(thread, owner, record, libctx)
 }
 
 /// Pauses the running job, and answers whether it did: not outside a job, not while pausing is blocked (B31), and not
@@ -173,6 +194,10 @@ pub fn pause() -> bool {
     record.set_state(State::Paused);
     // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job runs.
     unsafe { platform::switch(&record.fibre, &thread.dispatcher) };
+    // SAFETY: the job holds the context until it ends.
+    if let Some(ctx) = unsafe { record.wait_ctx().as_ref() } {
+        ctx.reset(); // G13, G30
+    }
     true
 }
 
@@ -199,17 +224,41 @@ pub fn unblock_pause() {
     }
 }
 
-/// Gives up a paused job for ever: its stack and wait fd stay as they are, and nothing can resume or wake it. Answers
-/// whether it was one of this thread's.
-pub fn abandon(record: &'static Record) -> bool {
-    let thread = thread::this();
-    let ours = record.is_resumable_by(thread.number());
-    if ours {
-        thread.paused.set(thread.paused.get() - 1);
+/// Gives up a paused job for ever: its stack and wait fd stay as they are, and nothing can resume or wake it. No effect
+/// unless it is one of this thread's.
+pub fn abandon(record: &'static Record) {
+    let owner = thread::this()
+        .owner()
+        .filter(|owner| record.is_resumable_by(owner.number));
+    if let Some(owner) = owner {
+        owner.counters.abandoned.add(1);
         record.set_state(State::Abandoned);
         record.signal.end();
     }
-    ours
+}
+
+/// The error of a start or resume without a place for the handle.
+pub fn refuse_null() -> Error {
+    refused(if current().is_some() {
+        Error::Nested
+    } else {
+        Error::NullArgument
+    })
+}
+
+/// Counts an error that is the caller's.
+fn refused(error: Error) -> Error {
+    stats::refused();
+    error
+}
+
+/// Whether there is memory for a list of so many jobs. Our pool needs none, but generation 2 refuses a number that is out
+/// of all proportion before it makes the first job.
+fn could_be_listed(jobs: usize) -> bool {
+    let list = platform::allocate(jobs.saturating_mul(size_of::<*mut Record>()).max(1));
+    // SAFETY: the block just made, or null.
+    unsafe { platform::free(list) };
+    !list.is_null()
 }
 
 /// A copy of the caller's bytes; none if there is no memory for it, or the size is 0 (B24).
@@ -230,8 +279,14 @@ unsafe fn copy(bytes: *const c_void, size: usize) -> Option<*mut c_void> {
     Some(copy)
 }
 
-/// Lets a job run until it pauses or ends.
-fn run(thread: &Thread, record: &'static Record) -> Result<Outcome, Error> {
+/// Lets a job run until it pauses or ends. `libctx` is the thread's default library context outside the job, to go back
+/// to then (G37).
+fn run(
+    thread: &Thread,
+    owner: Owner,
+    record: &'static Record,
+    libctx: LibCtx,
+) -> Result<Outcome, Error> {
     record.set_state(State::Running);
     thread.current.set(Some(record));
     // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
@@ -245,25 +300,28 @@ fn run(thread: &Thread, record: &'static Record) -> Result<Outcome, Error> {
         }
     };
     thread.current.set(None);
+    let left = libctx.set_default();
 
-    match record.state() {
-        State::Paused => {
-            thread.paused.set(thread.paused.get() + 1);
-            Ok(Outcome::Paused(record))
-        }
-        _ => {
-            let result = record.result.get();
-            record.set_state(State::Idle);
-            record.signal.end();
-            // SAFETY: null or the copy made at the start, which the function is done with.
-            unsafe { platform::free(record.copy.take()) };
-            thread.pool.release(record);
-            if entered {
-                Ok(Outcome::Finished(result))
-            } else {
-                Err(Error::Enter)
-            }
-        }
+    if record.state() == State::Paused {
+        record.libctx.set(left);
+        owner.counters.pauses.add(1);
+        return Ok(Outcome::Paused(record));
+    }
+    let result = record.result.get();
+    record.set_state(State::Idle);
+    record.signal.end();
+    // SAFETY: null or the copy made at the start, which the function is done with; no context is set.
+    unsafe {
+        platform::free(record.copy.take());
+        record.set_wait_ctx(ptr::null_mut());
+    }
+    thread.pool.release(record, owner);
+    if entered {
+        owner.counters.finishes.add(1);
+        Ok(Outcome::Finished(result))
+    } else {
+        owner.counters.starts.subtract(1);
+        Err(Error::Enter)
     }
 }
 
@@ -307,7 +365,14 @@ mod tests {
     #[test]
     fn a_job_goes_from_idle_to_running_to_paused_and_so_on_to_idle() {
         // SAFETY: the function wants no argument.
-        let started = unsafe { start(Some(look_around), Argument::Copied(ptr::null(), 0), false) };
+        let started = unsafe {
+            start(Start {
+                function: Some(look_around),
+                argument: Argument::Copied(ptr::null(), 0),
+                pipe: false,
+                wait_ctx: ptr::null_mut(),
+            })
+        };
         let Ok(Outcome::Paused(record)) = started else {
             panic!("it pauses")
         };
@@ -328,16 +393,25 @@ mod tests {
     #[test]
     fn an_abandoned_job_is_neither_resumable_nor_woken() {
         // SAFETY: as above.
-        let started = unsafe { start(Some(look_around), Argument::Copied(ptr::null(), 0), true) };
+        let started = unsafe {
+            start(Start {
+                function: Some(look_around),
+                argument: Argument::Copied(ptr::null(), 0),
+                pipe: true,
+                wait_ctx: ptr::null_mut(),
+            })
+        };
         let Ok(Outcome::Paused(record)) = started else {
             panic!("it pauses")
         };
         let this_use = record.current_use();
         assert!(record.signal.is_in_use(this_use));
-        assert!(abandon(record));
+        abandon(record);
         assert_eq!(record.state(), State::Abandoned);
         assert!(!record.signal.is_in_use(this_use));
-        assert!(!abandon(record), "once");
+        let before = stats::thread().abandoned;
+        abandon(record);
+        assert_eq!((before, stats::thread().abandoned), (1, 1), "once");
         assert!(matches!(
             resume(record, ptr::null_mut()),
             Err(Error::NotResumable)

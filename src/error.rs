@@ -19,6 +19,11 @@ pub const ASYNC_F_ASYNC_START_FUNC: u32 = 104;
 /// Function code: `ASYNC_start_job`.
 pub const ASYNC_F_ASYNC_START_JOB: u32 = 105;
 
+/// Function code: `ASYNC_init_thread`; the number of its predecessor.
+pub const ASYNC_F_ASYNC_INIT_THREAD: u32 = 101;
+/// Function code: `ASYNC_WAIT_CTX_set_wait_fd`.
+pub const ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD: u32 = 106;
+
 /// Reason code: the wait fd's pipe could not be made.
 pub const ASYNC_R_CANNOT_CREATE_WAIT_PIPE: u32 = 100;
 /// Reason code: the pool could not be stored; what an implementation without jobs says.
@@ -27,6 +32,9 @@ pub const ASYNC_R_FAILED_TO_SET_POOL: u32 = 101;
 pub const ASYNC_R_FAILED_TO_SWAP_CONTEXT: u32 = 102;
 /// Reason code: more jobs at once than the pool may have.
 pub const ASYNC_R_INVALID_POOL_SIZE: u32 = 103;
+
+/// Reason code: initialisation failed. Not raised.
+pub const ASYNC_R_INIT_FAILED: u32 = 105;
 
 /// Reason code of every OpenSSL library: out of memory.
 pub const ERR_R_MALLOC_FAILURE: u32 = 65;
@@ -65,6 +73,10 @@ pub enum Error {
     NullArgument,
     /// The pool was to be freed inside a job (D4).
     FreeInsideJob,
+    /// libcrypto did not take the paused job's default library context back; the job stays paused (G39, D30).
+    Libctx,
+    /// No memory for one more descriptor in a wait context.
+    WaitFd,
 }
 
 impl Error {
@@ -79,9 +91,10 @@ impl Error {
             Job => (ASYNC_F_ASYNC_JOB_NEW, ERR_R_MALLOC_FAILURE),
             WaitPipe => (ASYNC_F_ASYNC_JOB_NEW, ASYNC_R_CANNOT_CREATE_WAIT_PIPE),
             Arguments => (ASYNC_F_ASYNC_START_JOB, ERR_R_MALLOC_FAILURE),
-            Enter | Nested => (ASYNC_F_ASYNC_START_JOB, ERR_R_INTERNAL_ERROR),
+            Enter | Nested | Libctx => (ASYNC_F_ASYNC_START_JOB, ERR_R_INTERNAL_ERROR),
             NotResumable => (ASYNC_F_ASYNC_START_JOB, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
             NullArgument => (ASYNC_F_ASYNC_START_JOB, ERR_R_PASSED_NULL_PARAMETER),
+            WaitFd => (ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD, ERR_R_MALLOC_FAILURE),
             FreeInsideJob => (ASYNC_F_ASYNC_INIT_POOL, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
         };
         pack(ERR_LIB_ASYNC, function, reason)
@@ -131,6 +144,7 @@ pub(crate) fn function_text(code: u32) -> Option<&'static CStr> {
         ASYNC_F_ASYNC_PAUSE_JOB => c"ASYNC_pause_job",
         ASYNC_F_ASYNC_START_FUNC => c"ASYNC_START_FUNC",
         ASYNC_F_ASYNC_START_JOB => c"ASYNC_start_job",
+        ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD => c"ASYNC_WAIT_CTX_set_wait_fd",
         _ => return None,
     })
 }
@@ -147,6 +161,7 @@ pub(crate) fn reason_text(code: u32) -> Option<&'static CStr> {
         ASYNC_R_FAILED_TO_SET_POOL if ours => c"failed to set pool",
         ASYNC_R_FAILED_TO_SWAP_CONTEXT if ours => c"failed to swap context",
         ASYNC_R_INVALID_POOL_SIZE if ours => c"invalid pool size",
+        ASYNC_R_INIT_FAILED if ours => c"init failed",
         _ => return None,
     })
 }

@@ -4,14 +4,18 @@
 //! A record lies at the top of its stack (`stack.rs`), is never unmapped and is never anything else, so every handle that
 //! was ever issued can be read for the life of the process. All zeros is a record that nobody uses.
 
+use crate::custom_stack;
 use crate::error::Error;
+use crate::libcrypto::LibCtx;
 use crate::platform::{self, Fibre};
 use crate::stack::{self, Slot};
+use crate::thread::Owner;
+use crate::wait_ctx::WaitCtx;
 use crate::wake::{Pipe, Signal, Use};
 use core::cell::Cell;
 use core::ffi::{c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// A job's function, as C has it.
 pub type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
@@ -38,6 +42,11 @@ pub struct Record {
     state: AtomicU32,
     /// The stack's number with valgrind.
     stack_id: Cell<c_uint>,
+    /// The stack.
+    stack_low: Cell<*mut u8>,
+    stack_size: Cell<usize>,
+    /// Whether the program's own functions made it (7.8).
+    custom: Cell<bool>,
     /// The number of the thread that uses the record; 0 is none. Never reused (`thread.rs`).
     owner: AtomicU64,
     /// The suspended side of the job.
@@ -61,6 +70,10 @@ pub struct Record {
     pub next: Cell<Option<&'static Record>>,
     /// This use's number.
     pub this_use: Cell<u64>,
+    /// The wait context of this use, or null (G9, G11). Held.
+    wait_ctx: AtomicPtr<WaitCtx>,
+    /// libcrypto's default library context, as the job left it when it paused (G37).
+    pub libctx: Cell<LibCtx>,
 }
 
 const _: () = assert!(size_of::<Record>() <= stack::RECORD);
@@ -69,26 +82,48 @@ const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
 
 impl Record {
     /// A record with its stack, idle, owned by a thread.
-    pub fn create(owner: u64) -> Result<&'static Record, Error> {
-        let slot = stack::acquire().ok_or(Error::Job)?;
-        // SAFETY: the slot's top is aligned, big enough (both asserted above), mapped for ever and zeroed, and zeros are
-        // a valid record: null, zero, None. Others may hold a stale handle to it, but use only its atomics.
-        let record: &'static Record = unsafe { slot.record().cast().as_ref() };
-        record.stack_id.set(platform::register_stack(slot.stack()));
-        record.owner.store(owner, Ordering::Relaxed);
+    pub fn create(owner: Owner) -> Result<&'static Record, Error> {
+        let custom = custom_stack::functions_to_use();
+        let place = match custom {
+            Some(functions) => custom_stack::acquire(functions),
+            None => stack::acquire().map(|slot| (slot.record(), slot.stack())),
+        };
+        let (record, stack) = place.ok_or(Error::Job)?;
+        // SAFETY: the place is aligned, big enough (both asserted above), mapped for ever and zeroed, or what `destroy`
+        // left. Zeros are a valid record: null, zero, None. Others may hold a stale handle to it, but use only its atomics.
+        let record: &'static Record = unsafe { record.cast().as_ref() };
+        record.stack_id.set(platform::register_stack(stack));
+        record.stack_low.set(stack.cast());
+        record.stack_size.set(stack.len());
+        record.custom.set(custom.is_some());
+        record.owner.store(owner.number, Ordering::Relaxed);
+        owner.counters.created.add(1);
+        owner.counters.stack_bytes.add(stack.len() as u64);
         Ok(record)
     }
 
     /// Frees a record that is idle or has finished: stack, pipe and all. Nobody can resume or wake it any more.
-    pub fn destroy(&'static self) {
+    pub fn destroy(&'static self, owner: Owner) {
+        owner.counters.destroyed.add(1);
+        owner
+            .counters
+            .stack_bytes
+            .subtract(self.stack().len() as u64);
         self.signal.close();
         platform::deregister_stack(self.stack_id.get());
-        // For memory that is locked and so keeps its contents; otherwise it reads as zeros in a moment anyway.
+        // For memory that keeps its contents; otherwise it reads as zeros in a moment anyway.
         self.set_state(State::Idle);
         self.owner.store(0, Ordering::Relaxed);
         self.fibre.reset();
-        // SAFETY: the record is its slot's, no frame of the job is live, and it does not read as live.
-        unsafe { stack::release(self.slot()) }
+        let (place, stack) = (NonNull::from(self).cast(), self.stack());
+        // SAFETY: both came from there, no frame of the job is live, and the record does not read as live.
+        unsafe {
+            if self.custom.get() {
+                custom_stack::release(place, stack);
+            } else {
+                stack::release(Slot::of_record(place));
+            }
+        }
     }
 
     /// The record that a handle means, or none for NULL.
@@ -107,12 +142,29 @@ impl Record {
     }
 
     /// The job's stack.
-    pub fn stack(&'static self) -> *mut [u8] {
-        self.slot().stack()
+    pub fn stack(&self) -> *mut [u8] {
+        ptr::slice_from_raw_parts_mut(self.stack_low.get(), self.stack_size.get())
     }
 
-    fn slot(&'static self) -> Slot {
-        Slot::of_record(NonNull::from(self).cast())
+    /// The wait context of this use, or null. From any thread (G11).
+    pub fn wait_ctx(&self) -> *mut WaitCtx {
+        self.wait_ctx.load(Ordering::Acquire)
+    }
+
+    /// Sets the wait context of a new use, which holds it, or at the end none. Owner only.
+    ///
+    /// # Safety
+    ///
+    /// The context is null or one that has not been freed.
+    pub unsafe fn set_wait_ctx(&self, ctx: *mut WaitCtx) {
+        // SAFETY: the caller vouches for it.
+        if let Some(ctx) = unsafe { ctx.as_ref() } {
+            ctx.hold();
+        }
+        if let Some(before) = NonNull::new(self.wait_ctx.swap(ctx, Ordering::AcqRel)) {
+            // SAFETY: the hold that was taken when it was set.
+            unsafe { WaitCtx::release(before) };
+        }
     }
 
     /// Where the record stands.
@@ -152,7 +204,11 @@ mod tests {
     // Rules: S2, D6
     #[test]
     fn a_record_can_be_resumed_only_while_it_is_paused_and_only_by_its_owner() {
-        let record = Record::create(7).expect("memory");
+        let owner = Owner {
+            number: 7,
+            counters: crate::stats::Counters::take().expect("memory"),
+        };
+        let record = Record::create(owner).expect("memory");
         assert_eq!(record.state(), State::Idle);
         for state in [
             State::Running,
@@ -167,7 +223,8 @@ mod tests {
             assert!(!record.is_resumable_by(8) && !record.is_resumable_by(0));
         }
         record.set_state(State::Paused);
-        record.destroy();
+        record.destroy(owner);
+        owner.counters.give_back();
         assert!(!record.is_resumable_by(7) && !record.is_resumable_by(0));
     }
 }

@@ -23,15 +23,18 @@
 // The core serves both faces; without the C one a few of its doors have nobody who uses them.
 #![cfg_attr(not(feature = "capi"), allow(dead_code))]
 
+mod custom_stack;
 mod dispatch;
 pub mod error;
 mod job;
+mod libcrypto;
 mod platform;
 mod pool;
 mod stack;
 pub mod stats;
 mod thread;
 mod typed;
+mod wait_ctx;
 mod wake;
 
 #[cfg(feature = "capi")]

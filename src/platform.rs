@@ -8,7 +8,9 @@
 //! | [`page_size`], [`map`], [`guard`], [`give_back`], [`register_stack`], [`deregister_stack`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
-//! | [`at_thread_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
+//! | [`at_thread_exit`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
+//! | [`object_of`], [`object_like`], [`Object`] | libraries that are in the process |
+//! | [`environment_is`], [`print_error`] | what a user asks for |
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -28,8 +30,9 @@ mod null;
 mod targets;
 
 pub use imp::{
-    AVAILABLE, ForkSafe, allocate, at_thread_exit, capable, close, deregister_stack, enter, forks,
-    free, give_back, guard, map, page_size, pipe, put_byte, register_stack, switch, take_byte, way,
+    AVAILABLE, ForkSafe, Object, allocate, at_process_exit, at_thread_exit, capable, close,
+    deregister_stack, enter, environment_is, forks, free, give_back, guard, map, object_like,
+    object_of, page_size, pipe, print_error, put_byte, register_stack, switch, take_byte, way,
 };
 
 /// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).

@@ -2,6 +2,8 @@
 
 use crate::error::Error;
 use crate::job::Record;
+use crate::libcrypto;
+use crate::thread::Owner;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,29 +48,30 @@ impl Pool {
     }
 
     /// Makes the pool anew, empty. The idle jobs of the old one are freed; those in use belong to no pool any more (D2).
-    pub fn renew(&self, max_size: usize) {
-        self.free();
+    pub fn renew(&self, max_size: usize, owner: Owner) {
+        libcrypto::look_again();
+        self.free(owner);
         self.number
             .set(LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
         self.max_size.set(max_size);
     }
 
     /// Frees the idle jobs and the pool. Jobs in use belong to no pool any more (B14, B15).
-    pub fn free(&self) {
+    pub fn free(&self, owner: Owner) {
         self.number.set(0);
         self.created.set(0);
         while let Some(record) = self.pop() {
-            record.destroy();
+            record.destroy(owner);
         }
     }
 
     /// A job to use: the one released last, or a new one if the limit allows; with a pipe if it must have one.
-    pub fn take(&self, owner: u64, pipe: bool) -> Result<&'static Record, NoJob> {
+    pub fn take(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
         if let Some(record) = self.pop() {
             return match with_pipe(record, pipe) {
                 Ok(()) => Ok(record),
                 Err(error) => {
-                    self.release(record);
+                    self.release(record, owner);
                     Err(NoJob::Failed(error))
                 }
             };
@@ -80,28 +83,28 @@ impl Pool {
     }
 
     /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
-    pub fn release(&self, record: &'static Record) {
+    pub fn release(&self, record: &'static Record, owner: Owner) {
         if self.exists() && record.pool.get() == self.number.get() {
             record.next.set(self.idle.replace(Some(record)));
         } else {
-            record.destroy();
+            record.destroy(owner);
         }
     }
 
     /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).
-    pub fn fill(&self, owner: u64, count: usize, pipes: bool) -> Result<(), Error> {
+    pub fn fill(&self, owner: Owner, count: usize, pipes: bool) -> Result<(), Error> {
         for _ in 0..count {
             let record = self.create(owner, pipes)?;
-            self.release(record);
+            self.release(record, owner);
         }
         Ok(())
     }
 
     /// A new record that counts as this pool's. One that could not be made does not count (P8).
-    fn create(&self, owner: u64, pipe: bool) -> Result<&'static Record, Error> {
+    fn create(&self, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
         let record = Record::create(owner)?;
         if let Err(error) = with_pipe(record, pipe) {
-            record.destroy();
+            record.destroy(owner);
             return Err(error);
         }
         record.pool.set(self.number.get());

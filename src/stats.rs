@@ -1,25 +1,279 @@
-//! What the library counts for the whole process.
+//! What the library counts, by thread and for the whole process.
+//!
+//! Each thread counts for itself, in a block that only it writes; what is asked for is added up when it is asked for. Blocks are
+//! never freed: a thread that ends leaves its counts to the process's and its block to the next thread.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::platform;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-/// Counts since the process began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Counts since the thread's first job, or since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Jobs that will never end: paused when their thread ended (D15), or when their `Job` was dropped. Each keeps its
-    /// stack and its wait fd.
+    /// Jobs (records with their stacks) ever made.
+    pub created: u64,
+    /// Jobs waiting in a pool.
+    pub idle: u64,
+    /// Jobs running now: one a thread at most.
+    pub running: u64,
+    /// Jobs paused now.
+    pub paused: u64,
+    /// Jobs that will never end: paused when their thread ended (D15), or when their [`Job`](crate::Job) was dropped. Each
+    /// keeps its stack and its wait fd.
     pub abandoned: u64,
+    /// Jobs started.
+    pub starts: u64,
+    /// Pauses that happened.
+    pub pauses: u64,
+    /// Paused jobs resumed.
+    pub resumes: u64,
+    /// Functions that returned.
+    pub finishes: u64,
+    /// Calls that were refused: nested, not resumable, NULL, or freeing inside a job.
+    pub refusals: u64,
+    /// Bytes of stack that existing jobs have, touched or not.
+    pub stack_bytes: u64,
 }
 
-static ABANDONED: AtomicU64 = AtomicU64::new(0);
+/// One count. Only one thread changes it; any may read it.
+#[derive(Debug)]
+pub(crate) struct Counter(AtomicU64);
 
-/// The counts of this process, all threads together.
-pub fn process() -> Stats {
-    Stats {
-        abandoned: ABANDONED.load(Ordering::Relaxed),
+impl Counter {
+    const fn zero() -> Counter {
+        Counter(AtomicU64::new(0))
+    }
+
+    /// The count.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Adds; the thread whose counter it is only.
+    pub fn add(&self, more: u64) {
+        self.0
+            .store(self.get().wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// Takes away; the thread whose counter it is only.
+    pub fn subtract(&self, less: u64) {
+        self.0
+            .store(self.get().wrapping_sub(less), Ordering::Relaxed);
+    }
+
+    /// Adds, from any thread.
+    fn add_shared(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
     }
 }
 
-pub(crate) fn abandon(jobs: u64) {
-    ABANDONED.fetch_add(jobs, Ordering::Relaxed);
+/// One thread's counts.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub created: Counter,
+    pub destroyed: Counter,
+    pub abandoned: Counter,
+    pub starts: Counter,
+    pub pauses: Counter,
+    pub resumes: Counter,
+    pub finishes: Counter,
+    pub refusals: Counter,
+    pub stack_bytes: Counter,
+    /// Whether a thread is counting here.
+    taken: AtomicBool,
+    /// The block made before this one.
+    next: AtomicPtr<Counters>,
+}
+
+/// The block made last; the others hang on it.
+static BLOCKS: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
+
+/// What threads that have ended leave behind, and what threads without a job are refused.
+static OTHERS: Counters = Counters::new();
+
+impl Counters {
+    const fn new() -> Counters {
+        Counters {
+            created: Counter::zero(),
+            destroyed: Counter::zero(),
+            abandoned: Counter::zero(),
+            starts: Counter::zero(),
+            pauses: Counter::zero(),
+            resumes: Counter::zero(),
+            finishes: Counter::zero(),
+            refusals: Counter::zero(),
+            stack_bytes: Counter::zero(),
+            taken: AtomicBool::new(true),
+            next: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// A block for a thread that begins to have jobs, or none without memory.
+    pub fn take() -> Option<&'static Counters> {
+        if let Some(left) = blocks().find(|block| !block.taken.swap(true, Ordering::Acquire)) {
+            return Some(left);
+        }
+        let place = NonNull::new(platform::allocate(size_of::<Counters>()))?.cast::<Counters>();
+        // SAFETY: the block is new, large enough, aligned for any type, and never freed.
+        let fresh: &'static Counters = unsafe {
+            place.write(Counters::new());
+            place.as_ref()
+        };
+        let mut newest = BLOCKS.load(Ordering::Relaxed);
+        loop {
+            fresh.next.store(newest, Ordering::Relaxed);
+            match BLOCKS.compare_exchange(
+                newest,
+                place.as_ptr(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(fresh),
+                Err(other) => newest = other,
+            }
+        }
+    }
+
+    /// The thread ends: its counts go to the process's, and the block to whoever wants it.
+    pub fn give_back(&self) {
+        for (mine, all) in self.each().into_iter().zip(OTHERS.each()) {
+            let count = mine.get();
+            mine.subtract(count);
+            all.add_shared(count);
+        }
+        self.taken.store(false, Ordering::Release);
+    }
+
+    /// The counts and what follows from them.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.each().map(Counter::get))
+    }
+
+    fn each(&self) -> [&Counter; 9] {
+        [
+            &self.created,
+            &self.destroyed,
+            &self.abandoned,
+            &self.starts,
+            &self.pauses,
+            &self.resumes,
+            &self.finishes,
+            &self.refusals,
+            &self.stack_bytes,
+        ]
+    }
+}
+
+impl Stats {
+    /// From counts in the order of [`Counters::each`]. While other threads run, counts may be a moment apart, so that a
+    /// difference that would be negative is taken for none.
+    fn of(
+        &[
+            created,
+            destroyed,
+            abandoned,
+            starts,
+            pauses,
+            resumes,
+            finishes,
+            refusals,
+            stack_bytes,
+        ]: &[u64; 9],
+    ) -> Stats {
+        let paused = pauses.saturating_sub(resumes + abandoned);
+        let running = (starts + resumes).saturating_sub(pauses + finishes);
+        let idle = created.saturating_sub(destroyed + paused + running + abandoned);
+        Stats {
+            created,
+            idle,
+            running,
+            paused,
+            abandoned,
+            starts,
+            pauses,
+            resumes,
+            finishes,
+            refusals,
+            stack_bytes,
+        }
+    }
+}
+
+fn blocks() -> impl Iterator<Item = &'static Counters> {
+    let follow = |link: &AtomicPtr<Counters>| {
+        // SAFETY: blocks are never freed, and are written before they are linked.
+        unsafe { link.load(Ordering::Acquire).as_ref() }
+    };
+    core::iter::successors(follow(&BLOCKS), move |block| follow(&block.next))
+}
+
+/// The counts of this process, all threads together.
+pub fn process() -> Stats {
+    let mut sums = OTHERS.each().map(Counter::get);
+    for block in blocks() {
+        for (sum, counter) in sums.iter_mut().zip(block.each()) {
+            *sum = sum.wrapping_add(counter.get());
+        }
+    }
+    Stats::of(&sums)
+}
+
+/// The counts of the calling thread, since its first job.
+pub fn thread() -> Stats {
+    crate::thread::this()
+        .owner()
+        .map(|owner| owner.counters.stats())
+        .unwrap_or_default()
+}
+
+/// Counts a call that was refused.
+pub(crate) fn refused() {
+    match crate::thread::this().owner() {
+        Some(owner) => owner.counters.refusals.add(1),
+        None => OTHERS.refusals.add_shared(1),
+    }
+}
+
+/// Has the counts printed on standard error when the process ends, if `OSSL_ASYNC_STATS` is 1 in its environment.
+pub(crate) fn report_if_asked() {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+
+    extern "C" fn report() {
+        platform::print_error(&format!("{}\n", process()));
+    }
+    if !ASKED.swap(true, Ordering::Relaxed) && platform::environment_is(c"OSSL_ASYNC_STATS", c"1") {
+        platform::at_process_exit(report);
+    }
+}
+
+impl core::fmt::Display for Stats {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Stats {
+            created,
+            idle,
+            running,
+            paused,
+            abandoned,
+            ..
+        } = self;
+        let Stats {
+            starts,
+            pauses,
+            resumes,
+            finishes,
+            refusals,
+            stack_bytes,
+            ..
+        } = self;
+        write!(
+            f,
+            "ossl-async: created={created} idle={idle} running={running} paused={paused} abandoned={abandoned}"
+        )?;
+        write!(
+            f,
+            " starts={starts} pauses={pauses} resumes={resumes} finishes={finishes} refusals={refusals}"
+        )?;
+        write!(f, " stack_bytes={stack_bytes}")
+    }
 }

@@ -2,9 +2,10 @@
 //! thread-local but for the C face's error queue.
 
 use crate::job::Record;
+use crate::libcrypto;
 use crate::platform::{self, Fibre};
 use crate::pool::Pool;
-use crate::stats;
+use crate::stats::{self, Counters};
 use crate::wake::Use;
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -13,9 +14,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// One thread's state. It needs no memory of its own and no destructor: what must be freed when the thread ends hangs
 /// on a pthread key ([`Thread::attach`]), and a call that comes even later finds a thread like new.
 pub struct Thread {
-    /// Tells threads apart in records; 0 until attached. Never reused, so that a new thread is never taken for one that
-    /// has ended.
-    number: Cell<u64>,
+    /// What it is as an owner of jobs; none until attached.
+    owner: Cell<Option<Owner>>,
     /// The job that runs now.
     pub current: Cell<Option<&'static Record>>,
     /// The calling side of the running job.
@@ -24,21 +24,28 @@ pub struct Thread {
     pub blocks: Cell<usize>,
     /// The idle jobs.
     pub pool: Pool,
-    /// Paused jobs that this thread could still resume.
-    pub paused: Cell<u64>,
     /// Numbers for uses of records that this thread has drawn and not given out yet.
     uses: Cell<(u64, u64)>,
+}
+
+/// A thread as the owner of jobs.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    /// Tells threads apart in records. Never 0 and never reused, so that a new thread is never taken for one that has
+    /// ended.
+    pub number: u64,
+    /// Where it counts what it does.
+    pub counters: &'static Counters,
 }
 
 thread_local! {
     static THREAD: Thread = const {
         Thread {
-            number: Cell::new(0),
+            owner: Cell::new(None),
             current: Cell::new(None),
             dispatcher: Fibre::new(),
             blocks: Cell::new(0),
             pool: Pool::none(),
-            paused: Cell::new(0),
             uses: Cell::new((0, 0)),
         }
     };
@@ -62,18 +69,26 @@ static LAST_USE: AtomicU64 = AtomicU64::new(0);
 const USES_AT_ONCE: u64 = 1 << 16;
 
 impl Thread {
-    /// Makes the thread one that may own jobs, and answers whether it is: what it owns when it ends is then freed.
-    pub fn attach(&self) -> bool {
-        if self.number.get() == 0 && platform::at_thread_exit(exit) {
-            self.number
-                .set(LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
+    /// Makes the thread an owner of jobs, if it can be: what it owns when it ends is then freed.
+    pub fn attach(&self) -> Option<Owner> {
+        if let Some(owner) = self.owner.get() {
+            return Some(owner);
         }
-        self.number.get() != 0
+        let counters = Counters::take()?;
+        if !platform::at_thread_exit(exit) {
+            counters.give_back();
+            return None;
+        }
+        stats::report_if_asked();
+        libcrypto::look();
+        let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
+        self.owner.set(Some(Owner { number, counters }));
+        self.owner.get()
     }
 
-    /// The thread's number; 0 if it never was attached.
-    pub fn number(&self) -> u64 {
-        self.number.get()
+    /// The thread as an owner of jobs; none if it never was attached.
+    pub fn owner(&self) -> Option<Owner> {
+        self.owner.get()
     }
 
     /// A number for one use of a record.
@@ -92,11 +107,13 @@ impl Thread {
 /// but nobody can resume them (D15). So does a job that runs, if the thread ends inside one.
 extern "C" fn exit(_: *mut c_void) {
     let thread = this();
-    stats::abandon(thread.paused.take());
-    thread.pool.free();
     thread.blocks.set(0);
     thread.current.set(None);
-    thread.number.set(0);
+    if let Some(owner) = thread.owner.take() {
+        thread.pool.free(owner);
+        owner.counters.abandoned.add(owner.counters.stats().paused);
+        owner.counters.give_back();
+    }
 }
 
 #[cfg(test)]
@@ -110,9 +127,10 @@ mod tests {
     fn thread_numbers_begin_with_the_first_job_and_are_never_used_again() {
         let number = || {
             std::thread::spawn(|| {
-                assert_eq!(this().number(), 0);
-                assert!(this().attach() && this().attach());
-                this().number()
+                assert!(this().owner().is_none());
+                let number = this().attach().expect("a key").number;
+                assert_eq!(this().attach().map(|owner| owner.number), Some(number));
+                number
             })
         };
         let numbers: HashSet<u64> = (0..20).map(|_| number().join().unwrap()).collect();

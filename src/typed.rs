@@ -1,7 +1,7 @@
 //! The Rust face: safe, typed jobs over the dispatcher. Closures instead of function pointers, values instead of `int`,
 //! panics that reach whoever resumed the job.
 
-use crate::dispatch::{self, Argument, Outcome, StartFailure};
+use crate::dispatch::{self, Argument, Outcome, Start, StartFailure};
 use crate::error::Error;
 use crate::job::Record;
 use crate::platform;
@@ -110,9 +110,15 @@ impl<T: 'static> Job<T> {
             closure: Some(closure),
         };
         let port = ptr::from_mut(&mut launch).cast();
+        let what = Start {
+            function: Some(job::<F, T>),
+            argument: Argument::Port(port),
+            pipe: false,
+            wait_ctx: ptr::null_mut(),
+        };
         // SAFETY: `job::<F, T>` wants a pointer to such a launch, which stays valid until `start` returns; it catches
         // panics.
-        match unsafe { dispatch::start(Some(job::<F, T>), Argument::Port(port), false) } {
+        match unsafe { dispatch::start(what) } {
             Ok(outcome) => Ok(step(outcome, launch.port)),
             Err(failure) => {
                 let closure = launch
@@ -183,7 +189,9 @@ impl<T: 'static> Job<T> {
             this_use: self.this_use,
         }
     }
+}
 
+impl<T> Job<T> {
     /// Whether the record is still in this job's use: C code that got hold of the handle could have ended the job.
     fn is_live(&self) -> bool {
         self.record.signal.is_in_use(self.this_use)
@@ -192,8 +200,8 @@ impl<T: 'static> Job<T> {
 
 impl<T> Drop for Job<T> {
     fn drop(&mut self) {
-        if self.record.signal.is_in_use(self.this_use) && dispatch::abandon(self.record) {
-            crate::stats::abandon(1);
+        if self.is_live() {
+            dispatch::abandon(self.record);
         }
     }
 }

@@ -60,6 +60,8 @@ fn errors_have_openssls_packed_codes() {
         (NotResumable, NOT_RESUMABLE),
         (NullArgument, NULL_ARGUMENT),
         (FreeInsideJob, FREE_INSIDE_JOB),
+        (Libctx, 0x33069044),
+        (WaitFd, 0x3306a041),
     ];
     for (error, code) in codes {
         assert_eq!(error.code(), code, "{error:?}");
@@ -170,7 +172,7 @@ fn an_entry_knows_where_it_was_raised() {
     // SAFETY: both are ours.
     let code = unsafe { OSSL_ASYNC_ERR_get_error_line(&mut file, &mut line) };
     assert_eq!(code, c_ulong::from(E2_POOL_SIZE));
-    assert_eq!(name(file).unwrap(), "src/capi/gen1.rs");
+    assert_eq!(name(file).unwrap(), "src/capi/start.rs");
     assert!(line > 0);
     // SAFETY: as above, or NULL. Nothing is written for an empty queue.
     unsafe {
@@ -223,6 +225,7 @@ fn names_are_given_once_they_are_loaded() {
             "ASYNC_pause_job",
             "ASYNC_START_FUNC",
             "ASYNC_start_job",
+            "ASYNC_WAIT_CTX_set_wait_fd",
         ];
         for (number, function) in (100..).zip(functions) {
             let code = error::pack(51, number, 1).into();
@@ -240,6 +243,7 @@ fn names_are_given_once_they_are_loaded() {
             (101, "failed to set pool"),
             (102, "failed to swap context"),
             (103, "invalid pool size"),
+            (105, "init failed"),
         ];
         let generic = [
             (65, "malloc failure"),
@@ -259,7 +263,8 @@ fn names_are_given_once_they_are_loaded() {
             (50, 101, 101),
             (52, 102, 102),
             (52, 103, 103),
-            (51, 106, 104),
+            (50, 105, 105),
+            (51, 107, 104),
             (51, 99, 99),
         ] {
             let code = error::pack(library, function, reason).into();
@@ -331,7 +336,7 @@ fn printing_empties_the_queue_one_line_an_entry_until_the_callback_has_enough() 
             parts[1..6],
             ["error", "33065067", "lib(51)", "func(101)", "reason(103)"]
         );
-        assert_eq!(parts[6], "src/capi/gen1.rs");
+        assert_eq!(parts[6], "src/capi/start.rs");
         assert!(parts[7].parse::<u32>().unwrap() > 0);
         assert_eq!(parts[8..], ["\n"], "no data");
     }

@@ -57,3 +57,32 @@ fn the_build_says_that_it_has_no_jobs() {
     assert!(!ossl_async::is_capable());
     assert_eq!(ossl_async::switch_method(), "null");
 }
+
+// Rules: F16, F19, G40, G43
+#[test]
+fn the_second_generation_answers_as_openssls_null_builds_do() {
+    assert_eq!(ASYNC_init_thread(3, 3), 1);
+    assert_eq!(ASYNC_init_thread(1, 2), 0);
+    assert_eq!(errors(), [E2_POOL_SIZE]);
+    let mut job = CJob::new(|| panic!("must not run"));
+    assert_eq!(
+        (job.go_with(std::ptr::null_mut()), job.ret),
+        (ASYNC_NO_JOBS, UNWRITTEN)
+    );
+    ASYNC_cleanup_thread();
+    assert_eq!(ASYNC_is_capable(), 0);
+    // SAFETY: the outputs are ours.
+    unsafe {
+        assert_eq!(ASYNC_set_mem_functions(None, None), 0);
+        let (mut alloc_fn, mut free_fn) = (Some(allocate as _), Some(free as _));
+        ASYNC_get_mem_functions(&mut alloc_fn, &mut free_fn);
+        assert!(alloc_fn.is_none() && free_fn.is_none());
+    }
+    assert_eq!(errors(), []);
+}
+
+unsafe extern "C" fn allocate(_: *mut usize) -> *mut std::ffi::c_void {
+    std::ptr::null_mut()
+}
+
+unsafe extern "C" fn free(_: *mut std::ffi::c_void) {}

@@ -9,6 +9,18 @@ use ossl_async::{Job, Step, WakeHandle};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Tells a test's threads to stop.
+struct Stop(AtomicBool);
+
+/// Does so also when the test fails.
+struct StopAtEnd<'a>(&'a Stop);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn flags(fd: i32) -> (i32, i32) {
     // SAFETY: asks only.
     unsafe {
@@ -205,10 +217,11 @@ fn a_forked_child_goes_on_with_its_copies_and_shares_the_pipe() {
 // Rules: D16
 #[test]
 fn a_child_forked_while_other_threads_make_and_free_jobs_can_do_so_too() {
-    let stop = AtomicBool::new(false);
+    let stop = Stop(AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let stop_at_end = StopAtEnd(&stop);
         scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
+            while !stop.0.load(Ordering::Relaxed) {
                 assert_eq!(ASYNC_init_pool(2, 2), 1);
                 ASYNC_free_pool();
             }
@@ -221,20 +234,21 @@ fn a_child_forked_while_other_threads_make_and_free_jobs_can_do_so_too() {
                 ASYNC_free_pool();
             });
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stop_at_end);
     });
 }
 
 // Rules: D9, D24, W8
 #[test]
 fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_should_be() {
-    let stop = AtomicBool::new(false);
+    let stop = Stop(AtomicBool::new(false));
     let handle = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        let stop_at_end = StopAtEnd(&stop);
         for clears in [false, false, true] {
             let (stop, handle) = (&stop, &handle);
             scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
+                while !stop.0.load(Ordering::Relaxed) {
                     let job = std::ptr::with_exposed_provenance_mut(handle.load(Ordering::Relaxed));
                     // SAFETY: NULL or issued by the library.
                     unsafe {
@@ -260,7 +274,7 @@ fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_sho
                 ASYNC_free_pool();
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stop_at_end);
     });
     // Nobody is at the pipe any more: the signal works as ever.
     let mut job = pausing(1, 0);

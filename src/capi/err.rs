@@ -2,16 +2,18 @@
 
 use super::queue::{Entry, QUEUE, Queue};
 use crate::error::{self, Error};
+use crate::libcrypto;
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::fmt::{self, Write};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Queues an error for the calling thread.
+/// Queues an error for the calling thread, and where libcrypto is in the process on its queue too.
 pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
     let code = error.code();
     QUEUE.with(|queue| queue.push(Entry { code, file, line }));
+    libcrypto::push(error, file, line);
 }
 
 /// Takes the oldest entry out of the thread's queue: its code, or 0.

@@ -2,7 +2,7 @@
 //! `ucontext.rs`; what cannot be reached without a job does nothing.
 
 use super::Fibre;
-use core::ffi::{c_int, c_uint, c_void};
+use core::ffi::{CStr, c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
 
 pub const AVAILABLE: bool = false;
@@ -61,6 +61,31 @@ pub fn at_thread_exit(_run: extern "C" fn(*mut c_void)) -> bool {
     false
 }
 
+pub fn at_process_exit(_run: extern "C" fn()) {}
+
+pub fn environment_is(_name: &CStr, _value: &CStr) -> bool {
+    false
+}
+
+pub fn print_error(_text: &str) {}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Object;
+
+impl Object {
+    pub fn symbol(&self, _name: &CStr) -> *mut c_void {
+        ptr::null_mut()
+    }
+}
+
+pub fn object_like(_prefix: &CStr) -> Option<Object> {
+    None
+}
+
+pub fn object_of(_symbol: &CStr) -> Option<Object> {
+    None
+}
+
 pub fn forks() -> u64 {
     0
 }
@@ -101,6 +126,9 @@ mod tests {
         assert!(allocate(1).is_null());
         assert!(pipe().is_err());
         assert_eq!(forks(), 0);
+        assert!(!environment_is(c"PATH", c""));
+        assert!(object_like(c"libc").is_none() && object_of(c"malloc").is_none());
+        assert!(Object.symbol(c"malloc").is_null());
         assert!(!at_thread_exit(nothing));
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());
         assert_eq!(register_stack(&mut memory), 0);
@@ -112,6 +140,11 @@ mod tests {
             give_back(NonNull::from(&mut memory).cast(), 8);
             free(ptr::null_mut());
         }
+        extern "C" fn never() {
+            unreachable!("nothing is called")
+        }
+        at_process_exit(never);
+        print_error("nothing is printed");
         deregister_stack(0);
         put_byte(-1);
         take_byte(-1);

@@ -231,6 +231,103 @@ fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
     Some((known - 1) as libc::pthread_key_t)
 }
 
+/// Has `run` called when the process ends by `exit`.
+pub fn at_process_exit(run: extern "C" fn()) {
+    // SAFETY: the function stays loaded (build.rs).
+    unsafe { libc::atexit(run) };
+}
+
+/// Whether an environment variable has a value; never in a program that runs with more rights than its user.
+pub fn environment_is(name: &CStr, value: &CStr) -> bool {
+    // SAFETY: the name ends in a NUL; the answer is NULL or a string that the environment keeps.
+    unsafe {
+        let found = secure_getenv(name.as_ptr());
+        !found.is_null() && CStr::from_ptr(found) == value
+    }
+}
+
+unsafe extern "C" {
+    fn secure_getenv(name: *const c_char) -> *const c_char;
+}
+
+/// Writes to standard error, past whatever the program's streams hold.
+pub fn print_error(text: &str) {
+    // SAFETY: the bytes are the string's.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
+/// A loaded object: a library, or the program. It stays loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Object(NonNull<c_void>);
+
+impl Object {
+    /// The address of a symbol of this object, or of what it depends on; null if there is none.
+    pub fn symbol(&self, name: &CStr) -> *mut c_void {
+        // SAFETY: the handle is never closed.
+        unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) }
+    }
+}
+
+/// An object that is loaded already, by its whole name.
+fn object(name: &CStr) -> Option<Object> {
+    // SAFETY: nothing is loaded that is not there; the count that this adds keeps it there.
+    NonNull::new(unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) })
+        .map(Object)
+}
+
+/// A loaded object whose file name begins like this, whether or not the whole process sees its symbols.
+///
+/// The list of loaded objects is searched, since asking for a name that is not there would search the disk.
+pub fn object_like(prefix: &CStr) -> Option<Object> {
+    struct Search<'a> {
+        prefix: &'a [u8],
+        found: Option<&'a CStr>,
+    }
+    unsafe extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _: usize,
+        search: *mut c_void,
+    ) -> c_int {
+        // SAFETY: libc passes an object's description, whose name lives as long as the object, and our search.
+        let (name, search) = unsafe {
+            (
+                CStr::from_ptr((*info).dlpi_name),
+                &mut *search.cast::<Search<'_>>(),
+            )
+        };
+        let file = name
+            .to_bytes()
+            .rsplit(|byte| *byte == b'/')
+            .next()
+            .unwrap_or_default();
+        if file.starts_with(search.prefix) {
+            search.found = Some(name);
+        }
+        search.found.is_some().into()
+    }
+    let mut search = Search {
+        prefix: prefix.to_bytes(),
+        found: None,
+    };
+    // SAFETY: the callback gets what it wants.
+    unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) };
+    search.found.and_then(object)
+}
+
+/// The object whose symbol of this name the process sees first.
+pub fn object_of(symbol: &CStr) -> Option<Object> {
+    // SAFETY: dladdr fills the structure if it answers non-zero; the name in it lives as long as the object.
+    unsafe {
+        let address = libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr());
+        let mut found: libc::Dl_info = core::mem::zeroed();
+        if address.is_null() || libc::dladdr(address, &mut found) == 0 || found.dli_fname.is_null()
+        {
+            return None;
+        }
+        object(CStr::from_ptr(found.dli_fname))
+    }
+}
+
 /// How often this process and those it descends from have forked since the library was loaded.
 pub fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)

@@ -47,6 +47,14 @@ impl CJob {
         }
     }
 
+    /// As `go`, by the six-argument call.
+    pub fn go_with(&mut self, ctx: *mut ASYNC_WAIT_CTX) -> c_int {
+        let argument = ptr::from_mut(&mut self.closure).cast();
+        let (handle, ret, size) = (&mut self.handle, &mut self.ret, size_of::<*mut Closure>());
+        // SAFETY: as above; the tests pass a context that is alive.
+        unsafe { ASYNC_start_job(handle, ctx, ret, Some(call), argument, size) }
+    }
+
     /// Starts or resumes the job, which must end with this value.
     #[track_caller]
     pub fn finish(&mut self, value: c_int) {

@@ -31,9 +31,15 @@
  * because that is what libssl expects to find under this name. In source the
  * five-argument call is the default: ASYNC_start_job is a macro for
  * ASYNC_start_job_2015. Compile with -DOSSL_ASYNC_WAIT_CTX_API and the macro
- * is not there. This version of the header has the types of the second
- * generation, so that openssl/ssl.h of OpenSSL compiles with this file in
- * front of OpenSSL's, and not yet its functions.
+ * is not there: ASYNC_start_job is then the six-argument call. Everything else
+ * of both generations has names of its own and is declared always. Both work
+ * on the same jobs and the same pool, so ASYNC_init_thread is ASYNC_init_pool
+ * without pipes, and a job of either kind is resumed by either call.
+ *
+ * This file may stand in front of OpenSSL's file of the same name or behind
+ * it, and openssl/ssl.h of OpenSSL compiles with either. A program that links
+ * libcrypto gets this library's functions by having the library in front of
+ * libcrypto, for one by compat-tests/with-ossl-async.
  *
  * Threads. Pool, running job and the count of ASYNC_block_pause belong to the
  * thread. A job is resumed on the thread that started it. Three functions are
@@ -46,6 +52,8 @@
  * clears the queue. Queue and errno are the thread's, not the job's: what a
  * job leaves there is still there after it has paused. Codes are given below
  * as they appear in the library's own queue; openssl/asyncerr.h explains them.
+ * In OpenSSL's queue they are packed as the OpenSSL in the process packs its
+ * own: from 3.0 on 0x33065067 is 0x19800067 there.
  *
  * Handles. An ASYNC_JOB pointer is valid from the start of the job to its
  * ASYNC_FINISH. Later it is stale, and the library knows that: resuming it is
@@ -99,16 +107,43 @@ typedef struct async_job_st ASYNC_JOB;
 # define ASYNC_PAUSE 2   /* the function paused; the handle is in *job */
 # define ASYNC_FINISH 3  /* the function returned; its value is in *ret */
 
-/*
- * Types of the second generation: a descriptor to wait for, the value that is
- * none, the wait context, and the function called when a job can go on.
- */
+/* A descriptor to wait for, and the value that is none. */
 # define OSSL_ASYNC_FD int
 # define OSSL_BAD_ASYNC_FD (-1)
+
+/* A wait context: what to wait for while jobs are paused. Opaque as a job. */
 typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
-typedef int (*ASYNC_callback_fn)(void *arg);
+
+/* Gone again below. */
+# define OSSL_ASYNC_H_CAME_FIRST
 
 #endif
+
+/*
+ * Since OpenSSL 3.0, numbers and type together: how the work behind a callback
+ * stands, and the function that an engine calls when a job can go on.
+ */
+#ifndef ASYNC_STATUS_UNSUPPORTED
+# define ASYNC_STATUS_UNSUPPORTED 0 /* the callback is not used */
+# define ASYNC_STATUS_ERR 1         /* the work failed */
+# define ASYNC_STATUS_OK 2          /* the work is under way or done */
+# define ASYNC_STATUS_EAGAIN 3      /* nothing was begun; try again later */
+typedef int (*ASYNC_callback_fn)(void *arg);
+#endif
+
+/*
+ * Since OpenSSL 3.2: where stacks come from; see ASYNC_set_mem_functions.
+ * OpenSSL's file, if it came first, has brought its version's number along.
+ */
+#if defined(OSSL_ASYNC_H_CAME_FIRST) || !defined(OPENSSL_VERSION_MAJOR) \
+    || OPENSSL_VERSION_MAJOR < 3                                        \
+    || (OPENSSL_VERSION_MAJOR == 3 && OPENSSL_VERSION_MINOR < 2)
+typedef void *(*ASYNC_stack_alloc_fn)(size_t *num);
+typedef void (*ASYNC_stack_free_fn)(void *addr);
+#endif
+#undef OSSL_ASYNC_H_CAME_FIRST
+
+/* ---------------------------------------------- jobs, as written in 2015 */
 
 /*
  * Gives the calling thread a pool of jobs. Optional: without it the first
@@ -291,6 +326,311 @@ void ASYNC_block_pause(void);
  * is blocked. Queues nothing.
  */
 void ASYNC_unblock_pause(void);
+
+/* ------------------------------------------------- jobs, since OpenSSL 1.1.0 */
+
+/*
+ * ASYNC_init_pool under its later name, without pipes: jobs that the
+ * six-argument ASYNC_start_job runs have none. The pool is the same; either
+ * name replaces a pool that the other one made.
+ *
+ * Returns 1, or 0 with nothing changed. As ASYNC_init_pool also in this, that
+ * it returns 1 with fewer jobs than init_size when memory runs out.
+ *
+ * Queues, returning 0:
+ *   0x33065067  init_size is larger than max_size
+ *   0x33065041  no thread-specific key left, as for ASYNC_init_pool
+ * Queues, returning 1:
+ *   0x33066041  no memory, or no guarded stack, for one more job
+ *
+ * On a platform without jobs it returns 1 for sizes that are not refused, and
+ * makes none. The library needs no initialising and takes no part in
+ * OPENSSL_init_crypto; so unlike OpenSSL's function this one does not begin to
+ * fail after OPENSSL_cleanup.
+ */
+int ASYNC_init_thread(size_t max_size, size_t init_size);
+
+/*
+ * ASYNC_free_pool under its later name: frees the calling thread's idle jobs
+ * and its pool and forgets the count of ASYNC_block_pause. The end of a thread
+ * does the same by itself; OPENSSL_thread_stop and OPENSSL_cleanup, which
+ * belong to libcrypto, do not.
+ *
+ * Not for use inside a job: there it has no effect.
+ *
+ * Queues:
+ *   0x33065042  called inside a job
+ */
+void ASYNC_cleanup_thread(void);
+
+/*
+ * Returns 1 where there are jobs, and 0 on a platform that has none: there
+ * ASYNC_start_job of six arguments is always ASYNC_NO_JOBS, with nothing
+ * queued. Queues nothing.
+ */
+int ASYNC_is_capable(void);
+
+#ifdef OSSL_ASYNC_WAIT_CTX_API
+/*
+ * ASYNC_start_job_2015 with a wait context for the job. Only this differs:
+ *
+ * ctx  the context that ASYNC_get_wait_ctx gives while the job lives, and
+ *      whose changes ASYNC_pause_job settles. The job does not own it, and
+ *      several jobs may share one. NULL is allowed: a job without a context,
+ *      which may pause like any other. Ignored for a resume; the context given
+ *      at the start stays the job's until it has finished
+ *
+ * The job has no pipe: ASYNC_get_wait_fd of it is -1, ASYNC_wake and
+ * ASYNC_clear_wake have no effect on it. With OpenSSL 3.0 or later in the
+ * process the default library context (OSSL_LIB_CTX_set0_default) follows the
+ * job: a job begins with that of the thread, what it sets is its own, and the
+ * caller finds its own choice again after every return of this function. A
+ * library context that a paused job has set must not be freed meanwhile.
+ *
+ * Results, what is written, what is refused and with which error: as for
+ * ASYNC_start_job_2015, without 0x33066064; also
+ *
+ * Queues, returning ASYNC_ERR:
+ *   0x33069044  the default library context could not be put back for the job,
+ *               which stays paused; *job is not written
+ *
+ * Where there are no jobs it returns ASYNC_NO_JOBS and queues nothing.
+ */
+int ASYNC_start_job(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret,
+                    int (*func)(void *), void *args, size_t size);
+#endif
+
+/*
+ * Returns the wait context that the job was started with, while it runs or is
+ * paused. NULL for a job started without one or by ASYNC_start_job_2015, for a
+ * job that has ended, and for NULL. From any thread. Queues nothing.
+ */
+ASYNC_WAIT_CTX *ASYNC_get_wait_ctx(ASYNC_JOB *job);
+
+/* --------------------------------------------------------- wait contexts */
+
+/*
+ * A wait context says what a paused job waits for. Whoever does the work for a
+ * job, an engine as a rule, puts a descriptor in; the program takes all
+ * descriptors out, waits until one is ready, and resumes the job. The library
+ * itself only keeps the list: it never reads from a descriptor, waits for one
+ * or closes one.
+ *
+ * Entries are told apart by key, an address that means something to whoever
+ * put the entry in. Keys are compared and never followed; NULL is a key like
+ * any other. Lists are in one order always: what was put in last comes first.
+ *
+ * Changes. A program that keeps a set of descriptors registered, with epoll
+ * say, asks after each ASYNC_PAUSE only what was added and deleted. Counting
+ * begins anew when a job that has paused is resumed, in ASYNC_pause_job,
+ * before it returns to the job: entries count as old then, deleted ones are
+ * forgotten. Nothing else begins it anew: not a start, not a finish, not a
+ * pause that was blocked, and not a question. So
+ *   - what was put in before the first start counts as added;
+ *   - after ASYNC_FINISH the changes of the last stretch can still be seen, and
+ *     go on being counted in the next job on this context, until that one has
+ *     paused and been resumed;
+ *   - what is changed while the job is paused counts until the resume only;
+ *   - jobs that share a context share the count.
+ *
+ * A context may be used by any thread, by one at a time: it has no lock. Only
+ * the status may be set and asked for at any moment. For ctx NULL every
+ * function here returns 0 or does nothing, writes nothing and queues nothing.
+ */
+
+/*
+ * Returns a new context, empty, with status 0 and no callback; NULL if there is
+ * no memory. Queues nothing.
+ */
+ASYNC_WAIT_CTX *ASYNC_WAIT_CTX_new(void);
+
+/*
+ * Frees a context. For each entry that is not deleted, the one put in last
+ * first, its cleanup is called, exactly once; then the entries and the context
+ * are gone. NULL has no effect.
+ *
+ * With a job still paused on it the cleanups run all the same, in this call.
+ * The context itself then stays, empty, until the last of its jobs has
+ * finished, so that resuming them is harmless; the program must not use it any
+ * more, but a job that asks for its ASYNC_get_wait_ctx may.
+ *
+ * A cleanup may use ctx. Its own entry is gone already; what it clears is not
+ * cleaned up; ASYNC_WAIT_CTX_set_wait_fd returns 0; freeing ctx once more has
+ * no effect. Queues nothing.
+ */
+void ASYNC_WAIT_CTX_free(ASYNC_WAIT_CTX *ctx);
+
+/*
+ * Puts an entry in, in front of all others, counted as added. A key that is
+ * there already is no obstacle: both entries stay, and the newer one is found
+ * first.
+ *
+ * key          tells the entry from others; any value
+ * fd           the descriptor to wait for; any value, not looked at
+ * custom_data  for whoever puts it in; not looked at
+ * cleanup      called by ASYNC_WAIT_CTX_free with ctx, key, fd and custom_data
+ *              if the entry is still there; there alone, and never by
+ *              ASYNC_WAIT_CTX_clear_fd. NULL if there is nothing to do
+ *
+ * Returns 1; 0 for ctx NULL, for a context that is being freed, and if there
+ * is no memory.
+ *
+ * Queues, returning 0:
+ *   0x3306a041  no memory
+ */
+int ASYNC_WAIT_CTX_set_wait_fd(ASYNC_WAIT_CTX *ctx, const void *key,
+                               OSSL_ASYNC_FD fd, void *custom_data,
+                               void (*cleanup)(ASYNC_WAIT_CTX *, const void *,
+                                               OSSL_ASYNC_FD, void *));
+
+/*
+ * Finds the newest entry with this key that is not deleted, and writes its
+ * descriptor to *fd and its data to *custom_data, each if the pointer is not
+ * NULL.
+ *
+ * Returns 1, or 0 if there is none; then nothing is written. Queues nothing.
+ */
+int ASYNC_WAIT_CTX_get_fd(ASYNC_WAIT_CTX *ctx, const void *key,
+                          OSSL_ASYNC_FD *fd, void **custom_data);
+
+/*
+ * Gives all descriptors that are not deleted.
+ *
+ * fd      where they go. It must have room for all of them; NULL to learn
+ *         their number first
+ * numfds  where their number goes
+ *
+ * Returns 1; 0 with nothing written if ctx or numfds is NULL. Queues nothing.
+ */
+int ASYNC_WAIT_CTX_get_all_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *fd,
+                               size_t *numfds);
+
+/*
+ * Gives the descriptors added and the descriptors deleted since counting
+ * began. One put in and taken out in the same stretch is in neither list; one
+ * taken out and put in again is in both, so apply the deletions first.
+ *
+ * addfd, delfd        where they go, each with room for all; NULL, for either
+ *                     or both, to learn the numbers only
+ * numaddfds, numdelfds  where their numbers go, always
+ *
+ * Returns 1; 0 with nothing written if ctx or one of the two numbers is NULL.
+ * Queues nothing.
+ */
+int ASYNC_WAIT_CTX_get_changed_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *addfd,
+                                   size_t *numaddfds, OSSL_ASYNC_FD *delfd,
+                                   size_t *numdelfds);
+
+/*
+ * Takes out the newest entry with this key. One added since counting began
+ * disappears without a trace; any other counts as deleted. Descriptor and
+ * custom_data are the caller's from then on; the cleanup is not called, now or
+ * later.
+ *
+ * Returns 1, or 0 if there is none. Queues nothing.
+ */
+int ASYNC_WAIT_CTX_clear_fd(ASYNC_WAIT_CTX *ctx, const void *key);
+
+/*
+ * Keeps a function for whoever does the work to call when the job can go on,
+ * instead of a descriptor. The library never calls it. callback NULL takes it
+ * away. It stays from job to job.
+ *
+ * Returns 1, or 0 for ctx NULL. Queues nothing.
+ */
+int ASYNC_WAIT_CTX_set_callback(ASYNC_WAIT_CTX *ctx,
+                                ASYNC_callback_fn callback,
+                                void *callback_arg);
+
+/*
+ * Writes the function to *callback and what to pass to it to *callback_arg.
+ *
+ * Returns 1; 0 with nothing written if no function is set, or if a pointer is
+ * NULL. Queues nothing.
+ */
+int ASYNC_WAIT_CTX_get_callback(ASYNC_WAIT_CTX *ctx,
+                                ASYNC_callback_fn *callback,
+                                void **callback_arg);
+
+/*
+ * Keeps a status, one of ASYNC_STATUS_* or any other number, for the two sides
+ * of a callback. The library does not look at it. It stays from job to job.
+ *
+ * Returns 1, or 0 for ctx NULL. Queues nothing.
+ */
+int ASYNC_WAIT_CTX_set_status(ASYNC_WAIT_CTX *ctx, int status);
+
+/* Returns the status, at first 0; 0 also for ctx NULL. Queues nothing. */
+int ASYNC_WAIT_CTX_get_status(ASYNC_WAIT_CTX *ctx);
+
+/* --------------------------------------------------- memory for the stacks */
+
+/*
+ * Gives the process other memory for stacks than the library's own. Possible
+ * until the first stack of the process has been made or attempted, by
+ * whichever thread, and not after: the memory in use must go back to where it
+ * came from.
+ *
+ * alloc_fn  called for each new stack with *num 32768. It returns the block,
+ *           and may write its real size to *num. NULL is no block, and so is
+ *           one of less than 8192 bytes, which is given back at once; the job
+ *           is then not made: ASYNC_NO_JOBS, or fewer jobs made in advance
+ * free_fn   called with a block that is no longer needed, and with NULL when
+ *           alloc_fn has returned that
+ *
+ * Either may be NULL, which keeps the function there is. Both are called by
+ * whichever thread needs or frees a stack. Such a stack has no guard unless
+ * alloc_fn makes one: running off its end is undefined behaviour.
+ *
+ * Returns 1, or 0 with nothing changed if it is too late; always 0 on a
+ * platform without jobs. Queues nothing.
+ */
+int ASYNC_set_mem_functions(ASYNC_stack_alloc_fn alloc_fn,
+                            ASYNC_stack_free_fn free_fn);
+
+/*
+ * Writes the functions in use now, the library's own if nothing else was set,
+ * to *alloc_fn and *free_fn, each if the pointer is not NULL; NULL on a
+ * platform without jobs. Queues nothing.
+ */
+void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
+                             ASYNC_stack_free_fn *free_fn);
+
+/* --------------------------------------- statistics, which OpenSSL has not */
+
+/*
+ * What the library has done, and what there is now. A job is counted here from
+ * the making of its record and stack to their end, so one job counted as
+ * created may have run many functions; these count as starts.
+ */
+typedef struct ossl_async_stats_st {
+    size_t jobs_created;   /* ever made */
+    size_t jobs_idle;      /* now in a pool, waiting for a function */
+    size_t jobs_running;   /* now running */
+    size_t jobs_paused;    /* now paused, and can be resumed */
+    size_t jobs_abandoned; /* paused when their thread ended, or let go in
+                              Rust: never resumed again, not freed */
+    size_t starts;         /* functions started */
+    size_t pauses;         /* pauses that happened; blocked ones do not count */
+    size_t resumes;        /* paused jobs resumed */
+    size_t finishes;       /* functions that returned */
+    size_t refusals;       /* misuse refused with an error */
+    size_t stack_bytes;    /* address space of the stacks of all jobs there are
+                              now, touched or not */
+} OSSL_ASYNC_STATS;
+
+/*
+ * Statistics of the calling thread, and of the whole process. Later versions
+ * append members; size says how many the caller knows.
+ *
+ * stats  where they go
+ * size   sizeof(OSSL_ASYNC_STATS). Never more than size bytes are written, and
+ *        bytes that this version has no member for are left alone
+ *
+ * Returns 1, or 0 if stats is NULL. Queues nothing.
+ */
+int OSSL_ASYNC_thread_stats(OSSL_ASYNC_STATS *stats, size_t size);
+int OSSL_ASYNC_process_stats(OSSL_ASYNC_STATS *stats, size_t size);
 
 #ifdef __cplusplus
 }

@@ -52,6 +52,10 @@
 #ifndef ASYNC_R_INVALID_POOL_SIZE
 # define ASYNC_R_INVALID_POOL_SIZE 103
 #endif
+/* Of OpenSSL 1.1.0 and later, where nothing raises it. */
+#ifndef ASYNC_R_INIT_FAILED
+# define ASYNC_R_INIT_FAILED 105
+#endif
 
 /*
  * Functions: where it went wrong.
@@ -81,6 +85,13 @@ enum {
 #endif
 #ifndef ASYNC_F_ASYNC_START_JOB
     ASYNC_F_ASYNC_START_JOB = 105,
+#endif
+#ifndef ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD
+    ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD = 106,
+#endif
+    /* ASYNC_init_pool by its later name; also ASYNC_cleanup_thread's. */
+#ifndef ASYNC_F_ASYNC_INIT_THREAD
+    ASYNC_F_ASYNC_INIT_THREAD = 101,
 #endif
     /* Also ASYNC_free_pool's, which has no number of its own. */
     ASYNC_F_ASYNC_INIT_POOL = 101

@@ -1,0 +1,145 @@
+//! Stacks that the program allocates itself (7.8 of behaviour.md), and the records of jobs that have one: they cannot lie
+//! in memory that the program takes back, because a stale handle must stay readable.
+
+use crate::platform::{self, ForkSafe};
+use crate::stack::RECORD;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+/// Answers a block for a stack, or null. The number says how large it should be, and may be changed to what it is.
+pub type Allocate = unsafe extern "C" fn(*mut usize) -> *mut c_void;
+/// Takes such a block back.
+pub type Free = unsafe extern "C" fn(*mut c_void);
+
+/// What an allocator is told: OpenSSL's stack size (G41).
+const TOLD: usize = 32768;
+/// Less than this, in bytes, is no stack.
+const LEAST: usize = 8192;
+/// Memory mapped at once for records, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+struct State {
+    allocate: Option<Allocate>,
+    free: Option<Free>,
+    /// A stack has been tried for: the functions stay as they are (G42).
+    used: bool,
+    /// Records that are free. Has room for all there are.
+    records: Vec<NonNull<u8>>,
+    /// Records there are.
+    total: usize,
+}
+
+// SAFETY: the addresses are of memory that belongs to the process, not to a thread.
+unsafe impl Send for State {}
+
+static STATE: ForkSafe<State> = ForkSafe::new(State {
+    allocate: None,
+    free: None,
+    used: false,
+    records: Vec::new(),
+    total: 0,
+});
+
+/// The two functions.
+#[derive(Clone, Copy)]
+pub struct Functions {
+    /// Makes stacks.
+    pub allocate: Allocate,
+    /// Frees stacks.
+    pub free: Free,
+}
+
+unsafe extern "C" fn default_allocate(size: *mut usize) -> *mut c_void {
+    // SAFETY: the caller passes a number.
+    platform::allocate(unsafe { size.read() })
+}
+
+unsafe extern "C" fn default_free(block: *mut c_void) {
+    // SAFETY: the caller passes a block of `default_allocate`'s, or null.
+    unsafe { platform::free(block) };
+}
+
+impl State {
+    fn functions(&self) -> Functions {
+        Functions {
+            allocate: self.allocate.unwrap_or(default_allocate),
+            free: self.free.unwrap_or(default_free),
+        }
+    }
+}
+
+/// Installs functions; none keeps what is there. False once a stack has been tried for (G40, G42).
+///
+/// Check and change are one step, so that a stack that another thread makes at this moment has either the old pair or
+/// the new one (unlike G44).
+pub fn install(allocate: Option<Allocate>, free: Option<Free>) -> bool {
+    STATE.with(|state| {
+        if !state.used {
+            state.allocate = allocate.or(state.allocate);
+            state.free = free.or(state.free);
+        }
+        !state.used
+    })
+}
+
+/// The functions that are installed, or the ones on the C heap (G43).
+pub fn installed() -> Functions {
+    STATE.with(|state| state.functions())
+}
+
+/// A stack is about to be made: the functions to make it with, or none for the library's own. They stay from now on.
+pub fn functions_to_use() -> Option<Functions> {
+    STATE.with(|state| {
+        state.used = true;
+        (state.allocate.is_some() || state.free.is_some()).then(|| state.functions())
+    })
+}
+
+/// A stack and a place for its record, or nothing if the allocator gives none, or too little, or there is no memory.
+pub fn acquire(functions: Functions) -> Option<(NonNull<u8>, *mut [u8])> {
+    let mut size = TOLD;
+    // SAFETY: whoever installed the functions vouched for them. No lock is held.
+    let block = NonNull::new(unsafe { (functions.allocate)(&mut size) })?;
+    let record = if size >= LEAST {
+        STATE.with(State::take_record)
+    } else {
+        None
+    };
+    if record.is_none() {
+        // SAFETY: as above; the block was just made.
+        unsafe { (functions.free)(block.as_ptr()) };
+    }
+    record.map(|record| {
+        (
+            record,
+            core::ptr::slice_from_raw_parts_mut(block.as_ptr().cast(), size),
+        )
+    })
+}
+
+/// Gives both back.
+///
+/// # Safety
+///
+/// They came from [`acquire`], nothing runs on the stack, and the record reads as not live.
+pub unsafe fn release(record: NonNull<u8>, stack: *mut [u8]) {
+    let functions = installed();
+    // SAFETY: the block came from the function's partner: the pair is fixed since then.
+    unsafe { (functions.free)(stack.cast()) };
+    STATE.with(|state| state.records.push(record));
+}
+
+impl State {
+    fn take_record(&mut self) -> Option<NonNull<u8>> {
+        if self.records.is_empty() {
+            let more = CHUNK / RECORD;
+            self.records.try_reserve_exact(self.total + more).ok()?;
+            let chunk = platform::map(CHUNK)?;
+            // SAFETY: the offsets stay inside the chunk.
+            self.records
+                .extend((0..more).map(|n| unsafe { chunk.add(n * RECORD) }));
+            self.total += more;
+        }
+        self.records.pop()
+    }
+}

@@ -1,0 +1,225 @@
+//! Generation 2's wait context: the descriptors that say when jobs started with it can go on, a callback, a status (7.5
+//! and 7.6 of behaviour.md). It knows no job, but lives until the last one started with it has ended (D26).
+//!
+//! As OpenSSL's it has no lock: its owner and the jobs that use it take turns. Only the status may be set by anybody.
+
+use crate::error::Error;
+use crate::platform;
+use core::cell::{Cell, RefCell};
+use core::ffi::{c_int, c_void};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+/// Called once for an entry that is still there when its context is freed: context, key, descriptor, custom data.
+pub type Cleanup = unsafe extern "C" fn(*mut WaitCtx, *const c_void, c_int, *mut c_void);
+
+/// What an engine calls when a job can go on. The library never does (G36).
+pub type Callback = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+/// A wait context; C knows it as an opaque struct.
+pub struct WaitCtx {
+    /// One for the owner until it frees the context, and one for each job in use.
+    users: AtomicUsize,
+    /// Oldest first; C sees them newest first. No borrow is held while a cleanup runs, which may call back in.
+    entries: RefCell<Vec<Entry>>,
+    callback: Cell<Option<Callback>>,
+    callback_argument: Cell<*mut c_void>,
+    status: AtomicI32,
+    /// The owner has freed it, or is about to: nothing is added any more.
+    freed: Cell<bool>,
+}
+
+struct Entry {
+    key: *const c_void,
+    fd: c_int,
+    data: *mut c_void,
+    cleanup: Option<Cleanup>,
+    change: Change,
+}
+
+/// What happened to an entry since the last reset (G28).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It was set.
+    Added,
+    /// Nothing; it has been reported before.
+    None,
+    /// It was cleared, after it had been reported (G24).
+    Deleted,
+}
+
+impl WaitCtx {
+    /// A new context (G16), or none without memory. The owner ends it with [`free`](WaitCtx::free).
+    pub(crate) fn new() -> Option<NonNull<WaitCtx>> {
+        let place = NonNull::new(platform::allocate(size_of::<WaitCtx>()))?.cast::<WaitCtx>();
+        let fresh = WaitCtx {
+            users: AtomicUsize::new(1),
+            entries: RefCell::new(Vec::new()),
+            callback: Cell::new(None),
+            callback_argument: Cell::new(ptr::null_mut()),
+            status: AtomicI32::new(0),
+            freed: Cell::new(false),
+        };
+        // SAFETY: the block is new, large enough and aligned for any type.
+        unsafe { place.write(fresh) };
+        Some(place)
+    }
+
+    /// Calls the cleanups of all entries that were not cleared, newest first, and gives up the owner's hold (G17). Jobs
+    /// that still use the context keep it, empty (D26). Called again from a cleanup it has no effect.
+    ///
+    /// # Safety
+    ///
+    /// The context is one of [`new`](WaitCtx::new) that was not freed before, and its cleanups can be called.
+    pub(crate) unsafe fn free(this: NonNull<WaitCtx>) {
+        // SAFETY: the owner's hold, which is given up at the end, keeps it alive.
+        let ctx = unsafe { this.as_ref() };
+        if ctx.freed.replace(true) {
+            return;
+        }
+        loop {
+            // One at a time, and out of the list before its cleanup runs: that may clear others.
+            let newest = ctx.entries.borrow_mut().pop();
+            let Some(entry) = newest else { break };
+            if let (Some(cleanup), true) = (entry.cleanup, entry.change != Change::Deleted) {
+                // SAFETY: whoever set the entry vouched for its cleanup.
+                unsafe { cleanup(this.as_ptr(), entry.key, entry.fd, entry.data) };
+            }
+        }
+        // SAFETY: the owner's hold.
+        unsafe { WaitCtx::release(this) };
+    }
+
+    /// Holds the context for a job.
+    pub(crate) fn hold(&self) {
+        self.users.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives up one hold. The last one takes the memory with it.
+    ///
+    /// # Safety
+    ///
+    /// The hold is the caller's, who does not use the context any more.
+    pub(crate) unsafe fn release(this: NonNull<WaitCtx>) {
+        // SAFETY: the caller's hold keeps it alive until here.
+        if unsafe { this.as_ref() }
+            .users
+            .fetch_sub(1, Ordering::AcqRel)
+            == 1
+        {
+            // SAFETY: nobody holds it any more, and the block came from `allocate`.
+            unsafe {
+                this.drop_in_place();
+                platform::free(this.as_ptr().cast());
+            }
+        }
+    }
+
+    /// Adds an entry; keys may be there already (G19). False when the context is being freed.
+    pub(crate) fn set(
+        &self,
+        key: *const c_void,
+        fd: c_int,
+        data: *mut c_void,
+        cleanup: Option<Cleanup>,
+    ) -> Result<bool, Error> {
+        if self.freed.get() {
+            return Ok(false);
+        }
+        let mut entries = self.entries.borrow_mut();
+        entries.try_reserve(1).map_err(|_| Error::WaitFd)?;
+        entries.push(Entry {
+            key,
+            fd,
+            data,
+            cleanup,
+            change: Change::Added,
+        });
+        Ok(true)
+    }
+
+    /// Descriptor and data of the newest entry with a key (G20).
+    pub(crate) fn get(&self, key: *const c_void) -> Option<(c_int, *mut c_void)> {
+        let entries = self.entries.borrow();
+        newest(&entries, key).map(|index| (entries[index].fd, entries[index].data))
+    }
+
+    /// Takes the newest entry with a key away, without its cleanup, and answers whether there was one. One that was
+    /// reported stays in the list of deleted ones until the next reset (G23 to G25).
+    pub(crate) fn clear(&self, key: *const c_void) -> bool {
+        let mut entries = self.entries.borrow_mut();
+        let Some(index) = newest(&entries, key) else {
+            return false;
+        };
+        if entries[index].change == Change::Added {
+            entries.remove(index);
+        } else {
+            entries[index].change = Change::Deleted;
+        }
+        true
+    }
+
+    /// The descriptors that are there, newest first (G21).
+    pub(crate) fn all(&self, each: impl FnMut(c_int)) {
+        self.visit(|change| change != Change::Deleted, each);
+    }
+
+    /// The descriptors added since the last reset, newest first (G22).
+    pub(crate) fn added(&self, each: impl FnMut(c_int)) {
+        self.visit(|change| change == Change::Added, each);
+    }
+
+    /// The descriptors cleared since the last reset, newest first (G22).
+    pub(crate) fn deleted(&self, each: impl FnMut(c_int)) {
+        self.visit(|change| change == Change::Deleted, each);
+    }
+
+    /// Forgets what has changed: a job was resumed (G30).
+    pub(crate) fn reset(&self) {
+        let mut entries = self.entries.borrow_mut();
+        entries.retain(|entry| entry.change != Change::Deleted);
+        entries
+            .iter_mut()
+            .for_each(|entry| entry.change = Change::None);
+    }
+
+    /// Sets the callback, or with none unsets it (G33).
+    pub(crate) fn set_callback(&self, callback: Option<Callback>, argument: *mut c_void) {
+        self.callback.set(callback);
+        self.callback_argument.set(argument);
+    }
+
+    /// The callback, if one is set, and its argument (G34).
+    pub(crate) fn callback(&self) -> Option<(Callback, *mut c_void)> {
+        self.callback
+            .get()
+            .map(|callback| (callback, self.callback_argument.get()))
+    }
+
+    /// Sets the status; any number will do (G35).
+    pub(crate) fn set_status(&self, status: c_int) {
+        self.status.store(status, Ordering::Release);
+    }
+
+    /// The status set last; 0 at first (G35).
+    pub(crate) fn status(&self) -> c_int {
+        self.status.load(Ordering::Acquire)
+    }
+
+    fn visit(&self, wanted: impl Fn(Change) -> bool, each: impl FnMut(c_int)) {
+        let entries = self.entries.borrow();
+        entries
+            .iter()
+            .rev()
+            .filter(|entry| wanted(entry.change))
+            .map(|entry| entry.fd)
+            .for_each(each);
+    }
+}
+
+/// Where the newest entry with a key is that was not cleared.
+fn newest(entries: &[Entry], key: *const c_void) -> Option<usize> {
+    entries
+        .iter()
+        .rposition(|entry| entry.key == key && entry.change != Change::Deleted)
+}
