@@ -143,3 +143,28 @@ impl State {
         self.records.pop()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(ossl_async_null))]
+mod tests {
+    use super::*;
+
+    // Rules: D6, G41
+    #[test]
+    fn records_never_overlap_and_giving_one_back_needs_no_memory() {
+        STATE.with(|state| {
+            let mut taken: Vec<NonNull<u8>> = (0..600)
+                .map(|_| state.take_record().expect("memory"))
+                .collect();
+            assert!(state.total >= 600 && state.total < 600 + CHUNK / RECORD);
+            assert!(state.records.capacity() >= state.total);
+            taken.sort_unstable();
+            assert!(
+                taken
+                    .windows(2)
+                    .all(|pair| pair[1].addr().get() - pair[0].addr().get() >= RECORD)
+            );
+            state.records.extend(taken);
+        });
+    }
+}
