@@ -143,6 +143,20 @@ fn a_library_that_only_some_of_the_process_sees_is_found_by_its_name() {
             let fake = Fake::load(&path, libc::RTLD_LOCAL);
             assert_eq!(ASYNC_init_thread(0, 1), 0);
             assert_eq!(fake.number(c"fake_entries"), 1);
+            fake.set_default(0x1000);
+            let fake: &Fake = Box::leak(Box::new(fake));
+            let mut job = CJob::new(|| {
+                fake.set_default(0x2000);
+                ASYNC_pause_job();
+                1
+            });
+            job.pause();
+            assert_eq!(
+                fake.set_default(0),
+                0x1000,
+                "its context follows the job too"
+            );
+            job.finish(1);
         });
     }
 }
