@@ -157,7 +157,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     unsafe { record.set_wait_ctx(what.wait_ctx) };
     let this_use = thread.new_use();
     record.this_use.set(this_use.0);
-    record.signal.begin(this_use);
+    record.signal.begin(this_use, what.pipe);
     owner.counters.starts.add(1);
     run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }
@@ -255,7 +255,9 @@ fn refused(error: Error) -> Error {
 /// Whether there is memory for a list of so many jobs. Our pool needs none, but generation 2 refuses a number that is out
 /// of all proportion before it makes the first job.
 fn could_be_listed(jobs: usize) -> bool {
-    let list = platform::allocate(jobs.saturating_mul(size_of::<*mut Record>()).max(1));
+    let bytes = jobs.saturating_mul(size_of::<*mut Record>()).max(1);
+    // Compilers leave out an allocation that is only freed again.
+    let list = core::hint::black_box(platform::allocate(bytes));
     // SAFETY: the block just made, or null.
     unsafe { platform::free(list) };
     !list.is_null()

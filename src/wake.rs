@@ -10,7 +10,8 @@
 //! | 2 | BUSY | somebody is at the pipe, to make HAVE what WANT says |
 //! | 3 | LIVE | a job is using the record |
 //! | 4 | PIPE | there is a pipe |
-//! | 5 and up | | the number of this use of the record; never the same twice in a process |
+//! | 5 | SHOWN | the pipe is this use's wait fd: jobs of generation 2 have none, whatever their record has |
+//! | 6 and up | | the number of this use of the record; never the same twice in a process |
 //!
 //! To wake or to clear is to change WANT. Whoever finds HAVE different and nobody BUSY becomes BUSY, moves the byte, and
 //! does not leave before the two agree; everybody else returns at once. So nobody waits for a lock, a signal handler
@@ -31,12 +32,15 @@ const HAVE: u64 = 1 << 1;
 const BUSY: u64 = 1 << 2;
 const LIVE: u64 = 1 << 3;
 const PIPE: u64 = 1 << 4;
-const USE_SHIFT: u32 = 5;
+const SHOWN: u64 = 1 << 5;
+const USE_SHIFT: u32 = 6;
 
 /// What the end of a use takes away.
 const LIVE_AND_WANT: u64 = LIVE | WANT;
-/// What makes a wait fd.
-const LIVE_AND_PIPE: u64 = LIVE | PIPE;
+/// What a record with a wait fd has.
+const PIPE_AND_SHOWN: u64 = PIPE | SHOWN;
+/// What a job with a wait fd has.
+const LIVE_AND_SHOWN: u64 = LIVE | SHOWN;
 
 /// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +95,13 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// A new use of the record begins, unsignalled (D19). Owner only.
-    pub fn begin(&self, this: Use) {
+    /// A new use of the record begins, unsignalled (D19); `shown` if the record's pipe, which it has, is its wait fd. Owner
+    /// only.
+    pub fn begin(&self, this: Use, shown: bool) {
         let idle = self.quiet();
+        let live = if shown { LIVE_AND_SHOWN } else { LIVE };
         self.word
-            .store((idle & PIPE) | LIVE | (this.0 << USE_SHIFT));
+            .store((idle & PIPE) | live | (this.0 << USE_SHIFT));
     }
 
     /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
@@ -113,12 +119,13 @@ impl<W: Word, C: Channel> Signal<W, C> {
         self.change(|word| in_use(word, only).then_some(word & !WANT));
     }
 
-    /// Makes the pipe if there is none; it is readable at once if the job was woken before. Owner only.
+    /// Makes the pipe if there is none, and this use's wait fd of it; it is readable at once if the job was woken before.
+    /// Owner only.
     pub fn open(&self) -> Result<(), errno::Errno> {
         if self.word.load() & PIPE == 0 {
             self.channel.open()?;
-            self.change(|word| Some(word | PIPE));
         }
+        self.change(|word| Some(word | PIPE_AND_SHOWN));
         Ok(())
     }
 
@@ -130,9 +137,9 @@ impl<W: Word, C: Channel> Signal<W, C> {
         self.word.store(0);
     }
 
-    /// The channel, if the record is live and has one.
+    /// The channel, if the record is live and it is its wait fd.
     pub fn channel(&self) -> Option<&C> {
-        (self.word.load() & LIVE_AND_PIPE == LIVE_AND_PIPE).then_some(&self.channel)
+        (self.word.load() & LIVE_AND_SHOWN == LIVE_AND_SHOWN).then_some(&self.channel)
     }
 
     /// Whether the record is in the given use.
@@ -389,7 +396,7 @@ mod tests {
     }
 
     fn begin(number: u64) {
-        with(|signal| signal.begin(Use(number)));
+        with(|signal| signal.begin(Use(number), false));
     }
 
     fn meanwhile(action: fn()) {
@@ -400,6 +407,27 @@ mod tests {
     fn live() {
         with(Signal::open).unwrap();
         begin(1);
+    }
+
+    // Rules: B36
+    #[test]
+    fn a_pipe_is_the_wait_fd_only_of_uses_that_want_it() {
+        live();
+        with(|signal| {
+            assert!(
+                signal.channel().is_none(),
+                "the record has one, this use has not"
+            );
+            signal.end();
+            signal.begin(Use(2), true);
+            assert!(signal.channel().is_some());
+            signal.end();
+            assert!(signal.channel().is_none());
+            signal.begin(Use(3), false);
+            assert!(signal.channel().is_none());
+            signal.open().unwrap();
+            assert!(signal.channel().is_some(), "asked for after all");
+        });
     }
 
     fn readable() -> bool {

@@ -103,6 +103,11 @@ fn both_starts_share_one_pool_and_either_resumes_the_others_jobs() {
     assert_eq!(pausing(0, 0).go_with(NO_CTX), ASYNC_NO_JOBS);
     a.finish(1);
     finish(&mut b, 2);
+    // The record that was released last has a pipe by now; a job of generation 2 has none all the same.
+    pause(&mut b);
+    assert_eq!(b.wait_fd(), -1);
+    pause(&mut b);
+    finish(&mut b, 2);
     a = pausing(1, 3);
     a.wake(); // a NULL handle: nothing
     pause(&mut a);

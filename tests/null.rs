@@ -71,6 +71,21 @@ fn the_second_generation_answers_as_openssls_null_builds_do() {
     );
     ASYNC_cleanup_thread();
     assert_eq!(ASYNC_is_capable(), 0);
+    let ctx = ASYNC_WAIT_CTX_new();
+    // SAFETY: the context is ours.
+    unsafe {
+        assert_eq!(
+            ASYNC_WAIT_CTX_set_wait_fd(ctx, std::ptr::null(), 5, std::ptr::null_mut(), None),
+            1
+        );
+        let mut count = 0;
+        assert_eq!(
+            ASYNC_WAIT_CTX_get_all_fds(ctx, std::ptr::null_mut(), &mut count),
+            1
+        );
+        assert_eq!(count, 1, "wait contexts work everywhere");
+        ASYNC_WAIT_CTX_free(ctx);
+    }
     // SAFETY: the outputs are ours.
     unsafe {
         assert_eq!(ASYNC_set_mem_functions(None, None), 0);

@@ -240,16 +240,17 @@ int main(int argc, char **argv)
 
 /* --------------------------------------------------------------------------------- what cases do time and again */
 
-/* Starts a job without arguments. */
+/* Starts a job without arguments. By the name that the macro of the five-argument call stands for, so that a program may
+ * also be written for the six-argument one. */
 static inline int start(ASYNC_JOB **job, int *ret, int (*function)(void *))
 {
-    return ASYNC_start_job(job, ret, function, NULL, 0);
+    return ASYNC_start_job_2015(job, ret, function, NULL, 0);
 }
 
 /* Resumes a paused job; whatever else the call takes is ignored then (B22). */
 static inline int resume(ASYNC_JOB **job, int *ret)
 {
-    return ASYNC_start_job(job, ret, NULL, NULL, 0);
+    return ASYNC_start_job_2015(job, ret, NULL, NULL, 0);
 }
 
 /* The only entry on this thread's queue, taken off it: 0 if there is none, all ones if there are several. */

@@ -1,6 +1,8 @@
 //! Builds the library as its users do, compiles C programs against it and runs them; what is expected of them is in
 //! `tests/`.
 
+pub mod walk;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -107,19 +109,99 @@ fn words(variable: &str) -> Vec<String> {
 }
 
 /// Compiles a C program with the system's compiler (`CC`, `CFLAGS`) and links it with the library.
-///
-/// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
 pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-
     let library = library();
-    let release = library
+    let release = release_directory();
+    let group = format!("{linkage:?}").to_lowercase();
+    build(source, &group, |command| {
+        command
+            .args(extra)
+            .arg("-I")
+            .arg(root().join("csrc/include"))
+            .arg("-I")
+            .arg(root().join("csrc/standalone"))
+            .arg(source);
+        match linkage {
+            Linkage::Shared => {
+                command
+                    .arg("-L")
+                    .arg(release)
+                    .args(["-lossl_async", "-lpthread", "-ldl"])
+            }
+            Linkage::Static => command.arg(&library.archive).args(NATIVE_LIBRARIES),
+        };
+    })
+}
+
+/// Compiles a C program with OpenSSL's own headers, as installed, and links it with libssl and libcrypto. It knows nothing of
+/// the library.
+pub fn compile_with_openssl(source: &Path) -> PathBuf {
+    build(source, "openssl", |command| {
+        // Also libssl where the program does not call it: how libssl's references are resolved is part of the test.
+        command.arg(source).args([
+            "-Wl,--no-as-needed",
+            "-lssl",
+            "-lcrypto",
+            "-lpthread",
+            "-ldl",
+        ]);
+    })
+}
+
+/// Compiles a shared library of one C file, which knows nothing of the library. `kind` tells those of one source apart.
+pub fn compile_shared_library(source: &Path, kind: &str, options: &[&str]) -> PathBuf {
+    build(source, &format!("shared-{kind}"), |command| {
+        command.args(["-shared", "-fPIC"]).args(options).arg(source);
+    })
+}
+
+/// Whether OpenSSL, 1.1.0 or later, is installed with its headers.
+pub fn openssl_is_installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(|| {
+        let mut cc = Command::new("cc")
+            .args(["-x", "c", "-", "-o", "/dev/null", "-lssl", "-lcrypto"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("there is a C compiler");
+        let program: &[u8] = b"#include <openssl/ssl.h>\n#include <openssl/async.h>\n\
+            int main(void) { return SSL_get_all_async_fds(0, 0, 0) + ASYNC_WAIT_CTX_clear_fd(0, 0); }\n";
+        let mut input = cc.stdin.take().expect("piped above");
+        // A compiler that has given up already does not read it.
+        let _may_be_broken = input.write_all(program);
+        drop(input);
+        cc.wait().expect("the child is ours").success()
+    })
+}
+
+/// A command that runs a program with the library in front of libcrypto: `with-ossl-async`.
+pub fn with_ossl_async(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(root().join("compat-tests/with-ossl-async"));
+    command.arg(program).env(
+        "CARGO_TARGET_DIR",
+        release_directory()
+            .parent()
+            .expect("it lies in a target directory"),
+    );
+    command
+}
+
+/// The directory that `cargo build --release` makes the library in.
+fn release_directory() -> &'static Path {
+    library()
         .shared
         .parent()
-        .expect("a library lies in a directory");
-    let directory = release
-        .join("compat-programs")
-        .join(format!("{linkage:?}").to_lowercase());
+        .expect("a library lies in a directory")
+}
+
+/// Compiles a C program into the directory of its group. `complete` adds what the group needs, the source file included.
+///
+/// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
+fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+    let directory = release_directory().join("compat-programs").join(group);
     fs::create_dir_all(&directory).expect("the target directory can be written");
     let name = source
         .file_stem()
@@ -139,22 +221,8 @@ pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
     command
         .args(wrapped)
         .args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
-    command.args(words("CFLAGS")).args(extra);
-    command
-        .arg("-I")
-        .arg(root().join("csrc/include"))
-        .arg("-I")
-        .arg(root().join("csrc/standalone"));
-    command.arg("-o").arg(&fresh).arg(source);
-    match linkage {
-        Linkage::Shared => {
-            command
-                .arg("-L")
-                .arg(release)
-                .args(["-lossl_async", "-lpthread", "-ldl"])
-        }
-        Linkage::Static => command.arg(&library.archive).args(NATIVE_LIBRARIES),
-    };
+    command.args(words("CFLAGS")).arg("-o").arg(&fresh);
+    complete(&mut command);
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{compiler}: {error}"));
@@ -178,13 +246,7 @@ pub fn command(wrapper: &[&str], program: &Path) -> Command {
         None => Command::new(program),
     };
     // This directory alone: cargo's own setting names directories that have a debug build of the library.
-    command.env(
-        "LD_LIBRARY_PATH",
-        library()
-            .shared
-            .parent()
-            .expect("a library lies in a directory"),
-    );
+    command.env("LD_LIBRARY_PATH", release_directory());
     command
 }
 

@@ -37,10 +37,36 @@ void (*wake)(ASYNC_JOB *) = ASYNC_wake;
 void (*clear_wake)(ASYNC_JOB *) = ASYNC_clear_wake;
 void (*block_pause)(void) = ASYNC_block_pause;
 void (*unblock_pause)(void) = ASYNC_unblock_pause;
-ASYNC_WAIT_CTX *wait_ctx;
-ASYNC_callback_fn callback;
+int (*init_thread)(size_t, size_t) = ASYNC_init_thread;
+void (*cleanup_thread)(void) = ASYNC_cleanup_thread;
+int (*is_capable)(void) = ASYNC_is_capable;
+#ifdef OSSL_ASYNC_WAIT_CTX_API
+int (*start_job)(ASYNC_JOB **, ASYNC_WAIT_CTX *, int *, int (*)(void *), void *, size_t) = ASYNC_start_job;
+#endif
+ASYNC_WAIT_CTX *(*get_wait_ctx)(ASYNC_JOB *) = ASYNC_get_wait_ctx;
+ASYNC_WAIT_CTX *(*ctx_new)(void) = ASYNC_WAIT_CTX_new;
+void (*ctx_free)(ASYNC_WAIT_CTX *) = ASYNC_WAIT_CTX_free;
+int (*set_wait_fd)(ASYNC_WAIT_CTX *, const void *, OSSL_ASYNC_FD, void *,
+                   void (*)(ASYNC_WAIT_CTX *, const void *, OSSL_ASYNC_FD, void *)) = ASYNC_WAIT_CTX_set_wait_fd;
+int (*get_fd)(ASYNC_WAIT_CTX *, const void *, OSSL_ASYNC_FD *, void **) = ASYNC_WAIT_CTX_get_fd;
+int (*get_all_fds)(ASYNC_WAIT_CTX *, OSSL_ASYNC_FD *, size_t *) = ASYNC_WAIT_CTX_get_all_fds;
+int (*get_changed_fds)(ASYNC_WAIT_CTX *, OSSL_ASYNC_FD *, size_t *, OSSL_ASYNC_FD *, size_t *)
+    = ASYNC_WAIT_CTX_get_changed_fds;
+int (*clear_fd)(ASYNC_WAIT_CTX *, const void *) = ASYNC_WAIT_CTX_clear_fd;
+int (*set_callback)(ASYNC_WAIT_CTX *, ASYNC_callback_fn, void *) = ASYNC_WAIT_CTX_set_callback;
+int (*get_callback)(ASYNC_WAIT_CTX *, ASYNC_callback_fn *, void **) = ASYNC_WAIT_CTX_get_callback;
+int (*set_status)(ASYNC_WAIT_CTX *, int) = ASYNC_WAIT_CTX_set_status;
+int (*get_status)(ASYNC_WAIT_CTX *) = ASYNC_WAIT_CTX_get_status;
+int (*set_mem)(ASYNC_stack_alloc_fn, ASYNC_stack_free_fn) = ASYNC_set_mem_functions;
+void (*get_mem)(ASYNC_stack_alloc_fn *, ASYNC_stack_free_fn *) = ASYNC_get_mem_functions;
+int (*thread_stats)(OSSL_ASYNC_STATS *, size_t) = OSSL_ASYNC_thread_stats;
+int (*process_stats)(OSSL_ASYNC_STATS *, size_t) = OSSL_ASYNC_process_stats;
+int (*callback_is)(void *) = (ASYNC_callback_fn)0;
+void *(*stack_alloc_is)(size_t *) = (ASYNC_stack_alloc_fn)0;
+void (*stack_free_is)(void *) = (ASYNC_stack_free_fn)0;
 OSSL_ASYNC_FD fd = OSSL_BAD_ASYNC_FD;
 int results[] = { ASYNC_ERR, ASYNC_NO_JOBS, ASYNC_PAUSE, ASYNC_FINISH };
+int statuses[] = { ASYNC_STATUS_UNSUPPORTED, ASYNC_STATUS_ERR, ASYNC_STATUS_OK, ASYNC_STATUS_EAGAIN };
 #if !defined(OPENSSL_ASYNC_H) || !defined(HEADER_ASYNC_H)
 # error \"the async.h of OpenSSL would not be empty after ours\"
 #endif
@@ -50,7 +76,9 @@ int results[] = { ASYNC_ERR, ASYNC_NO_JOBS, ASYNC_PAUSE, ASYNC_FINISH };
 const USE_ASYNCERR: &str = "
 typedef char function_is_101[ASYNC_F_ASYNC_INIT_POOL == 101 ? 1 : -1];
 typedef char reason_is_103[ASYNC_R_INVALID_POOL_SIZE == 103 ? 1 : -1];
-int codes[] = { ASYNC_F_ASYNC_CTX_NEW, ASYNC_F_ASYNC_START_JOB, ASYNC_R_CANNOT_CREATE_WAIT_PIPE };
+typedef char reason_is_105[ASYNC_R_INIT_FAILED == 105 ? 1 : -1];
+int codes[] = { ASYNC_F_ASYNC_CTX_NEW, ASYNC_F_ASYNC_START_JOB, ASYNC_F_ASYNC_INIT_THREAD,
+                ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD, ASYNC_R_CANNOT_CREATE_WAIT_PIPE };
 #if !defined(OPENSSL_ASYNCERR_H) || !defined(HEADER_ASYNCERR_H)
 # error \"the asyncerr.h of OpenSSL would not be empty after ours\"
 #endif
@@ -127,7 +155,7 @@ fn functions_keep_their_c_names_when_a_cpp_program_calls_them() {
     }
     for compiler in compilers {
         let output = run(Command::new(compiler)
-            .args(["-S", "-o", "-"])
+            .args(["-S", "-o", "-", "-DOSSL_ASYNC_WAIT_CTX_API"])
             .args(ours(true))
             .arg(&source));
         let text = succeeded(compiler, output);
@@ -151,26 +179,28 @@ fn functions_keep_their_c_names_when_a_cpp_program_calls_them() {
 
 // Rules: B1
 #[test]
-fn a_job_is_opaque_to_c() {
+fn jobs_and_wait_contexts_are_opaque_to_c() {
     let scratch = Scratch::new("opaque");
-    let source = scratch.file(
-        "size.c",
-        &[&include("async"), "size_t size = sizeof(ASYNC_JOB);\n"].concat(),
-    );
-    for compiler in compilers(&C_COMPILERS) {
-        let output = run(Command::new(compiler)
-            .arg("-fsyntax-only")
-            .args(ours(false))
-            .arg(&source));
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            !output.status.success(),
-            "{compiler} knows the size of ASYNC_JOB"
+    for name in ["ASYNC_JOB", "ASYNC_WAIT_CTX"] {
+        let source = scratch.file(
+            "size.c",
+            &[include("async"), format!("size_t size = sizeof({name});\n")].concat(),
         );
-        assert!(
-            errors.contains("incomplete type"),
-            "{compiler} failed for another reason:\n{errors}"
-        );
+        for compiler in compilers(&C_COMPILERS) {
+            let output = run(Command::new(compiler)
+                .arg("-fsyntax-only")
+                .args(ours(false))
+                .arg(&source));
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                !output.status.success(),
+                "{compiler} knows the size of {name}"
+            );
+            assert!(
+                errors.contains("incomplete type"),
+                "{compiler} failed for another reason:\n{errors}"
+            );
+        }
     }
 }
 
@@ -253,6 +283,118 @@ fn openssls_own_headers_compile_beside_ours_in_every_order() {
     batch.all_succeed();
 }
 
+/// What OpenSSL's own `async.h` of other versions has that matters beside ours: guards, version, and the names that came and
+/// stayed. Not its text.
+const OTHER_VERSIONS: [(&str, &str); 3] = [
+    (
+        "1.1.0",
+        "#ifndef HEADER_ASYNC_H
+# define HEADER_ASYNC_H
+# define OSSL_ASYNC_FD int
+# define OSSL_BAD_ASYNC_FD -1
+",
+    ),
+    (
+        "3.1",
+        "#ifndef OPENSSL_ASYNC_H
+# define OPENSSL_ASYNC_H
+# define HEADER_ASYNC_H
+# define OPENSSL_VERSION_MAJOR 3
+# define OPENSSL_VERSION_MINOR 1
+# define OSSL_ASYNC_FD int
+# define OSSL_BAD_ASYNC_FD -1
+# define ASYNC_STATUS_UNSUPPORTED 0
+# define ASYNC_STATUS_ERR 1
+# define ASYNC_STATUS_OK 2
+# define ASYNC_STATUS_EAGAIN 3
+typedef int (*ASYNC_callback_fn)(void *arg);
+",
+    ),
+    (
+        "3.2",
+        "#ifndef OPENSSL_ASYNC_H
+# define OPENSSL_ASYNC_H
+# define HEADER_ASYNC_H
+# define OPENSSL_VERSION_MAJOR 3
+# define OPENSSL_VERSION_MINOR 2
+# define OSSL_ASYNC_FD int
+# define OSSL_BAD_ASYNC_FD -1
+# define ASYNC_STATUS_UNSUPPORTED 0
+# define ASYNC_STATUS_ERR 1
+# define ASYNC_STATUS_OK 2
+# define ASYNC_STATUS_EAGAIN 3
+typedef int (*ASYNC_callback_fn)(void *arg);
+typedef void *(*ASYNC_stack_alloc_fn)(size_t *num);
+typedef void (*ASYNC_stack_free_fn)(void *addr);
+# ifdef __cplusplus
+extern \"C\"
+# endif
+int ASYNC_set_mem_functions(ASYNC_stack_alloc_fn alloc_fn, ASYNC_stack_free_fn free_fn);
+",
+    ),
+];
+
+/// What all of them have.
+const EVERY_VERSION: &str = "
+typedef struct async_job_st ASYNC_JOB;
+typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
+# define ASYNC_ERR 0
+# define ASYNC_NO_JOBS 1
+# define ASYNC_PAUSE 2
+# define ASYNC_FINISH 3
+# ifdef __cplusplus
+extern \"C\" {
+# endif
+ASYNC_WAIT_CTX *ASYNC_WAIT_CTX_new(void);
+int ASYNC_start_job(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, int (*func)(void *), void *args, size_t size);
+int ASYNC_pause_job(void);
+# ifdef __cplusplus
+}
+# endif
+#endif
+";
+
+// Rules: B2
+#[test]
+fn the_header_follows_and_precedes_openssls_own_of_every_version() {
+    let scratch = Scratch::new("versions");
+    let mut batch = Batch::default();
+    for (version, begins) in OTHER_VERSIONS {
+        let own = ["#include <stdlib.h>\n", begins, EVERY_VERSION].concat();
+        // The program tests that both guards are set, of which 1.1.0, being first, needs but one.
+        let guards = "#ifndef OPENSSL_ASYNC_H\n# define OPENSSL_ASYNC_H\n#endif\n";
+        for (extension, candidates, standards) in [
+            ("c", C_COMPILERS, &["c89", "c99"][..]),
+            ("cc", CPP_COMPILERS, &["c++98", "c++20"][..]),
+        ] {
+            let sources: Vec<_> = [
+                ("after", [&own, &include("async")]),
+                ("before", [&include("async"), &own]),
+            ]
+            .iter()
+            .map(|(order, parts)| {
+                let text = [parts[0], parts[1], guards, USE_ASYNC, USE_ASYNCERR].concat();
+                scratch.file(&format!("{order}-{version}.{extension}"), &text)
+            })
+            .collect();
+            for compiler in compilers(&candidates) {
+                for standard in standards {
+                    for option in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
+                        let mut command = Command::new(compiler);
+                        command
+                            .args(STRICT)
+                            .arg(format!("-std={standard}"))
+                            .arg(option)
+                            .args(ours(false));
+                        batch.spawn(command.args(&sources));
+                    }
+                }
+            }
+        }
+    }
+    batch.all_succeed();
+}
+
 // Rules: B2
 #[test]
 fn the_standalone_error_header_refuses_to_follow_openssls_own() {
@@ -327,6 +469,44 @@ fn every_constant_of_the_rust_sides_c_face_is_in_the_headers() {
     }
 }
 
+#[test]
+fn statistics_lie_in_c_as_they_do_in_rust() {
+    macro_rules! members {
+        ($($name:ident)*) => {
+            [$((stringify!($name), std::mem::offset_of!(ossl_async::capi::OSSL_ASYNC_STATS, $name)),)*]
+        };
+    }
+    let members = members! {
+        jobs_created jobs_idle jobs_running jobs_paused jobs_abandoned
+        starts pauses resumes finishes refusals stack_bytes
+    };
+    let mut program = [
+        include("async"),
+        "#include <stddef.h>\n#include <stdio.h>\nint main(void)\n{\n".into(),
+    ]
+    .concat();
+    let mut expected = String::new();
+    for (name, offset) in members {
+        program += &format!("    printf(\"%zu\\n\", offsetof(OSSL_ASYNC_STATS, {name}));\n");
+        expected += &format!("{offset}\n");
+    }
+    program += "    printf(\"%zu\\n\", sizeof(OSSL_ASYNC_STATS));\n    return 0;\n}\n";
+    expected += &format!(
+        "{}\n",
+        std::mem::size_of::<ossl_async::capi::OSSL_ASYNC_STATS>()
+    );
+    assert_eq!(Scratch::new("statistics").output_of(&program), expected);
+    // In this order in the header too, and no others.
+    let text = header(ASYNC_H);
+    let (_, inside) = text
+        .split_once("struct ossl_async_stats_st {")
+        .expect("the structure is there");
+    let declared: Vec<&str> = words(inside.split('}').next().unwrap_or_default())
+        .filter(|word| *word != "size_t")
+        .collect();
+    assert_eq!(declared, members.map(|(name, _)| name));
+}
+
 // Rules: B3
 #[test]
 fn codes_packed_in_c_are_the_ones_the_rules_list() {
@@ -392,6 +572,16 @@ fn codes_packed_in_c_are_the_ones_the_rules_list() {
             "ASYNC_F_ASYNC_START_JOB",
             "ERR_R_INTERNAL_ERROR",
             "33069044",
+        ),
+        (
+            "ASYNC_F_ASYNC_INIT_THREAD",
+            "ASYNC_R_INVALID_POOL_SIZE",
+            "33065067",
+        ),
+        (
+            "ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD",
+            "ERR_R_MALLOC_FAILURE",
+            "3306a041",
         ),
     ];
     let mut program = [
@@ -507,12 +697,14 @@ fn rust_constants() -> BTreeMap<String, i64> {
         };
     }
     let table = table! {
-        capi: ASYNC_ERR ASYNC_NO_JOBS ASYNC_PAUSE ASYNC_FINISH;
+        capi: ASYNC_ERR ASYNC_NO_JOBS ASYNC_PAUSE ASYNC_FINISH
+            ASYNC_STATUS_UNSUPPORTED ASYNC_STATUS_ERR ASYNC_STATUS_OK ASYNC_STATUS_EAGAIN;
         error: ERR_LIB_ASYNC
             ASYNC_F_ASYNC_CTX_NEW ASYNC_F_ASYNC_INIT_POOL ASYNC_F_ASYNC_JOB_NEW
             ASYNC_F_ASYNC_PAUSE_JOB ASYNC_F_ASYNC_START_FUNC ASYNC_F_ASYNC_START_JOB
+            ASYNC_F_ASYNC_INIT_THREAD ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD
             ASYNC_R_CANNOT_CREATE_WAIT_PIPE ASYNC_R_FAILED_TO_SET_POOL
-            ASYNC_R_FAILED_TO_SWAP_CONTEXT ASYNC_R_INVALID_POOL_SIZE
+            ASYNC_R_FAILED_TO_SWAP_CONTEXT ASYNC_R_INVALID_POOL_SIZE ASYNC_R_INIT_FAILED
             ERR_R_MALLOC_FAILURE ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED
             ERR_R_PASSED_NULL_PARAMETER ERR_R_INTERNAL_ERROR;
     };
@@ -622,6 +814,15 @@ fn functions_of(path: &str) -> BTreeMap<String, usize> {
         .filter(|l| !l.starts_with('#') && *l != "extern \"C\" {" && *l != "}")
         .collect::<Vec<_>>()
         .join("\n");
+    // What a structure consists of is no declaration of a function.
+    let mut depth = 0;
+    let code: String = code
+        .chars()
+        .filter(|c| {
+            depth += i32::from(*c == '{') - i32::from(*c == '}');
+            depth == 0 && *c != '}'
+        })
+        .collect();
     let declarations = code.split(';').map(str::trim).filter(|d| !d.is_empty());
     declarations
         .filter(|d| !d.starts_with("typedef") && !d.starts_with("enum"))

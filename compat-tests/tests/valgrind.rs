@@ -46,8 +46,26 @@ macro_rules! programs {
     };
 }
 
-// Not here: `soak`, which takes too long, and `limits`, `allocation`, `overflow` and `cycles`, which take away or
-// measure what valgrind needs itself: memory, the allocator, faults, mappings.
+// Not here: `soak`, which takes too long, and `limits`, `exhaustion`, `allocation`, `overflow` and `cycles`, which take
+// away or measure what valgrind needs itself: memory, the allocator, faults, mappings.
 programs! {
     arguments block errors null pool states threads upstream wake
+}
+
+/// The second generation's.
+mod second {
+    macro_rules! programs {
+        ($($name:ident)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    super::check(concat!("gen2_ours/", stringify!($name)));
+                }
+            )*
+        };
+    }
+
+    programs! {
+        both_generations contexts custom_stacks second_misuse statistics
+    }
 }

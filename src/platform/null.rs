@@ -1,4 +1,4 @@
-//! No working `ucontext`: every verb refuses, so that no job is ever made (F15). The names and types are those of
+//! No working `ucontext`: every verb for jobs refuses, so that none is ever made (F15). The names and types are those of
 //! `ucontext.rs`; what cannot be reached without a job does nothing.
 
 use super::Fibre;
@@ -41,11 +41,16 @@ pub fn register_stack(_stack: *mut [u8]) -> c_uint {
 
 pub fn deregister_stack(_id: c_uint) {}
 
-pub fn allocate(_size: usize) -> *mut c_void {
-    ptr::null_mut()
+// Wait contexts need memory here too (F16).
+pub fn allocate(size: usize) -> *mut c_void {
+    // SAFETY: malloc has no preconditions.
+    unsafe { libc::malloc(size) }
 }
 
-pub unsafe fn free(_block: *mut c_void) {}
+pub unsafe fn free(block: *mut c_void) {
+    // SAFETY: the caller passes a block of `allocate`'s, or null.
+    unsafe { libc::free(block) }
+}
 
 pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
     Err(errno::Errno(0))
@@ -123,7 +128,8 @@ mod tests {
         assert_eq!(way(), "null");
         assert_eq!(page_size(), 4096);
         assert!(map(4096).is_none());
-        assert!(allocate(1).is_null());
+        let block = allocate(1);
+        assert!(!block.is_null());
         assert!(pipe().is_err());
         assert_eq!(forks(), 0);
         assert!(!environment_is(c"PATH", c""));
@@ -138,7 +144,7 @@ mod tests {
             assert!(!guard(NonNull::from(&mut memory).cast(), 8));
             switch(&fibre, &fibre);
             give_back(NonNull::from(&mut memory).cast(), 8);
-            free(ptr::null_mut());
+            free(block);
         }
         extern "C" fn never() {
             unreachable!("nothing is called")

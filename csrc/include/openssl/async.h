@@ -335,11 +335,13 @@ void ASYNC_unblock_pause(void);
  * name replaces a pool that the other one made.
  *
  * Returns 1, or 0 with nothing changed. As ASYNC_init_pool also in this, that
- * it returns 1 with fewer jobs than init_size when memory runs out.
+ * it returns 1 with fewer jobs than init_size when memory runs out on the way;
+ * but where there is not even the memory to list so many it returns 0.
  *
  * Queues, returning 0:
  *   0x33065067  init_size is larger than max_size
- *   0x33065041  no thread-specific key left, as for ASYNC_init_pool
+ *   0x33065041  init_size jobs could not be listed; or no thread-specific key
+ *               left, as for ASYNC_init_pool
  * Queues, returning 1:
  *   0x33066041  no memory, or no guarded stack, for one more job
  *
@@ -575,8 +577,8 @@ int ASYNC_WAIT_CTX_get_status(ASYNC_WAIT_CTX *ctx);
  *           and may write its real size to *num. NULL is no block, and so is
  *           one of less than 8192 bytes, which is given back at once; the job
  *           is then not made: ASYNC_NO_JOBS, or fewer jobs made in advance
- * free_fn   called with a block that is no longer needed, and with NULL when
- *           alloc_fn has returned that
+ * free_fn   called with a block that is no longer needed. It should take NULL
+ *           too, which OpenSSL passes it
  *
  * Either may be NULL, which keeps the function there is. Both are called by
  * whichever thread needs or frees a stack. Such a stack has no guard unless

@@ -1,0 +1,81 @@
+/*
+ * A shared library that looks like libcrypto to whoever looks for it by its functions, notes what it is asked, and refuses
+ * when it is told to. Compiled once for each kind:
+ *
+ *     -DFAKE_3_0   OpenSSL 3.0: error entries in three steps, and a default library context
+ *     -DFAKE_1_1   OpenSSL 1.1: error entries with function codes
+ *     -DFAKE_FORK  a fork of an OpenSSL before 1.1.0, which has no asynchronous jobs
+ */
+#include <stddef.h>
+
+/* Entries so far, and the last of them. */
+int fake_entries, fake_library, fake_function, fake_reason, fake_line;
+const char *fake_file, *fake_function_name;
+
+/* The default library context, and whether setting it fails. */
+void *fake_default;
+int fake_refuses;
+
+unsigned long ERR_get_error(void);
+
+unsigned long ERR_get_error(void)
+{
+    return 0;
+}
+
+#ifndef FAKE_FORK
+void *ASYNC_WAIT_CTX_new(void);
+
+void *ASYNC_WAIT_CTX_new(void)
+{
+    return NULL;
+}
+#endif
+
+#ifdef FAKE_3_0
+void ERR_new(void);
+void ERR_set_debug(const char *file, int line, const char *function);
+void ERR_set_error(int library, int reason, const char *format, ...);
+void *OSSL_LIB_CTX_set0_default(void *context);
+
+void ERR_new(void)
+{
+    fake_entries++;
+}
+
+void ERR_set_debug(const char *file, int line, const char *function)
+{
+    fake_file = file;
+    fake_line = line;
+    fake_function_name = function;
+}
+
+void ERR_set_error(int library, int reason, const char *format, ...)
+{
+    fake_library = format == NULL ? library : -1;
+    fake_reason = reason;
+}
+
+void *OSSL_LIB_CTX_set0_default(void *context)
+{
+    void *before = fake_default;
+
+    if (fake_refuses)
+        return NULL;
+    if (context != NULL)
+        fake_default = context;
+    return before;
+}
+#else
+void ERR_put_error(int library, int function, int reason, const char *file, int line);
+
+void ERR_put_error(int library, int function, int reason, const char *file, int line)
+{
+    fake_entries++;
+    fake_library = library;
+    fake_function = function;
+    fake_reason = reason;
+    fake_file = file;
+    fake_line = line;
+}
+#endif

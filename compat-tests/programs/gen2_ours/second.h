@@ -1,0 +1,31 @@
+/*
+ * What the programs in this directory share: they are about what the library does where OpenSSL crashes, leaks or has
+ * nothing of the kind, so they are written against its own headers, in the second generation, and linked with it alone.
+ */
+#ifndef SECOND_H
+#define SECOND_H
+
+#define OSSL_ASYNC_WAIT_CTX_API
+#include "../cases.h"
+
+#define E_NO_WAIT_FD 0x3306a041UL
+
+/* Starts or resumes a job without arguments by the six-argument call. */
+static inline int go(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, int (*function)(void *))
+{
+    return ASYNC_start_job(job, ctx, ret, function, NULL, 0);
+}
+
+/* How many descriptors a context has, added ones and deleted ones, checked at once. */
+#define CHECK_COUNTS(CTX, ALL, ADDED, DELETED)                                                                        \
+    do {                                                                                                              \
+        size_t all_ = 99, added_ = 99, deleted_ = 99;                                                                 \
+                                                                                                                      \
+        CHECK_EQUAL(ASYNC_WAIT_CTX_get_all_fds(CTX, NULL, &all_), 1);                                                 \
+        CHECK_EQUAL(ASYNC_WAIT_CTX_get_changed_fds(CTX, NULL, &added_, NULL, &deleted_), 1);                          \
+        CHECK_EQUAL(all_, ALL);                                                                                       \
+        CHECK_EQUAL(added_, ADDED);                                                                                   \
+        CHECK_EQUAL(deleted_, DELETED);                                                                               \
+    } while (0)
+
+#endif

@@ -1,0 +1,237 @@
+//! Defects planted in front of an implementation, each of which a walk must find.
+
+use super::table::{Functions, Functions3, Job, JobFn, Table, WaitCtx};
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+/// The implementation that the defects are planted in front of.
+static SOUND: OnceLock<Table> = OnceLock::new();
+
+fn sound() -> &'static Table {
+    SOUND.get().expect("set before a defect is planted")
+}
+
+/// Tables that answer as this one does but for one defect, and what it is. The table is the same for the whole process.
+pub fn planted(table: &Table) -> Vec<(&'static str, Table)> {
+    SOUND.get_or_init(|| *table);
+    let with = |functions: Functions| Table {
+        functions,
+        ..*table
+    };
+    let functions = table.functions;
+    let functions3 = table.functions3.expect("ours has them");
+    vec![
+        (
+            "clear_fd finds a key that is not there",
+            with(Functions {
+                clear_fd: clear_anything,
+                ..functions
+            }),
+        ),
+        (
+            "get_fd writes although it finds nothing",
+            with(Functions {
+                get_fd: get_anything,
+                ..functions
+            }),
+        ),
+        (
+            "get_all_fds has the oldest first",
+            with(Functions {
+                get_all_fds: oldest_first,
+                ..functions
+            }),
+        ),
+        (
+            "get_changed_fds takes deleted entries for added ones",
+            with(Functions {
+                get_changed_fds: all_added,
+                ..functions
+            }),
+        ),
+        (
+            "one unblock undoes two blocks",
+            with(Functions {
+                unblock_pause: unblock_twice,
+                ..functions
+            }),
+        ),
+        (
+            "a pause outside a job takes the next job's",
+            with(Functions {
+                pause_job: pause_less,
+                ..functions
+            }),
+        ),
+        (
+            "a start without a job to be had is an error",
+            with(Functions {
+                start_job: no_jobs_is_an_error,
+                ..functions
+            }),
+        ),
+        (
+            "the result is written although the job has only paused",
+            with(Functions {
+                start_job: result_at_pause,
+                ..functions
+            }),
+        ),
+        (
+            "an error leaves no entry",
+            with(Functions {
+                init_thread: silent_init,
+                ..functions
+            }),
+        ),
+        (
+            "get_wait_ctx knows none of a paused job",
+            with(Functions {
+                get_wait_ctx: wait_ctx_inside_only,
+                ..functions
+            }),
+        ),
+        (
+            "a callback cannot be unset",
+            Table {
+                functions3: Some(Functions3 {
+                    set_callback: set_only,
+                    ..functions3
+                }),
+                ..*table
+            },
+        ),
+    ]
+}
+
+unsafe extern "C" fn clear_anything(context: *mut WaitCtx, key: *const c_void) -> c_int {
+    // SAFETY: as the caller of this has it.
+    unsafe { (sound().functions.clear_fd)(context, key) };
+    1
+}
+
+unsafe extern "C" fn get_anything(
+    context: *mut WaitCtx,
+    key: *const c_void,
+    fd: *mut c_int,
+    data: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: as the caller of this has it.
+    unsafe {
+        *fd = -1;
+        (sound().functions.get_fd)(context, key, fd, data)
+    }
+}
+
+unsafe extern "C" fn oldest_first(
+    context: *mut WaitCtx,
+    fds: *mut c_int,
+    count: *mut usize,
+) -> c_int {
+    // SAFETY: as the caller of this has it; the array was just filled.
+    unsafe {
+        let result = (sound().functions.get_all_fds)(context, fds, count);
+        if !fds.is_null() {
+            std::slice::from_raw_parts_mut(fds, *count).reverse();
+        }
+        result
+    }
+}
+
+unsafe extern "C" fn all_added(
+    context: *mut WaitCtx,
+    added: *mut c_int,
+    adds: *mut usize,
+    deleted: *mut c_int,
+    deletes: *mut usize,
+) -> c_int {
+    // SAFETY: as the caller of this has it.
+    unsafe {
+        let result = (sound().functions.get_changed_fds)(context, added, adds, deleted, deletes);
+        *adds += std::mem::take(&mut *deletes);
+        result
+    }
+}
+
+unsafe extern "C" fn unblock_twice() {
+    // SAFETY: it has no conditions.
+    unsafe {
+        (sound().functions.unblock_pause)();
+        (sound().functions.unblock_pause)();
+    }
+}
+
+unsafe extern "C" fn pause_less() -> c_int {
+    thread_local!(static OUTSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    // SAFETY: they have no conditions; a job that pauses has a wait context, as the caller of this has it.
+    unsafe {
+        if (sound().functions.get_current_job)().is_null() {
+            OUTSIDE.set(true);
+        } else if OUTSIDE.take() {
+            return 1;
+        }
+        (sound().functions.pause_job)()
+    }
+}
+
+unsafe extern "C" fn no_jobs_is_an_error(
+    job: *mut *mut Job,
+    context: *mut WaitCtx,
+    ret: *mut c_int,
+    function: Option<JobFn>,
+    argument: *mut c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the caller of this has it.
+    let result =
+        unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size) };
+    if result == 1 { 0 } else { result }
+}
+
+unsafe extern "C" fn result_at_pause(
+    job: *mut *mut Job,
+    context: *mut WaitCtx,
+    ret: *mut c_int,
+    function: Option<JobFn>,
+    argument: *mut c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the caller of this has it.
+    unsafe {
+        let result = (sound().functions.start_job)(job, context, ret, function, argument, size);
+        if result == 2 {
+            *ret = 0;
+        }
+        result
+    }
+}
+
+unsafe extern "C" fn silent_init(max: usize, init: usize) -> c_int {
+    // SAFETY: as the caller of this has it.
+    let result = unsafe { (sound().functions.init_thread)(max, init) };
+    sound().queue.clear();
+    result
+}
+
+unsafe extern "C" fn wait_ctx_inside_only(job: *mut Job) -> *mut WaitCtx {
+    // SAFETY: as the caller of this has it.
+    unsafe {
+        if (sound().functions.get_current_job)() != job {
+            return std::ptr::null_mut();
+        }
+        (sound().functions.get_wait_ctx)(job)
+    }
+}
+
+unsafe extern "C" fn set_only(
+    context: *mut WaitCtx,
+    callback: Option<super::table::CallbackFn>,
+    argument: *mut c_void,
+) -> c_int {
+    if callback.is_none() && !context.is_null() {
+        return 1;
+    }
+    let functions = sound().functions3.expect("ours has them");
+    // SAFETY: as the caller of this has it.
+    unsafe { (functions.set_callback)(context, callback, argument) }
+}

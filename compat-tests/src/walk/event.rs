@@ -1,0 +1,194 @@
+//! What one implementation is seen to do: the log that two of them are compared by.
+
+use super::operation::Exclusion;
+
+/// An entry of an error queue, in terms that every version shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Reason 103 of ASYNC.
+    InvalidPoolSize,
+    /// Reason 65 of every library.
+    OutOfMemory,
+    /// Another library or reason.
+    Other { library: u32, reason: u32 },
+}
+
+impl Failure {
+    /// From the numbers of 1.1.1 and before (B3).
+    pub fn new(library: u32, reason: u32) -> Failure {
+        match (library, reason) {
+            (51, 103) => Failure::InvalidPoolSize,
+            (51, 65) => Failure::OutOfMemory,
+            _ => Failure::Other { library, reason },
+        }
+    }
+}
+
+/// A pointer as logs have it: the two implementations' own differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    Null,
+    /// A job, by order of first appearance since the pool was made; a wait context, by its place.
+    Known(usize),
+    /// Not one that was ever seen before: garbage, or freed.
+    Unknown,
+}
+
+/// A key of a wait context's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Null,
+    /// One of some constant addresses.
+    Fixed(u8),
+    /// The wait context itself.
+    Context,
+    Unknown,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Not called, for a reason that `operation::LEFT_OUT` gives.
+    LeftOut(Exclusion),
+    /// The function was entered. `job`: what the caller's handle held at that time (B20).
+    Entered {
+        job: Pointer,
+        bytes: Option<Vec<u8>>,
+        aligned: bool,
+    },
+    /// A pause of the function is over.
+    Resumed {
+        job: Pointer,
+        bytes: Option<Vec<u8>>,
+    },
+    /// A function given to a resume, which must not run, was called.
+    WrongFunction,
+    /// A wait context called for an entry when it was freed.
+    CleanedUp {
+        context: Pointer,
+        key: Key,
+        fd: i32,
+        data: usize,
+        status: Option<i32>,
+    },
+    InitThread {
+        max: usize,
+        init: usize,
+        result: i32,
+    },
+    CleanupThread,
+    /// `job` and `ret` as they are after the call; `untouched`: the caller's argument block was not written.
+    StartJob {
+        resumed: bool,
+        result: i32,
+        job: Pointer,
+        ret: i32,
+        untouched: bool,
+    },
+    /// `paused`: the thread's dispatcher ran in between.
+    PauseJob {
+        inside: bool,
+        result: i32,
+        paused: bool,
+    },
+    GetCurrentJob {
+        job: Pointer,
+    },
+    /// `live`: the job is running or paused.
+    GetWaitCtx {
+        job: Pointer,
+        live: bool,
+        context: Pointer,
+    },
+    BlockPause {
+        inside: bool,
+    },
+    UnblockPause {
+        inside: bool,
+    },
+    IsCapable {
+        result: i32,
+    },
+    New {
+        context: Pointer,
+    },
+    Free {
+        context: Pointer,
+    },
+    SetWaitFd {
+        context: Pointer,
+        key: Key,
+        fd: i32,
+        result: i32,
+    },
+    GetFd {
+        context: Pointer,
+        key: Key,
+        result: i32,
+        fd: i32,
+        data: usize,
+    },
+    GetAllFds {
+        context: Pointer,
+        result: i32,
+        count: usize,
+        fds: Option<Vec<i32>>,
+    },
+    GetChangedFds {
+        context: Pointer,
+        result: i32,
+        added: usize,
+        deleted: usize,
+        added_fds: Option<Vec<i32>>,
+        deleted_fds: Option<Vec<i32>>,
+    },
+    ClearFd {
+        context: Pointer,
+        key: Key,
+        result: i32,
+    },
+    SetCallback {
+        context: Pointer,
+        set: bool,
+        result: i32,
+    },
+    GetCallback {
+        context: Pointer,
+        result: i32,
+        callback: Callback,
+        argument: usize,
+        answer: Option<i32>,
+    },
+    SetStatus {
+        context: Pointer,
+        status: i32,
+        result: i32,
+    },
+    GetStatus {
+        context: Pointer,
+        result: i32,
+    },
+    /// The thread's default library context was replaced; `before` is what it was.
+    SetLibctx {
+        before: Pointer,
+    },
+}
+
+/// A callback as `get_callback` gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    /// The output was not written.
+    Untouched,
+    Null,
+    Ours,
+    Unknown,
+}
+
+/// An event, whose job it was in, and what was in the error queue after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The place of the job that ran.
+    pub running: Option<usize>,
+    pub event: Event,
+    pub errors: Vec<Failure>,
+}

@@ -1,0 +1,370 @@
+//! One implementation that carries out a walk's operations and logs what it does. It decides by what it has seen itself
+//! which of them would run into what is left out.
+
+mod contexts;
+mod jobs;
+
+use super::event::{Entry, Event, Failure, Pointer};
+use super::operation::{CONTEXTS, Call, Exclusion, JOBS, Operation, Start, Target};
+use super::table::{Functions3, Job, Libctx, LibctxFunctions, Table, WaitCtx};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use std::ptr;
+
+/// A start, a resume: `ASYNC_PAUSE` and `ASYNC_FINISH`.
+const PAUSE: c_int = 2;
+const FINISH: c_int = 3;
+
+/// What outputs hold before a call.
+const UNTOUCHED: c_int = 0x5a5a_5a5a;
+
+/// libcrypto's default library context, for both sides: the global one, and two others.
+#[derive(Clone, Copy)]
+pub struct Libctxs {
+    functions: LibctxFunctions,
+    all: [*mut Libctx; 3],
+}
+
+// SAFETY: a library context may be any thread's default.
+unsafe impl Send for Libctxs {}
+// SAFETY: as above.
+unsafe impl Sync for Libctxs {}
+
+impl Libctxs {
+    /// Makes them, for the life of the process.
+    pub fn new(functions: LibctxFunctions) -> Libctxs {
+        // SAFETY: these functions have no conditions.
+        let all = unsafe {
+            [
+                (functions.get0_global_default)(),
+                (functions.new)(),
+                (functions.new)(),
+            ]
+        };
+        Libctxs { functions, all }
+    }
+
+    /// Replaces the calling thread's default; answers what it was.
+    fn set(&self, to: *mut Libctx) -> *mut Libctx {
+        // SAFETY: it is one of the contexts above, none of which is ever freed.
+        unsafe { (self.functions.set0_default)(to) }
+    }
+}
+
+/// A place for a job.
+struct Place {
+    /// The caller's handle.
+    handle: Cell<*mut Job>,
+    /// Running or paused.
+    live: Cell<bool>,
+    /// The handle, as the job itself knows it.
+    own: Cell<*mut Job>,
+    start: RefCell<Option<Start>>,
+}
+
+/// One implementation at work.
+pub struct Side {
+    pub table: Table,
+    libctxs: Option<Libctxs>,
+    /// The default library context that this side's caller has chosen.
+    libctx: Cell<*mut Libctx>,
+    places: [Place; JOBS],
+    contexts: [Cell<*mut WaitCtx>; CONTEXTS],
+    /// Handles that appeared since the pool was made.
+    seen: RefCell<Vec<*mut Job>>,
+    /// Those of jobs that have ended.
+    ended: RefCell<Vec<*mut Job>>,
+    running: Cell<Option<usize>>,
+    /// The thread's block counter (K1 to K6).
+    blocks: Cell<u32>,
+    /// Calls of `ASYNC_start_job`.
+    starts: Cell<u64>,
+    /// What it did.
+    pub log: RefCell<Vec<Entry>>,
+    /// What it took out of its queue during this operation.
+    pub failures: RefCell<Vec<Failure>>,
+}
+
+thread_local! {
+    /// The side that is at work on this thread, for the functions that the implementations call.
+    static AT_WORK: Cell<*const Side> = const { Cell::new(ptr::null()) };
+}
+
+/// The side at work.
+fn at_work<'a>() -> &'a Side {
+    // SAFETY: `Side::work` has set it and is still running; jobs run within it.
+    unsafe { &*AT_WORK.get() }
+}
+
+impl Side {
+    pub fn new(table: Table, libctxs: Option<Libctxs>) -> Side {
+        Side {
+            table,
+            libctxs,
+            libctx: Cell::new(libctxs.map_or(ptr::null_mut(), |all| all.all[0])),
+            places: [const {
+                Place {
+                    handle: Cell::new(ptr::null_mut()),
+                    live: Cell::new(false),
+                    own: Cell::new(ptr::null_mut()),
+                    start: RefCell::new(None),
+                }
+            }; JOBS],
+            contexts: [const { Cell::new(ptr::null_mut()) }; CONTEXTS],
+            seen: RefCell::default(),
+            ended: RefCell::default(),
+            running: Cell::new(None),
+            blocks: Cell::new(0),
+            starts: Cell::new(0),
+            log: RefCell::default(),
+            failures: RefCell::default(),
+        }
+    }
+
+    /// Carries out one operation.
+    pub fn operate(&self, operation: &Operation) {
+        self.work(|| match operation {
+            Operation::Start(start) => self.start(start),
+            Operation::Resume(which) => {
+                if let Some(place) = self.paused(*which) {
+                    self.resume(place, None);
+                }
+            }
+            Operation::Call(call) => self.call(call),
+        });
+    }
+
+    /// Whether a job is paused.
+    pub fn has_jobs(&self) -> bool {
+        self.places.iter().any(|place| place.live.get())
+    }
+
+    /// Resumes every job until it ends. The scripts end, so a job that does not is given up.
+    pub fn give_up(&self) {
+        for _ in 0..JOBS * 16 {
+            self.operate(&Operation::Resume(0));
+        }
+        for place in &self.places {
+            place.live.set(false);
+        }
+        for place in 0..CONTEXTS {
+            let place = u8::try_from(place).expect("a small number");
+            self.operate(&Operation::Call(Call::Free(Target::Place(place))));
+        }
+        self.operate(&Operation::Call(Call::CleanupThread));
+    }
+
+    /// Calls `work` with this side at work, with its own default library context.
+    fn work(&self, work: impl FnOnce()) {
+        self.failures.borrow_mut().clear();
+        let before = self
+            .libctxs
+            .as_ref()
+            .map(|libctxs| libctxs.set(self.libctx.get()));
+        AT_WORK.set(self);
+        work();
+        AT_WORK.set(ptr::null());
+        if let (Some(libctxs), Some(before)) = (&self.libctxs, before) {
+            self.libctx.set(libctxs.set(before));
+        }
+    }
+
+    /// Logs an event, with what is in the error queue.
+    fn log(&self, event: Event) {
+        let errors: Vec<Failure> = self.table.queue.take().collect();
+        self.failures.borrow_mut().extend(&errors);
+        self.log_with(event, errors);
+    }
+
+    /// Logs an event, and leaves the error queue alone.
+    fn log_with(&self, event: Event, errors: Vec<Failure>) {
+        self.log.borrow_mut().push(Entry {
+            running: self.running.get(),
+            event,
+            errors,
+        });
+    }
+
+    fn leave_out(&self, exclusion: Exclusion) {
+        self.log_with(Event::LeftOut(exclusion), Vec::new());
+    }
+
+    /// A job's number.
+    fn job(&self, handle: *mut Job) -> Pointer {
+        if handle.is_null() {
+            return Pointer::Null;
+        }
+        let mut seen = self.seen.borrow_mut();
+        let number = seen.iter().position(|known| *known == handle);
+        Pointer::Known(number.unwrap_or_else(|| {
+            seen.push(handle);
+            seen.len() - 1
+        }))
+    }
+
+    /// A wait context's place.
+    fn context(&self, context: *mut WaitCtx) -> Pointer {
+        if context.is_null() {
+            return Pointer::Null;
+        }
+        let place = self
+            .contexts
+            .iter()
+            .position(|known| known.get() == context);
+        place.map_or(Pointer::Unknown, Pointer::Known)
+    }
+
+    /// The place of one of the paused jobs.
+    fn paused(&self, which: u8) -> Option<usize> {
+        let paused = || (0..JOBS).filter(|place| self.is_paused(*place));
+        paused().nth(usize::from(which) % paused().count().max(1))
+    }
+
+    fn is_paused(&self, place: usize) -> bool {
+        self.places[place].live.get() && self.running.get() != Some(place)
+    }
+
+    /// The place of a job's wait context.
+    fn context_of(&self, job: usize) -> Option<usize> {
+        let start = self.places[job].start.borrow();
+        start
+            .as_ref()
+            .and_then(|start| start.context)
+            .map(usize::from)
+    }
+
+    /// Why a call is not made, if it is not. Together with `start` this is all that decides it.
+    fn exclusion(&self, call: &Call) -> Option<Exclusion> {
+        let running = self.running.get();
+        let target = |on: &Target| match on {
+            Target::Null => true,
+            Target::Own => running.is_some_and(|job| self.context_of(job).is_none()),
+            Target::Place(_) => false,
+        };
+        match call {
+            // A refused one changes nothing (B8).
+            Call::InitThread { max, init, .. } if init <= max && self.has_jobs() => {
+                Some(Exclusion::InitWithJobs)
+            }
+            Call::CleanupThread if running.is_some() => Some(Exclusion::CleanupInside),
+            Call::CleanupThread if self.has_jobs() => Some(Exclusion::CleanupWithJobs),
+            Call::StartInside => Some(Exclusion::NestedStart),
+            Call::ResumeIdle => Some(Exclusion::FinishedHandle),
+            Call::StartWithoutResult => Some(Exclusion::NullArguments),
+            Call::PauseJob
+                if running.is_some_and(|job| self.context_of(job).is_none())
+                    && self.blocks.get() == 0 =>
+            {
+                Some(Exclusion::PauseWithoutContext)
+            }
+            Call::Free(on) if !target(on) => {
+                let place = match (on, running) {
+                    (Target::Place(place), _) => Some(usize::from(*place)),
+                    (_, Some(job)) => self.context_of(job),
+                    (_, None) => Some(0),
+                };
+                let is_used = (0..JOBS)
+                    .any(|job| self.places[job].live.get() && self.context_of(job) == place);
+                is_used.then_some(Exclusion::ContextInUse)
+            }
+            Call::SetWaitFd { on, .. }
+            | Call::GetFd(on, _)
+            | Call::GetAllFds { on, .. }
+            | Call::GetChangedFds { on, .. }
+            | Call::ClearFd(on, _)
+            | Call::GetCallback(on)
+            | Call::SetStatus(on, _)
+            | Call::GetStatus(on)
+                if target(on) =>
+            {
+                Some(Exclusion::NullContext)
+            }
+            Call::SetCallback { .. }
+            | Call::GetCallback(_)
+            | Call::SetStatus(..)
+            | Call::GetStatus(_)
+                if self.table.functions3.is_none() =>
+            {
+                Some(Exclusion::Version)
+            }
+            Call::SetLibctx(_) if self.libctxs.is_none() => Some(Exclusion::Version),
+            _ => None,
+        }
+    }
+
+    fn functions3(&self) -> Functions3 {
+        self.table.functions3.expect("left out otherwise")
+    }
+
+    fn call(&self, call: &Call) {
+        if let Some(exclusion) = self.exclusion(call) {
+            return self.leave_out(exclusion);
+        }
+        match *call {
+            Call::InitThread {
+                max,
+                init,
+                leave_error,
+            } => self.init_thread(max, init, leave_error),
+            Call::CleanupThread => self.cleanup_thread(),
+            Call::PauseJob => self.pause_job(),
+            Call::BlockPause | Call::UnblockPause => {
+                self.block(matches!(call, Call::BlockPause));
+            }
+            Call::GetCurrentJob => {
+                self.current_job();
+            }
+            Call::GetWaitCtx(whose) => self.get_wait_ctx(whose),
+            Call::IsCapable => {
+                // SAFETY: it has no conditions.
+                let result = unsafe { (self.table.functions.is_capable)() };
+                self.log(Event::IsCapable { result });
+            }
+            Call::StartInside | Call::ResumeIdle | Call::StartWithoutResult => {
+                unreachable!("always left out")
+            }
+            Call::New(place) => {
+                self.make(place.into());
+            }
+            Call::Free(on) => self.free(on),
+            Call::SetWaitFd {
+                on,
+                key,
+                fd,
+                data,
+                cleanup,
+            } => self.set_wait_fd(on, key, fd, data, cleanup),
+            Call::GetFd(on, key) => self.get_fd(on, key),
+            Call::GetAllFds { on, array } => self.get_all_fds(on, array),
+            Call::GetChangedFds { on, added, deleted } => self.get_changed_fds(on, added, deleted),
+            Call::ClearFd(on, key) => self.clear_fd(on, key),
+            Call::SetCallback { on, set, argument } => self.set_callback(on, set, argument),
+            Call::GetCallback(on) => self.get_callback(on),
+            Call::SetStatus(on, status) => {
+                let (_, pointer) = self.target(on);
+                // SAFETY: the context lives.
+                let result = unsafe { (self.functions3().set_status)(pointer, status) };
+                let context = self.context(pointer);
+                self.log(Event::SetStatus {
+                    context,
+                    status,
+                    result,
+                });
+            }
+            Call::GetStatus(on) => {
+                let (_, pointer) = self.target(on);
+                // SAFETY: the context lives.
+                let result = unsafe { (self.functions3().get_status)(pointer) };
+                let context = self.context(pointer);
+                self.log(Event::GetStatus { context, result });
+            }
+            Call::SetLibctx(which) => {
+                let libctxs = self.libctxs.expect("left out otherwise");
+                let before = libctxs.set(libctxs.all[usize::from(which)]);
+                let known = libctxs.all.iter().position(|libctx| *libctx == before);
+                let before = known.map_or(Pointer::Unknown, Pointer::Known);
+                self.log(Event::SetLibctx { before });
+            }
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! One implementation as a table of its functions, looked up in the shared object it lies in; and the proof that it is
+//! that object which answers.
+
+use super::event::Failure;
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::marker::{PhantomData, PhantomPinned};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+/// What a `Job *` points to.
+#[repr(C)]
+pub struct Job(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
+
+/// What an `ASYNC_WAIT_CTX *` points to.
+#[repr(C)]
+pub struct WaitCtx(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
+
+/// What an `OSSL_LIB_CTX *` points to.
+#[repr(C)]
+pub struct Libctx(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
+
+/// A job's function.
+pub type JobFn = extern "C" fn(*mut c_void) -> c_int;
+
+/// What a wait context calls for each of its entries when it is freed.
+pub type CleanupFn = extern "C" fn(*mut WaitCtx, *const c_void, c_int, *mut c_void);
+
+/// A wait context's callback.
+pub type CallbackFn = extern "C" fn(*mut c_void) -> c_int;
+
+/// A structure of C functions, and where each is looked up.
+macro_rules! functions {
+    ($(#[$about:meta])* $name:ident { $($field:ident $symbol:literal ($($argument:ty),*) $(-> $result:ty)?;)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy)]
+        pub struct $name {
+            $(pub $field: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
+        }
+
+        impl $name {
+            /// Looks the functions up; answers with the first name that the object lacks.
+            fn look_up(object: &Object) -> Result<$name, String> {
+                Ok($name {
+                    // SAFETY: an object that has a function of this name means OpenSSL's, whose prototype this is.
+                    $($field: unsafe {
+                        mem::transmute::<*mut c_void, unsafe extern "C" fn($($argument),*) $(-> $result)?>(
+                            object.symbol($symbol)?,
+                        )
+                    },)*
+                })
+            }
+
+            /// The functions' names and addresses.
+            fn addresses(&self) -> Vec<(&'static CStr, *const c_void)> {
+                vec![$(($symbol, self.$field as *const c_void)),*]
+            }
+        }
+    };
+}
+
+functions! {
+    /// What every version of the second generation has (7.1 of behaviour.md).
+    Functions {
+        init_thread c"ASYNC_init_thread" (usize, usize) -> c_int;
+        cleanup_thread c"ASYNC_cleanup_thread" ();
+        start_job c"ASYNC_start_job"
+            (*mut *mut Job, *mut WaitCtx, *mut c_int, Option<JobFn>, *mut c_void, usize) -> c_int;
+        pause_job c"ASYNC_pause_job" () -> c_int;
+        get_current_job c"ASYNC_get_current_job" () -> *mut Job;
+        get_wait_ctx c"ASYNC_get_wait_ctx" (*mut Job) -> *mut WaitCtx;
+        block_pause c"ASYNC_block_pause" ();
+        unblock_pause c"ASYNC_unblock_pause" ();
+        is_capable c"ASYNC_is_capable" () -> c_int;
+        wait_ctx_new c"ASYNC_WAIT_CTX_new" () -> *mut WaitCtx;
+        wait_ctx_free c"ASYNC_WAIT_CTX_free" (*mut WaitCtx);
+        set_wait_fd c"ASYNC_WAIT_CTX_set_wait_fd"
+            (*mut WaitCtx, *const c_void, c_int, *mut c_void, Option<CleanupFn>) -> c_int;
+        get_fd c"ASYNC_WAIT_CTX_get_fd" (*mut WaitCtx, *const c_void, *mut c_int, *mut *mut c_void) -> c_int;
+        get_all_fds c"ASYNC_WAIT_CTX_get_all_fds" (*mut WaitCtx, *mut c_int, *mut usize) -> c_int;
+        get_changed_fds c"ASYNC_WAIT_CTX_get_changed_fds"
+            (*mut WaitCtx, *mut c_int, *mut usize, *mut c_int, *mut usize) -> c_int;
+        clear_fd c"ASYNC_WAIT_CTX_clear_fd" (*mut WaitCtx, *const c_void) -> c_int;
+    }
+}
+
+functions! {
+    /// What came with 3.0.
+    Functions3 {
+        set_callback c"ASYNC_WAIT_CTX_set_callback" (*mut WaitCtx, Option<CallbackFn>, *mut c_void) -> c_int;
+        get_callback c"ASYNC_WAIT_CTX_get_callback"
+            (*mut WaitCtx, *mut Option<CallbackFn>, *mut *mut c_void) -> c_int;
+        set_status c"ASYNC_WAIT_CTX_set_status" (*mut WaitCtx, c_int) -> c_int;
+        get_status c"ASYNC_WAIT_CTX_get_status" (*mut WaitCtx) -> c_int;
+    }
+}
+
+functions! {
+    /// libcrypto's default library context (3.0). Both implementations mean the same one.
+    LibctxFunctions {
+        new c"OSSL_LIB_CTX_new" () -> *mut Libctx;
+        set0_default c"OSSL_LIB_CTX_set0_default" (*mut Libctx) -> *mut Libctx;
+        get0_global_default c"OSSL_LIB_CTX_get0_global_default" () -> *mut Libctx;
+    }
+}
+
+/// The calling thread's error queue of one implementation.
+#[derive(Clone, Copy)]
+pub struct Queue {
+    get: unsafe extern "C" fn() -> c_ulong,
+    clear: unsafe extern "C" fn(),
+    packing: Packing,
+}
+
+/// How a queue packs its codes (7.2 of behaviour.md).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    /// Library, function, reason: up to 1.1.1, and ossl-async.
+    Function,
+    /// Library, reason: 3.0 and later.
+    Plain,
+}
+
+impl Queue {
+    fn look_up(
+        object: &Object,
+        get: &CStr,
+        clear: &CStr,
+        packing: Packing,
+    ) -> Result<Queue, String> {
+        let (get, clear) = (object.symbol(get)?, object.symbol(clear)?);
+        // SAFETY: these are the prototypes of `ERR_get_error` and `ERR_clear_error`, and of ossl-async's.
+        let (get, clear) = unsafe {
+            (
+                mem::transmute::<*mut c_void, unsafe extern "C" fn() -> c_ulong>(get),
+                mem::transmute::<*mut c_void, unsafe extern "C" fn()>(clear),
+            )
+        };
+        Ok(Queue {
+            get,
+            clear,
+            packing,
+        })
+    }
+
+    /// Takes every entry out, oldest first.
+    pub fn take(&self) -> impl Iterator<Item = Failure> {
+        // SAFETY: `ERR_get_error` has no conditions.
+        let next = || u32::try_from(unsafe { (self.get)() }).ok();
+        std::iter::from_fn(move || next().filter(|code| *code != 0)).map(|code| self.failure(code))
+    }
+
+    /// What a code of this queue means.
+    fn failure(&self, code: u32) -> Failure {
+        match self.packing {
+            Packing::Function => Failure::new(code >> 24, code & 0xfff),
+            Packing::Plain => {
+                let library = code >> 23 & 0xff;
+                match code & 0x7f_ffff {
+                    // The allocator's own entry (3.2 and later) stands for the one that ASYNC would have queued.
+                    0xc0100 if library == 15 => Failure::new(51, 65),
+                    // The reasons that all libraries share have numbers of their own since 3.0.
+                    reason @ 0xc0100..=0xc0103 => Failure::new(library, reason - 0xc0100 + 65),
+                    reason => Failure::new(library, reason),
+                }
+            }
+        }
+    }
+
+    /// Forgets every entry.
+    pub fn clear(&self) {
+        // SAFETY: `ERR_clear_error` has no conditions.
+        unsafe { (self.clear)() };
+    }
+}
+
+/// One implementation.
+#[derive(Clone, Copy)]
+pub struct Table {
+    /// How traces call it.
+    pub name: &'static str,
+    /// The functions of every version.
+    pub functions: Functions,
+    /// Those of 3.0, where the version has them.
+    pub functions3: Option<Functions3>,
+    /// Its errors.
+    pub queue: Queue,
+}
+
+/// libcrypto, and what else the walk wants of it.
+#[derive(Clone, Copy)]
+pub struct Libcrypto {
+    /// Its ASYNC functions.
+    pub table: Table,
+    /// Its default library context, with 3.0 and later.
+    pub libctx: Option<LibctxFunctions>,
+    /// Its version, as `OpenSSL_version_num` says.
+    pub version: c_ulong,
+}
+
+impl Libcrypto {
+    /// The system's; the error says why it cannot be had.
+    pub fn of_the_system() -> Result<Libcrypto, String> {
+        let names = [c"libcrypto.so.3", c"libcrypto.so.1.1"];
+        let object = names
+            .iter()
+            .find_map(|name| Object::open(name, DEEPBIND).ok())
+            .ok_or("no libcrypto.so.3 or libcrypto.so.1.1 is installed")?;
+        Libcrypto::look_up(&object)
+    }
+
+    fn look_up(object: &Object) -> Result<Libcrypto, String> {
+        let version = object.symbol(c"OpenSSL_version_num")?;
+        // SAFETY: this is its prototype.
+        let version: unsafe extern "C" fn() -> c_ulong = unsafe { mem::transmute(version) };
+        let base = base_of(version as *const c_void).ok_or("dladdr does not know libcrypto")?;
+        // SAFETY: `OpenSSL_version_num` has no conditions.
+        let version = unsafe { version() };
+        if version < 0x1010_1000 {
+            return Err(format!(
+                "libcrypto {version:#x} is older than 1.1.1: its clear_fd crashes (G26)"
+            ));
+        }
+        let packing = if version < 0x3000_0000 {
+            Packing::Function
+        } else {
+            Packing::Plain
+        };
+        let table = Table {
+            name: "libcrypto",
+            functions: Functions::look_up(object)?,
+            functions3: Functions3::look_up(object).ok(),
+            queue: Queue::look_up(object, c"ERR_get_error", c"ERR_clear_error", packing)?,
+        };
+        table.assert_lies_at(base.0);
+        let libctx = LibctxFunctions::look_up(object).ok();
+        for (symbol, address) in libctx.iter().flat_map(LibctxFunctions::addresses) {
+            let at = base_of(address).map(|(at, _)| at);
+            assert_eq!(at, Some(base.0), "{symbol:?} lies elsewhere");
+        }
+        Ok(Libcrypto {
+            table,
+            libctx,
+            version,
+        })
+    }
+}
+
+impl Table {
+    /// Whether it can run jobs here.
+    pub fn is_capable(&self) -> bool {
+        // SAFETY: it has no conditions.
+        unsafe { (self.functions.is_capable)() != 0 }
+    }
+
+    /// ossl-async as its users get it: the shared library of the release build.
+    pub fn ossl_async(library: &Path) -> Table {
+        let name =
+            CString::new(library.as_os_str().as_encoded_bytes()).expect("a path has no NUL byte");
+        let object = Object::open(&name, 0).unwrap_or_else(|why| panic!("{why}"));
+        let table = Table::look_up_ossl_async(&object)
+            .unwrap_or_else(|why| panic!("{}: {why}", library.display()));
+        let (base, file) =
+            base_of(table.functions.start_job as *const c_void).expect("dladdr knows it");
+        assert_eq!(
+            file.canonicalize().expect("a loaded library is a file"),
+            library.canonicalize().expect("the library was built")
+        );
+        table.assert_lies_at(base);
+        table
+    }
+
+    fn look_up_ossl_async(object: &Object) -> Result<Table, String> {
+        Ok(Table {
+            name: "ossl-async",
+            functions: Functions::look_up(object)?,
+            functions3: Some(Functions3::look_up(object)?),
+            queue: Queue::look_up(
+                object,
+                c"OSSL_ASYNC_ERR_get_error",
+                c"OSSL_ASYNC_ERR_clear_error",
+                Packing::Function,
+            )?,
+        })
+    }
+
+    /// Every function of the table lies in the object that begins here.
+    fn assert_lies_at(&self, base: usize) {
+        let three = self.functions3.map(|functions| functions.addresses());
+        let all = self
+            .functions
+            .addresses()
+            .into_iter()
+            .chain(three.into_iter().flatten());
+        for (symbol, address) in all {
+            let (at, file) = base_of(address).unwrap_or_else(|| panic!("{symbol:?} is nowhere"));
+            assert_eq!(
+                at,
+                base,
+                "{}: {symbol:?} lies in {}",
+                self.name,
+                file.display()
+            );
+        }
+    }
+}
+
+/// Where two implementations run in one process, their jobs must not know of each other: libcrypto calls some of its ASYNC
+/// functions through the dynamic linker, which could take it to the other one. To be asserted before anything else is
+/// done: it also initialises the libraries, which a first pause must not meet uninitialised (D29).
+pub fn assert_separate(one: &Table, other: &Table) {
+    /// What the job saw: its own implementation's current job and the other's.
+    struct Seen {
+        tables: [Table; 2],
+        current: [*mut Job; 2],
+    }
+
+    extern "C" fn look(argument: *mut c_void) -> c_int {
+        // SAFETY: the argument is a copy of the pointer below, whose target outlives the job.
+        let seen = unsafe { &mut **argument.cast::<*mut Seen>() };
+        // SAFETY: these functions have no conditions.
+        unsafe {
+            seen.current = seen.tables.map(|table| (table.functions.get_current_job)());
+            (seen.tables[0].functions.pause_job)();
+            (seen.tables[1].functions.pause_job)();
+        }
+        7
+    }
+
+    for tables in [[*one, *other], [*other, *one]] {
+        let (functions, name) = (tables[0].functions, tables[0].name);
+        let mut seen = Seen {
+            tables,
+            current: [ptr::null_mut(); 2],
+        };
+        let mut argument: *mut Seen = &raw mut seen;
+        let (mut job, mut ret) = (ptr::null_mut(), 0);
+        // SAFETY: the pointers are good, and the job is run to its end before they go away.
+        unsafe {
+            let context = (functions.wait_ctx_new)();
+            let mut start = || {
+                let argument = (&raw mut argument).cast();
+                let size = mem::size_of::<*mut Seen>();
+                (functions.start_job)(&mut job, context, &mut ret, Some(look), argument, size)
+            };
+            // Without a pool: a start makes one, through `ASYNC_init_thread`.
+            let results = [start(), start()];
+            (functions.wait_ctx_free)(context);
+            (functions.cleanup_thread)();
+            let (pause, finish) = (2, 3);
+            assert_eq!(
+                results,
+                [pause, finish],
+                "{name}: only its own pause pauses its job"
+            );
+        }
+        assert_eq!(ret, 7, "{name}");
+        let [own, foreign] = seen.current;
+        assert!(!own.is_null(), "{name}: its job is its current job");
+        assert!(
+            foreign.is_null(),
+            "{} took {name}'s job for its own",
+            tables[1].name
+        );
+    }
+}
+
+/// With it libcrypto prefers its own functions to those of the same name that the process found first.
+#[cfg(target_env = "gnu")]
+const DEEPBIND: c_int = libc::RTLD_DEEPBIND;
+/// Elsewhere `assert_separate` finds out whether it was needed.
+#[cfg(not(target_env = "gnu"))]
+const DEEPBIND: c_int = 0;
+
+/// A loaded shared object. It stays for the life of the process.
+struct Object(*mut c_void);
+
+impl Object {
+    fn open(name: &CStr, flags: c_int) -> Result<Object, String> {
+        // SAFETY: the name is a C string, and what these libraries do on loading has no conditions.
+        let handle =
+            unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL | flags) };
+        if !handle.is_null() {
+            return Ok(Object(handle));
+        }
+        // SAFETY: `dlerror` has no conditions.
+        let why = unsafe { libc::dlerror() };
+        Err(text(why))
+    }
+
+    fn symbol(&self, name: &CStr) -> Result<*mut c_void, String> {
+        // SAFETY: the handle was not closed.
+        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        if address.is_null() {
+            return Err(format!("it has no {}", name.to_string_lossy()));
+        }
+        Ok(address)
+    }
+}
+
+/// A C string's text.
+fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: it is one of the dynamic linker's strings.
+    unsafe { CStr::from_ptr(pointer) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Where the object that an address lies in begins, and its file.
+fn base_of(address: *const c_void) -> Option<(usize, PathBuf)> {
+    // SAFETY: the structure is all pointers, which may be NULL.
+    let mut info: libc::Dl_info = unsafe { mem::zeroed() };
+    // SAFETY: `info` can be written.
+    let known = unsafe { libc::dladdr(address, &mut info) } != 0;
+    known.then(|| (info.dli_fbase as usize, text(info.dli_fname).into()))
+}

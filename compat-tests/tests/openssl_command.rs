@@ -1,0 +1,468 @@
+//! The openssl command, unmodified, on the library's jobs: `speed`, `s_server` and `s_client`, as they are and with an
+//! engine (`programs/engine/slow_sha256.c`) whose digests pause the job. What happened is told by the library's own
+//! statistics.
+
+use compat_tests::{
+    left_out, left_out_for_want, openssl_is_installed, program_source, report, run, with_ossl_async,
+};
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio, id};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How many digests the engine must have computed while their job was paused.
+const MANY: u64 = 1000;
+
+/// Longest that a server with all its clients may take.
+const SERVER_SECONDS: Duration = Duration::from_secs(400);
+
+/// Connections to each server.
+const CONNECTIONS: usize = 150;
+
+/// Whether this can be tested here; says why not.
+fn can_be_tested(what: &str) -> bool {
+    if !ossl_async::is_capable() {
+        left_out(what, "this build of the library has no jobs");
+        return false;
+    }
+    let installed = Command::new("openssl")
+        .arg("version")
+        .stdout(Stdio::null())
+        .status();
+    if !installed.is_ok_and(|status| status.success()) {
+        left_out_for_want(what, "the openssl command is not installed");
+        return false;
+    }
+    true
+}
+
+/// The same for what needs the engine.
+fn engine_can_be_tested(what: &str) -> bool {
+    if !can_be_tested(what) {
+        return false;
+    }
+    if !openssl_is_installed() {
+        left_out_for_want(what, "OpenSSL's headers are not installed");
+        return false;
+    }
+    let engines = Command::new("openssl")
+        .arg("engine")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !engines.is_ok_and(|status| status.success()) {
+        left_out(what, "this OpenSSL has no engines");
+        return false;
+    }
+    true
+}
+
+/// A directory of this process.
+fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let directory =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("openssl-command-{}", id()));
+        fs::create_dir_all(&directory).expect("the target directory can be written");
+        directory
+    })
+}
+
+/// The engine, compiled once. `CFLAGS` are for programs: an engine with a sanitizer could not be loaded.
+fn engine() -> &'static str {
+    static ENGINE: OnceLock<String> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let file = directory().join("slow_sha256.so");
+        let compiler = env::var("CC").unwrap_or_default();
+        let mut words = compiler.split_whitespace();
+        let mut command = Command::new(words.next().unwrap_or("cc"));
+        let ran = run(command
+            .args(words)
+            .args([
+                "-std=gnu11",
+                "-O2",
+                "-g",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-shared",
+                "-fPIC",
+                "-o",
+            ])
+            .arg(&file)
+            .arg(program_source("engine/slow_sha256"))
+            .args(["-lcrypto", "-lpthread"]));
+        assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+        file.into_os_string()
+            .into_string()
+            .expect("the path is UTF-8")
+    })
+}
+
+/// `openssl` on the library, which will say what it has done, and so will the engine.
+fn openssl() -> Command {
+    let mut command = with_ossl_async("openssl");
+    command
+        .env_remove("LD_PRELOAD")
+        .env("OSSL_ASYNC_STATS", "1")
+        .env("SLOW_SHA256_REPORT", "1");
+    command
+}
+
+/// The numbers of the one line of a program's standard error that begins with `name: `, as `key=value` each.
+struct Numbers<'a>(&'a str);
+
+impl<'a> Numbers<'a> {
+    fn find(stderr: &'a str, name: &str) -> Numbers<'a> {
+        let found: Vec<&str> = stderr
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            .collect();
+        assert_eq!(found.len(), 1, "one line of {name} in:\n{stderr}");
+        Numbers(found[0])
+    }
+
+    fn get(&self, key: &str) -> u64 {
+        self.0
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+            .unwrap_or_else(|| panic!("no {key} in {}", self.0))
+            .parse()
+            .unwrap_or_else(|error| panic!("{key} in {}: {error}", self.0))
+    }
+
+    /// What holds for the statistics of every program that has ended well.
+    fn check(&self) {
+        for none in ["running", "paused", "abandoned", "refusals"] {
+            assert_eq!(self.get(none), 0, "{none} in {}", self.0);
+        }
+        assert!(self.get("created") > 0, "{}", self.0);
+        assert!(self.get("starts") > 0, "{}", self.0);
+        assert_eq!(self.get("starts"), self.get("finishes"), "{}", self.0);
+        assert_eq!(self.get("pauses"), self.get("resumes"), "{}", self.0);
+    }
+}
+
+/// What holds for the engine in every program that has used it a lot.
+fn check_engine(engine: &Numbers<'_>, statistics: &Numbers<'_>) {
+    assert_eq!(engine.get("errors"), 0, "{}", engine.0);
+    // Digests that were waited for, not only pauses: a program that resumes a job too early makes it pause again.
+    assert!(engine.get("in_job") >= MANY, "{}", engine.0);
+    assert!(engine.get("pauses") >= engine.get("in_job"), "{}", engine.0);
+    // Each pause of the engine was one of the library.
+    assert_eq!(engine.get("pauses"), statistics.get("pauses"));
+    report(&format!("engine: {}\n", engine.0));
+}
+
+/// Runs `openssl speed` and returns how many jobs were made and how often they paused, by the library's statistics.
+fn speed(arguments: &[&str]) -> (u64, u64) {
+    let mut command = openssl();
+    let ran = run(command.arg("speed").args(arguments));
+    assert!(
+        ran.status.success(),
+        "{command:?}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    assert!(
+        ran.stdout.lines().any(|line| line.starts_with("sha256 ")),
+        "{}",
+        ran.stdout
+    );
+    let statistics = Numbers::find(&ran.stderr, "ossl-async");
+    statistics.check();
+    report(&format!(
+        "openssl speed {}: {}\n",
+        arguments.join(" "),
+        statistics.0
+    ));
+    if arguments.contains(&"-engine") {
+        let engine = Numbers::find(&ran.stderr, "slow_sha256");
+        check_engine(&engine, &statistics);
+    }
+    (statistics.get("created"), statistics.get("pauses"))
+}
+
+#[test]
+fn speed_runs_its_jobs_on_the_library() {
+    if !can_be_tested("openssl speed") {
+        return;
+    }
+    // The whole command of the README, with all its block sizes.
+    assert_eq!(speed(&["-seconds", "1", "-async_jobs", "8", "sha256"]).0, 8);
+    for jobs in ["1", "64"] {
+        let arguments = [
+            "-seconds",
+            "1",
+            "-bytes",
+            "1024",
+            "-async_jobs",
+            jobs,
+            "sha256",
+        ];
+        let (created, pauses) = speed(&arguments);
+        assert_eq!(created.to_string(), jobs);
+        assert_eq!(pauses, 0, "nothing in it pauses");
+    }
+}
+
+// Rules: G9, G11, G19, G20, G31
+#[test]
+fn speed_pauses_by_the_thousand_with_an_engine_that_does() {
+    if !engine_can_be_tested("openssl speed with an engine") {
+        return;
+    }
+    for jobs in ["1", "8", "64"] {
+        for what in [&["sha256"][..], &["-evp", "sha256"]] {
+            let arguments = [
+                "-seconds",
+                "1",
+                "-bytes",
+                "1024",
+                "-async_jobs",
+                jobs,
+                "-engine",
+                engine(),
+            ];
+            let (created, pauses) = speed(&[&arguments, what].concat());
+            assert_eq!(created.to_string(), jobs);
+            assert!(pauses >= MANY, "{pauses}");
+        }
+    }
+}
+
+/// A server of ours: it is killed if the test ends before it does.
+struct Server {
+    child: Child,
+    port: u16,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended, and that is known, unless the test has failed.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _may_have_ended = self.child.kill();
+            let _is_ours = self.child.wait();
+        }
+    }
+}
+
+/// Reads all of a stream, beside the program that writes it, and passes the lines on.
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    watch: mpsc::Sender<String>,
+) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut all = String::new();
+        for line in BufReader::new(stream).lines() {
+            let line = line.expect("a pipe can be read");
+            all += &line;
+            all.push('\n');
+            // Nobody listens any more once the port is known.
+            let _heard = watch.send(line);
+        }
+        all
+    })
+}
+
+/// The port in the line `ACCEPT 127.0.0.1:PORT`.
+fn port(lines: &Receiver<String>) -> u16 {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let line = lines
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+            .expect("the server says where it listens");
+        if let Some(address) = line.strip_prefix("ACCEPT ") {
+            let (_, port) = address.rsplit_once(':').expect("host and port");
+            return port.parse().expect("a port is a number");
+        }
+    }
+}
+
+impl Server {
+    /// `openssl s_server -async` on a port that the system chooses, for so many connections.
+    fn start(identity: &Path, connections: usize, extra: &[&str]) -> Server {
+        let mut child = openssl()
+            .args(["s_server", "-async", "-accept", "127.0.0.1:0", "-naccept"])
+            .arg(connections.to_string())
+            .arg("-key")
+            .arg(identity.join("key.pem"))
+            .arg("-cert")
+            .arg(identity.join("certificate.pem"))
+            .args(extra)
+            // Kept open: the server would take the end of its input for the wish to close a connection.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("openssl runs");
+        let (watch, lines) = mpsc::channel();
+        let (nobody, _) = mpsc::channel();
+        let stdout = read_lines(child.stdout.take().expect("piped above"), watch);
+        let stderr = read_lines(child.stderr.take().expect("piped above"), nobody);
+        let mut server = Server {
+            child,
+            port: 0,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+        };
+        server.port = port(&lines);
+        server
+    }
+
+    /// Waits until it has served all its connections; its standard output and error.
+    fn finish(mut self, by: Instant) -> (String, String) {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                break status;
+            }
+            assert!(Instant::now() < by, "the server does not end");
+            thread::sleep(Duration::from_millis(5));
+        };
+        let text = |reader: Option<JoinHandle<String>>| {
+            reader
+                .expect("taken once")
+                .join()
+                .expect("a reader does not panic")
+        };
+        let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
+        assert!(status.success(), "s_server: {status}\n{stdout}{stderr}");
+        (stdout, stderr)
+    }
+}
+
+/// One connection of `openssl s_client -async`, which sends a line and closes. Its standard error.
+fn client(port: u16, line: &str, extra: &[&str], by: Instant) -> String {
+    let mut child = openssl()
+        .args(["s_client", "-async", "-connect"])
+        .arg(format!("127.0.0.1:{port}"))
+        .args(extra)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl runs");
+    let (nobody, _) = mpsc::channel();
+    let stdout = read_lines(child.stdout.take().expect("piped above"), nobody.clone());
+    let stderr = read_lines(child.stderr.take().expect("piped above"), nobody);
+    let mut input = child.stdin.take().expect("piped above");
+    writeln!(input, "{line}").expect("a line fits into a pipe");
+    drop(input);
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            break status;
+        }
+        if Instant::now() > by {
+            child.kill().expect("the child is ours");
+            panic!("s_client does not end");
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    let stdout = stdout.join().expect("a reader does not panic");
+    let stderr = stderr.join().expect("a reader does not panic");
+    assert!(status.success(), "s_client: {status}\n{stdout}{stderr}");
+    stderr
+}
+
+/// A key and a certificate, made once.
+fn identity() -> &'static Path {
+    static IDENTITY: OnceLock<()> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let mut command = Command::new("openssl");
+        let ran = run(command
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
+            .args(["-days", "2", "-subj", "/CN=localhost", "-keyout"])
+            .arg(directory().join("key.pem"))
+            .arg("-out")
+            .arg(directory().join("certificate.pem")));
+        assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+    });
+    directory()
+}
+
+/// A server and its clients, one after the other, each with these arguments more.
+fn check_connections(what: &str, server_extra: &[&str], client_extra: &[&str]) {
+    let by = Instant::now() + SERVER_SECONDS;
+    let server = Server::start(identity(), CONNECTIONS, server_extra);
+    let mut client_starts = 0;
+    let mut client_pauses = 0;
+    for number in 0..CONNECTIONS {
+        let stderr = client(
+            server.port,
+            &format!("line {number} of {what}"),
+            client_extra,
+            by,
+        );
+        let statistics = Numbers::find(&stderr, "ossl-async");
+        statistics.check();
+        client_starts += statistics.get("starts");
+        client_pauses += statistics.get("pauses");
+    }
+    let (stdout, stderr) = server.finish(by);
+
+    for number in 0..CONNECTIONS {
+        let line = format!("line {number} of {what}");
+        let times = stdout.lines().filter(|seen| *seen == line).count();
+        assert_eq!(times, 1, "{line}\n{stdout}");
+    }
+    let statistics = Numbers::find(&stderr, "ossl-async");
+    statistics.check();
+    report(&format!(
+        "{CONNECTIONS} connections, {what}: s_server {}; s_client starts={client_starts} pauses={client_pauses}\n",
+        statistics.0
+    ));
+    // At the least, a job for the handshake and one for the line of each connection, on either side.
+    let least = 2 * u64::try_from(CONNECTIONS).expect("it is small");
+    assert!(statistics.get("starts") >= least, "{}", statistics.0);
+    assert!(client_starts >= least, "{client_starts}");
+    if server_extra.contains(&"-engine") {
+        let engine = Numbers::find(&stderr, "slow_sha256");
+        check_engine(&engine, &statistics);
+    }
+    if client_extra.contains(&"-engine") {
+        assert!(client_pauses >= least, "{client_pauses}");
+    }
+}
+
+#[test]
+fn a_server_and_its_clients_run_their_jobs_on_the_library() {
+    if can_be_tested("openssl s_server and s_client") {
+        check_connections("TLS 1.3", &[], &[]);
+    }
+}
+
+// Rules: G9, G11, G17, G20, G21
+#[test]
+fn a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_does() {
+    if engine_can_be_tested("openssl s_server and s_client with an engine, TLS 1.3") {
+        let clients = ["-engine", engine()];
+        // No session tickets: a client that takes one in computes a digest in SSL_read, and when that pauses s_client goes
+        // on with SSL_write, which resumes the wrong call. With libcrypto's own jobs it hangs just so.
+        let server = ["-engine", engine(), "-num_tickets", "0"];
+        check_connections("TLS 1.3 with the engine", &server, &clients);
+    }
+}
+
+// Rules: G9, G11, G17, G20, G21
+#[test]
+fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_does() {
+    if engine_can_be_tested("openssl s_server and s_client with an engine, TLS 1.2") {
+        let engine = ["-engine", engine()];
+        let clients = [
+            "-engine",
+            engine[1],
+            "-tls1_2",
+            "-cipher",
+            "ECDHE-RSA-AES128-GCM-SHA256",
+        ];
+        check_connections("TLS 1.2 with the engine", &engine, &clients);
+    }
+}

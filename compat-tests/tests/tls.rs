@@ -1,0 +1,434 @@
+//! Real TLS on the system's libssl in SSL_MODE_ASYNC: the same handshakes with libcrypto's jobs and with the library's in
+//! front of them, and a Rust program that links both.
+//!
+//! `OSSL_ASYNC_TLS_HANDSHAKES` is how many handshakes are done with each library, 1000 by default.
+
+use compat_tests::{
+    Linkage, command, compile_with_openssl, expected_library, left_out, left_out_for_want,
+    openssl_is_installed, program_source, report, root, run, with_ossl_async,
+};
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio, id};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+/// How the worker thread of `programs/tls/handshakes.c` says that it is done, a half of the handshakes each.
+const VARIANTS: [&str; 2] = ["fd", "callback"];
+
+/// Connections open at any time.
+const IN_FLIGHT: &str = "300";
+
+/// How many handshakes to do with each library.
+fn handshakes() -> usize {
+    let number = match env::var("OSSL_ASYNC_TLS_HANDSHAKES") {
+        Ok(number) => number
+            .parse()
+            .expect("OSSL_ASYNC_TLS_HANDSHAKES is a number"),
+        Err(_) => 1000,
+    };
+    assert!(
+        number >= 400,
+        "fewer handshakes than 400 tell nothing about memory"
+    );
+    number
+}
+
+/// Whether TLS can be tested here; says why not.
+fn can_be_tested(what: &str) -> bool {
+    if !ossl_async::is_capable() {
+        left_out(what, "this build of the library has no jobs");
+        return false;
+    }
+    if !openssl_is_installed() {
+        left_out_for_want(what, "libssl and its headers are not installed");
+        return false;
+    }
+    true
+}
+
+/// `programs/tls/handshakes.c`, compiled once.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| compile_with_openssl(&program_source("tls/handshakes")))
+}
+
+/// The file that the library is in.
+fn library() -> PathBuf {
+    let file = expected_library(Path::new(""), Linkage::Shared);
+    fs::canonicalize(file).expect("the library was built")
+}
+
+/// The file that answers a function, as a program has said it on its standard error or output: `NAME FILE`.
+fn who_answers(output: &str, name: &str) -> PathBuf {
+    let file = output
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .unwrap_or_else(|| panic!("nothing about {name} in:\n{output}"));
+    fs::canonicalize(file).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The functions that the program, libssl and libcrypto call; who has them is asked for each.
+const ASKED: [&str; 3] = ["ASYNC_start_job", "ASYNC_pause_job", "ASYNC_WAIT_CTX_new"];
+
+/// Whether a file is a library of this name, whatever its version.
+fn is_library(file: &Path, name: &str) -> bool {
+    file.file_name()
+        .is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}.so")))
+}
+
+/// Runs the handshakes and returns their transcript. `ours` says whose jobs they are, and it is proved.
+fn transcript(ours: bool, number: usize, variant: &str) -> String {
+    let mut command = if ours {
+        with_ossl_async(program())
+    } else {
+        Command::new(program())
+    };
+    let number = number.to_string();
+    let begin = Instant::now();
+    let ran = run(command
+        .args([&number, IN_FLIGHT, variant])
+        .env_remove("LD_PRELOAD"));
+    assert!(
+        ran.status.success(),
+        "{command:?}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    for name in ASKED {
+        let file = who_answers(&ran.stderr, name);
+        if ours {
+            assert_eq!(file, library(), "{name}");
+        } else {
+            assert!(is_library(&file, "libcrypto"), "{name}: {file:?}");
+        }
+    }
+    let whose = if ours { "the library" } else { "libcrypto" };
+    let figures = ran.stderr.lines().last().unwrap_or_default();
+    report(&format!(
+        "{number} TLS handshakes, {variant}, {whose}: {:.1} s, {figures}\n",
+        begin.elapsed().as_secs_f64()
+    ));
+    ran.stdout
+}
+
+/// The line of a transcript that begins so, without it.
+fn line<'a>(transcript: &'a str, what: &str) -> &'a str {
+    transcript
+        .lines()
+        .find_map(|line| line.strip_prefix(what)?.strip_prefix(": "))
+        .unwrap_or_else(|| panic!("no {what} in:\n{transcript}"))
+}
+
+fn check_handshakes(variant: &str) {
+    let what = format!("TLS handshakes, {variant}");
+    if !can_be_tested(&what) {
+        return;
+    }
+    // Half of them, because there are two variants; half of these for each version of TLS.
+    let number = handshakes() / VARIANTS.len();
+    let ours = transcript(true, number, variant);
+    assert_eq!(ours, transcript(false, number, variant), "{what}");
+
+    // What both say must also be what was asked for.
+    let half = number / 2;
+    let all = number.to_string();
+    assert_eq!(line(&ours, "handshakes with TLS 1.2"), half.to_string());
+    assert_eq!(
+        line(&ours, "handshakes with TLS 1.3"),
+        (number - half).to_string()
+    );
+    assert_eq!(line(&ours, "values exchanged"), all);
+    assert_eq!(line(&ours, "private-key operations in a job"), all);
+    assert_eq!(line(&ours, "a pause for each handshake"), "yes");
+    assert_eq!(line(&ours, "told that no job is free"), "yes");
+    assert_eq!(line(&ours, "descriptors open"), "as before");
+    assert_eq!(line(&ours, "memory"), "settled");
+    assert_eq!(line(&ours, "errors"), "0");
+    let told = if variant == "fd" {
+        "wait fds seen added"
+    } else {
+        "callbacks that found status OK"
+    };
+    assert_eq!(line(&ours, told), all);
+}
+
+// Rules: G9, G11, G17, G20, G21, G22, G24, G30
+#[test]
+fn handshakes_that_wait_for_an_fd_are_the_same_with_libcrypto_and_with_the_library() {
+    check_handshakes("fd");
+}
+
+// Rules: G9, G11, G33, G34, G35, G36
+#[test]
+fn handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_library() {
+    check_handshakes("callback");
+}
+
+/// What the dynamic linker has connected: for each object of the process, the `ASYNC_*` functions it refers to and the file
+/// that it gets them from.
+type Bindings = BTreeMap<PathBuf, BTreeMap<String, PathBuf>>;
+
+/// Runs a program, under the library or not, and has the dynamic linker say what it binds.
+fn bindings(ours: bool, program: &Path, arguments: &[&str]) -> Bindings {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let directory =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bindings-{}-{serial}", id()));
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    // `env` sets them for the program alone: what the shell and others on the way bind is of no interest.
+    let mut command = if ours {
+        with_ossl_async("env")
+    } else {
+        Command::new("env")
+    };
+    let ran = run(command
+        .args(["LD_BIND_NOW=1", "LD_DEBUG=bindings"])
+        .arg(format!(
+            "LD_DEBUG_OUTPUT={}",
+            directory.join("process").display()
+        ))
+        .arg(program)
+        .args(arguments)
+        .env_remove("LD_PRELOAD"));
+    let mut text = String::new();
+    for entry in fs::read_dir(&directory).expect("it was made") {
+        let entry = entry.expect("the directory can be read");
+        text += &fs::read_to_string(entry.path()).expect("the linker writes text");
+    }
+    fs::remove_dir_all(directory).expect("it is ours");
+    assert!(
+        ran.status.success(),
+        "{command:?}: {}\n{}",
+        ran.status,
+        ran.stderr
+    );
+
+    // 1234: binding file FROM [0] to TO [0]: normal symbol `NAME' [VERSION]
+    let mut found = Bindings::new();
+    for line in text.lines() {
+        let Some((files, symbol)) = line.split_once(": normal symbol `") else {
+            continue;
+        };
+        let name = symbol.split_once('\'').map_or(symbol, |(name, _)| name);
+        let file = |text: &str| {
+            let path = text.rsplit_once(" [").map_or(text, |(path, _)| path);
+            fs::canonicalize(path).unwrap_or_else(|_| path.into())
+        };
+        if let Some((from, to)) = files
+            .split_once("binding file ")
+            .and_then(|(_, files)| files.split_once(" to "))
+            .filter(|_| name.starts_with("ASYNC_"))
+        {
+            found
+                .entry(file(from))
+                .or_default()
+                .insert(name.to_owned(), file(to));
+        }
+    }
+    found
+}
+
+/// What libssl is bound to.
+fn of_libssl(bindings: &Bindings) -> &BTreeMap<String, PathBuf> {
+    bindings
+        .iter()
+        .find_map(|(file, bound)| is_library(file, "libssl").then_some(bound))
+        .unwrap_or_else(|| panic!("libssl is not among {bindings:?}"))
+}
+
+// Rules: G9, G16, G17
+#[test]
+fn libssl_and_libcrypto_themselves_call_the_library() {
+    if !can_be_tested("what libssl is bound to") {
+        return;
+    }
+    let arguments = ["8", "4", "fd"];
+    let plain = bindings(false, program(), &arguments);
+    let ours = bindings(true, program(), &arguments);
+
+    let libssl = of_libssl(&plain);
+    for name in [
+        "ASYNC_start_job",
+        "ASYNC_get_current_job",
+        "ASYNC_WAIT_CTX_new",
+        "ASYNC_WAIT_CTX_free",
+        "ASYNC_WAIT_CTX_get_all_fds",
+        "ASYNC_WAIT_CTX_get_changed_fds",
+    ] {
+        assert!(libssl.contains_key(name), "{name} in {libssl:?}");
+    }
+    // The same references, and every one of them answered by one file. Some that are not among the plain run's come from
+    // the library, which looks in libcrypto for functions that tell it from its forks.
+    for (bindings, whose) in [(&plain, "libcrypto"), (&ours, "libossl_async")] {
+        for (file, references) in &plain {
+            for name in references.keys() {
+                let to = &bindings[file][name];
+                assert!(
+                    is_library(to, whose),
+                    "{name} of {} is answered by {}",
+                    file.display(),
+                    to.display()
+                );
+            }
+        }
+    }
+    assert!(of_libssl(&ours).keys().eq(libssl.keys()));
+    report(&format!(
+        "libssl calls {} functions, all of them the library's: {}\n",
+        libssl.len(),
+        libssl
+            .keys()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
+    ));
+}
+
+/// A shorter run under valgrind, with a key made before: that alone would take half a minute.
+fn check_under_valgrind(variant: &str) {
+    let what = format!("TLS handshakes under valgrind, {variant}");
+    if !can_be_tested(&what) {
+        return;
+    }
+    let installed = Command::new("valgrind")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if !installed.is_ok_and(|status| status.success()) {
+        left_out_for_want(&what, "valgrind is not installed");
+        return;
+    }
+    let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{variant}-{}.pem", id()));
+    let ran = run(Command::new(program()).args(["1", "1", variant]).arg(&key));
+    assert!(ran.status.success(), "{what}: {}", ran.stderr);
+    let mut command = with_ossl_async("valgrind");
+    let ran = run(command
+        .args([
+            "--quiet",
+            "--error-exitcode=99",
+            "--leak-check=full",
+            "--errors-for-leak-kinds=definite,indirect",
+            "--show-leak-kinds=definite,indirect",
+        ])
+        .arg(program())
+        .args(["40", "12", variant])
+        .arg(&key)
+        .env_remove("LD_PRELOAD"));
+    fs::remove_file(key).expect("it is ours");
+    assert!(
+        ran.status.success(),
+        "{what}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    assert_eq!(who_answers(&ran.stderr, "ASYNC_start_job"), library());
+    assert_eq!(
+        line(&ran.stdout, "private-key operations in a job"),
+        "40",
+        "{what}"
+    );
+    assert!(!ran.stderr.contains("=="), "{what}: {}", ran.stderr);
+}
+
+// Rules: G17, G24
+#[test]
+fn nothing_is_lost_or_misused_in_handshakes_that_wait_for_an_fd() {
+    check_under_valgrind("fd");
+}
+
+// Rules: G33, G34
+#[test]
+fn nothing_is_lost_or_misused_in_handshakes_that_wait_for_a_callback() {
+    check_under_valgrind("callback");
+}
+
+/// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with the feature `capi` or
+/// without.
+fn rust_program(capi: bool) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if capi {
+        "handshake-with-capi"
+    } else {
+        "handshake-without-capi"
+    });
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let features = if capi { r#", features = ["capi"]"# } else { "" };
+    let manifest = format!(
+        "[package]\n\
+         name = \"handshake\"\n\
+         version = \"0.0.0\"\n\
+         edition = \"2024\"\n\
+         [workspace]\n\
+         [[bin]]\n\
+         name = \"handshake\"\n\
+         path = {:?}\n\
+         [dependencies]\n\
+         ossl-async = {{ path = {:?}, default-features = false{features} }}\n",
+        root().join("compat-tests/programs/tls/handshake.rs"),
+        root()
+    );
+    fs::write(directory.join("Cargo.toml"), manifest).expect("the directory was made");
+    fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).expect("it is there");
+    let mut command = Command::new(env!("CARGO"));
+    let ran = run(command
+        .args(["build", "--offline", "--manifest-path"])
+        .arg(directory.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(directory.join("target")));
+    assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+    directory.join("target/debug/handshake")
+}
+
+/// Runs it: whose jobs libssl's were, by the library's count of starts, and who answers libssl.
+fn run_rust_program(program: &Path) -> (u64, BTreeMap<String, PathBuf>) {
+    let ran = run(&mut command(&[], program));
+    assert!(
+        ran.status.success(),
+        "{}: {}\n{}{}",
+        program.display(),
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    report(&ran.stdout);
+    let starts = ran
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("starts "))
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("no starts in {}", ran.stdout));
+    (starts, of_libssl(&bindings(false, program, &[])).to_owned())
+}
+
+#[test]
+fn a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs() {
+    if !can_be_tested("a Rust program with the C face and libssl") {
+        return;
+    }
+    let program = rust_program(true);
+    let (starts, libssl) = run_rust_program(&program);
+    // All of one kind: half of them here and half there would be a crash sooner or later.
+    let program = fs::canonicalize(program).expect("it was built");
+    for (name, file) in libssl {
+        assert_eq!(file, program, "{name}");
+    }
+    assert!(starts > 50, "{starts}");
+}
+
+#[test]
+fn a_rust_program_without_the_c_face_leaves_libssl_to_libcrypto() {
+    if !can_be_tested("a Rust program without the C face and libssl") {
+        return;
+    }
+    let (starts, libssl) = run_rust_program(&rust_program(false));
+    for (name, file) in libssl {
+        assert!(is_library(&file, "libcrypto"), "{name}: {file:?}");
+    }
+    assert_eq!(starts, 1, "only the job that the program itself starts");
+}
