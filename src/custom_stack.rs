@@ -32,13 +32,7 @@ struct State {
 // SAFETY: the addresses are of memory that belongs to the process, not to a thread.
 unsafe impl Send for State {}
 
-static STATE: ForkSafe<State> = ForkSafe::new(State {
-    allocate: None,
-    free: None,
-    used: false,
-    records: Vec::new(),
-    total: 0,
-});
+static STATE: ForkSafe<State> = ForkSafe::new(State::new());
 
 /// The two functions.
 #[derive(Clone, Copy)]
@@ -60,6 +54,16 @@ unsafe extern "C" fn default_free(block: *mut c_void) {
 }
 
 impl State {
+    const fn new() -> State {
+        State {
+            allocate: None,
+            free: None,
+            used: false,
+            records: Vec::new(),
+            total: 0,
+        }
+    }
+
     fn functions(&self) -> Functions {
         Functions {
             allocate: self.allocate.unwrap_or(default_allocate),
@@ -152,19 +156,20 @@ mod tests {
     // Rules: D6, G41
     #[test]
     fn records_never_overlap_and_giving_one_back_needs_no_memory() {
-        STATE.with(|state| {
-            let mut taken: Vec<NonNull<u8>> = (0..600)
-                .map(|_| state.take_record().expect("memory"))
-                .collect();
-            assert!(state.total >= 600 && state.total < 600 + CHUNK / RECORD);
-            assert!(state.records.capacity() >= state.total);
-            taken.sort_unstable();
-            assert!(
-                taken
-                    .windows(2)
-                    .all(|pair| pair[1].addr().get() - pair[0].addr().get() >= RECORD)
-            );
-            state.records.extend(taken);
-        });
+        let mut state = State::new();
+        let mut taken: Vec<NonNull<u8>> = vec![];
+        for chunks in 1..=3 {
+            while taken.len() < chunks * CHUNK / RECORD {
+                taken.push(state.take_record().expect("memory"));
+                assert_eq!(state.total, chunks * CHUNK / RECORD);
+                assert!(state.records.capacity() >= state.total);
+            }
+        }
+        taken.sort_unstable();
+        assert!(
+            taken
+                .windows(2)
+                .all(|pair| pair[1].addr().get() - pair[0].addr().get() >= RECORD)
+        );
     }
 }

@@ -29,7 +29,7 @@ pub struct Pool {
     idle: Cell<Option<&'static Record>>,
 }
 
-static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Pool {
     /// No pool.
@@ -51,8 +51,7 @@ impl Pool {
     pub fn renew(&self, max_size: usize, owner: Owner) {
         libcrypto::look_again();
         self.free(owner);
-        self.number
-            .set(LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
+        self.number.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         self.max_size.set(max_size);
     }
 

@@ -277,3 +277,33 @@ impl core::fmt::Display for Stats {
         write!(f, " stack_bytes={stack_bytes}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rules: D15
+    #[test]
+    fn a_block_is_one_threads_and_then_the_next_ones() {
+        let (one, other) = (
+            Counters::take().expect("memory"),
+            Counters::take().expect("memory"),
+        );
+        assert!(!core::ptr::eq(one, other));
+        one.starts.add(3);
+        one.pauses.add(3);
+        assert_eq!(
+            (one.stats().starts, one.stats().paused, other.stats().starts),
+            (3, 3, 0)
+        );
+        one.abandoned.add(3);
+        one.give_back();
+        assert_eq!(one.stats(), Stats::default());
+        let before = blocks().count();
+        for _ in 0..1000 {
+            Counters::take().expect("memory").give_back();
+        }
+        assert!(blocks().count() < before + 100, "blocks are used again");
+        other.give_back();
+    }
+}

@@ -62,8 +62,8 @@ pub fn this() -> &'static Thread {
     THREAD.with(|thread| unsafe { &*core::ptr::from_ref(thread) })
 }
 
-static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
-static LAST_USE: AtomicU64 = AtomicU64::new(0);
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+static NEXT_USE: AtomicU64 = AtomicU64::new(1);
 
 /// How many use numbers a thread draws at once, so that threads rarely meet at the counter.
 const USES_AT_ONCE: u64 = 1 << 16;
@@ -81,7 +81,7 @@ impl Thread {
         }
         stats::report_if_asked();
         libcrypto::look();
-        let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         self.owner.set(Some(Owner { number, counters }));
         self.owner.get()
     }
@@ -95,7 +95,7 @@ impl Thread {
     pub fn new_use(&self) -> Use {
         let (mut next, mut end) = self.uses.get();
         if next == end {
-            next = LAST_USE.fetch_add(USES_AT_ONCE, Ordering::Relaxed) + 1;
+            next = NEXT_USE.fetch_add(USES_AT_ONCE, Ordering::Relaxed);
             end = next + USES_AT_ONCE;
         }
         self.uses.set((next + 1, end));
