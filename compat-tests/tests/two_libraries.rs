@@ -295,7 +295,7 @@ fn check_ours_with(name: &str, arguments: &[&str]) {
 // Rules: D30, G39
 #[test]
 fn fake_libcrypto() {
-    let source = program_source("gen2_ours/fakes/libcrypto");
+    let source = root().join("tests/fake/libcrypto.c");
     let fakes = [
         ("-DFAKE_3_0", "-Wl,-soname,libcrypto.so.3"),
         ("-DFAKE_1_1", "-Wl,-soname,libcrypto.so.1.1"),

@@ -1,29 +1,43 @@
 /*
- * Stands in for libcrypto: notes what it is asked, and lets a test look. VERSION is 3, or 1 for 1.1; FORK leaves out what
- * tells OpenSSL from its forks.
+ * A shared library that looks like libcrypto to whoever looks for it by its functions, notes what it is asked, and refuses
+ * when it is told to. Compiled once for each kind:
+ *
+ *     -DFAKE_3_0   OpenSSL 3.0: error entries in three steps, and a default library context
+ *     -DFAKE_1_1   OpenSSL 1.1: error entries with function codes
+ *     -DFAKE_FORK  a fork of an OpenSSL before 1.1.0, which has no asynchronous jobs
  */
 #include <stddef.h>
 
-/* Every object of OpenSSL since 1.1.0 has this one. */
-#ifndef FORK
-void *ASYNC_WAIT_CTX_new(void)
-{
-    return NULL;
-}
-#endif
-
-/* What the last entry was: library, function or its name's first letter after "ASYNC_", reason, line. */
+/* Entries so far, and the last of them. */
 int fake_entries, fake_library, fake_function, fake_reason, fake_line;
 const char *fake_file, *fake_function_name;
+
+/* The default library context, and whether setting it fails. */
+static int global;
+void *fake_default = &global;
+int fake_refuses;
+
+unsigned long ERR_get_error(void);
 
 unsigned long ERR_get_error(void)
 {
     return 0;
 }
 
-#if VERSION == 3
-static int global, *current = &global;
-int fake_refuses;
+#ifndef FAKE_FORK
+void *ASYNC_WAIT_CTX_new(void);
+
+void *ASYNC_WAIT_CTX_new(void)
+{
+    return NULL;
+}
+#endif
+
+#ifdef FAKE_3_0
+void ERR_new(void);
+void ERR_set_debug(const char *file, int line, const char *function);
+void ERR_set_error(int library, int reason, const char *format, ...);
+void *OSSL_LIB_CTX_set0_default(void *context);
 
 void ERR_new(void)
 {
@@ -39,24 +53,23 @@ void ERR_set_debug(const char *file, int line, const char *function)
 
 void ERR_set_error(int library, int reason, const char *format, ...)
 {
-    fake_library = library;
+    fake_library = format == NULL ? library : -1;
     fake_reason = reason;
-    if (format != NULL)
-        fake_entries = -1000; /* there is nothing to add */
 }
 
 void *OSSL_LIB_CTX_set0_default(void *context)
 {
-    int *before = current;
+    void *before = fake_default;
 
-    if (context != NULL) {
-        if (fake_refuses)
-            return NULL;
-        current = context;
-    }
+    if (fake_refuses)
+        return NULL;
+    if (context != NULL)
+        fake_default = context;
     return before;
 }
 #else
+void ERR_put_error(int library, int function, int reason, const char *file, int line);
+
 void ERR_put_error(int library, int function, int reason, const char *file, int line)
 {
     fake_entries++;
