@@ -1,10 +1,10 @@
-//! Stacks that the program allocates itself (7.8 of behaviour.md), and the records of jobs that have one: they cannot lie
+//! Stacks that the program allocates itself (7.8 of the behaviour reference), and the records of jobs that have one: they cannot lie
 //! in memory that the program takes back, because a stale handle must stay readable.
 
 use crate::platform::{self, ForkSafe};
 use crate::stack::RECORD;
 use core::ffi::c_void;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 /// Answers a block for a stack, or null. The number says how large it should be, and may be changed to what it is.
 pub type Allocate = unsafe extern "C" fn(*mut usize) -> *mut c_void;
@@ -72,15 +72,21 @@ impl State {
     }
 }
 
-/// Installs functions; none keeps what is there. False once a stack has been tried for (G40, G42).
+/// Installs functions; none keeps what is there, and the library's own ones bring its own guarded stacks back. False once
+/// a stack has been tried for (G40, G42).
 ///
 /// Check and change are one step, so that a stack that another thread makes at this moment has either the old pair or
 /// the new one (unlike G44).
 pub fn install(allocate: Option<Allocate>, free: Option<Free>) -> bool {
     STATE.with(|state| {
         if !state.used {
-            state.allocate = allocate.or(state.allocate);
-            state.free = free.or(state.free);
+            if let Some(allocate) = allocate {
+                state.allocate = Some(allocate)
+                    .filter(|new| !ptr::fn_addr_eq(*new, default_allocate as Allocate));
+            }
+            if let Some(free) = free {
+                state.free = Some(free).filter(|new| !ptr::fn_addr_eq(*new, default_free as Free));
+            }
         }
         !state.used
     })
@@ -116,7 +122,7 @@ pub fn acquire(functions: Functions) -> Option<(NonNull<u8>, *mut [u8])> {
     record.map(|record| {
         (
             record,
-            core::ptr::slice_from_raw_parts_mut(block.as_ptr().cast(), size),
+            ptr::slice_from_raw_parts_mut(block.as_ptr().cast(), size),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! The dispatcher: start, resume, pause. Section 2 of behaviour.md, without its defects.
+//! The dispatcher: start, resume, pause. Section 2 of the behaviour reference, without its defects.
 //!
 //! ```text
 //!      the thread's own stack                            the job's stack (stack.rs)
@@ -101,7 +101,7 @@ pub fn free_pool() -> Result<(), Error> {
     if let Some(owner) = thread.owner() {
         thread.pool.free(owner);
     }
-    thread.blocks.set(0);
+    thread.forget_blocks();
     Ok(())
 }
 
@@ -182,7 +182,7 @@ pub fn resume(record: &'static Record, port: *mut c_void) -> Result<Outcome, Err
 }
 
 /// Pauses the running job, and answers whether it did: not outside a job, not while pausing is blocked (B31), and not
-/// while a panic unwinds the job's stack, since Rust counts panics by thread.
+/// while the thread unwinds from a panic, since Rust counts panics by thread and not by stack.
 pub fn pause() -> bool {
     let thread = thread::this();
     let Some(record) = thread.current.get() else {
@@ -206,14 +206,21 @@ pub fn current() -> Option<&'static Record> {
     thread::this().current.get()
 }
 
-/// Keeps the thread's jobs from pausing, once more; answers whether it did, which is not so outside a job (B40).
-pub fn block_pause() -> bool {
+/// Keeps the thread's jobs from pausing, once more, and answers the block's epoch for [`take_block_back`]; none outside a
+/// job, where nothing is blocked (B40).
+pub fn block_pause() -> Option<u64> {
     let thread = thread::this();
-    let inside = thread.current.get().is_some();
-    if inside {
-        thread.blocks.set(thread.blocks.get() + 1);
+    thread.current.get()?;
+    thread.blocks.set(thread.blocks.get() + 1);
+    Some(thread.block_epoch.get())
+}
+
+/// Takes back one block wherever the thread is now, unless [`free_pool`] has forgotten it already.
+pub fn take_block_back(epoch: u64) {
+    let thread = thread::this();
+    if thread.block_epoch.get() == epoch {
+        thread.blocks.set(thread.blocks.get().saturating_sub(1));
     }
-    inside
 }
 
 /// Takes back one [`block_pause`], inside a job (K2, K3).
@@ -314,7 +321,7 @@ fn run(
     record.signal.end();
     // SAFETY: null or the copy made at the start, which the function is done with; no context is set.
     unsafe {
-        platform::free(record.copy.take());
+        platform::free(record.copy.replace(ptr::null_mut()));
         record.set_wait_ctx(ptr::null_mut());
     }
     thread.pool.release(record, owner);

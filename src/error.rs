@@ -53,7 +53,7 @@ pub enum Error {
     Thread,
     /// More jobs were asked for at once than the pool may have, and `max_size` 0 counts as zero here (E2, B8).
     PoolSize,
-    /// The pool could not be made, for the reason of [`Error::Thread`] (E3).
+    /// The pool could not be made, for the reason of [`Error::Thread`] (E3), or so many jobs could not even be listed (G2).
     Pool,
     /// This build, or this system, cannot make jobs at all (E4, F15).
     Unavailable,

@@ -1,5 +1,5 @@
 //! What is asked of OpenSSL's libcrypto where it is in the process: to take our errors into its queue, and to let the
-//! default library context follow the job (7.2 and 7.7 of behaviour.md). It is looked up, never linked.
+//! default library context follow the job (7.2 and 7.7 of the behaviour reference). It is looked up, never linked.
 //!
 //! Its functions are found by name, and only in an object that also has `ASYNC_WAIT_CTX_new`, which OpenSSL has from 1.1.0
 //! on and its forks have not. That object is never unloaded from then on.
@@ -25,7 +25,7 @@ static SET_DEFAULT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// The object that libcrypto is in: where the process sees it, or where only some library does.
 fn object() -> Option<Object> {
-    seen_by_all().or_else(|| platform::object_like(c"libcrypto.so.").filter(is_openssl))
+    seen_by_all().or_else(|| platform::object_like(c"libcrypto.so.", is_openssl))
 }
 
 fn seen_by_all() -> Option<Object> {

@@ -1,4 +1,4 @@
-//! One thread's pool: its idle jobs, its limit and its count (section 3 of behaviour.md).
+//! One thread's pool: its idle jobs, its limit and its count (section 3 of the behaviour reference).
 
 use crate::error::Error;
 use crate::job::Record;
@@ -51,15 +51,21 @@ impl Pool {
     pub fn renew(&self, max_size: usize, owner: Owner) {
         libcrypto::look_again();
         self.free(owner);
+        while self.exists() {
+            self.free(owner); // A program's own function that frees stacks has made one meanwhile.
+        }
         self.number.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.created.set(0);
         self.max_size.set(max_size);
     }
 
     /// Frees the idle jobs and the pool. Jobs in use belong to no pool any more (B14, B15).
     pub fn free(&self, owner: Owner) {
         self.number.set(0);
-        self.created.set(0);
-        while let Some(record) = self.pop() {
+        // Out of the pool first: a program's own function that frees stacks may make a new one meanwhile.
+        let mut next = self.idle.take();
+        while let Some(record) = next {
+            next = record.next.take();
             record.destroy(owner);
         }
     }
@@ -101,14 +107,23 @@ impl Pool {
 
     /// A new record that counts as this pool's. One that could not be made does not count (P8).
     fn create(&self, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
-        let record = Record::create(owner)?;
-        if let Err(error) = with_pipe(record, pipe) {
-            record.destroy(owner);
-            return Err(error);
-        }
-        record.pool.set(self.number.get());
+        // It counts before it is there: a program's own function that makes stacks may start jobs meanwhile, or make a
+        // new pool, which then does not count this one.
+        let number = self.number.get();
         self.created.set(self.created.get() + 1);
-        Ok(record)
+        let made = Record::create(owner).and_then(|record| match with_pipe(record, pipe) {
+            Ok(()) => Ok(record),
+            Err(error) => {
+                record.destroy(owner);
+                Err(error)
+            }
+        });
+        match made {
+            Ok(record) => record.pool.set(number),
+            Err(_) if self.number.get() == number => self.created.set(self.created.get() - 1),
+            Err(_) => {}
+        }
+        made
     }
 
     fn pop(&self) -> Option<&'static Record> {

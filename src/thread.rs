@@ -1,5 +1,5 @@
 //! What belongs to one thread: the dispatcher, the current job, the pause block, the pool. The only
-//! thread-local but for the C face's error queue.
+//! thread-local but for what the C face keeps of errors.
 
 use crate::job::Record;
 use crate::libcrypto;
@@ -22,6 +22,8 @@ pub struct Thread {
     pub dispatcher: Fibre,
     /// How often pausing is blocked (K1).
     pub blocks: Cell<usize>,
+    /// Counts how often the blocks were forgotten.
+    pub block_epoch: Cell<u64>,
     /// The idle jobs.
     pub pool: Pool,
     /// Numbers for uses of records that this thread has drawn and not given out yet.
@@ -45,6 +47,7 @@ thread_local! {
             current: Cell::new(None),
             dispatcher: Fibre::new(),
             blocks: Cell::new(0),
+            block_epoch: Cell::new(0),
             pool: Pool::none(),
             uses: Cell::new((0, 0)),
         }
@@ -91,6 +94,12 @@ impl Thread {
         self.owner.get()
     }
 
+    /// Pausing is not blocked any more (B14).
+    pub fn forget_blocks(&self) {
+        self.blocks.set(0);
+        self.block_epoch.set(self.block_epoch.get() + 1);
+    }
+
     /// A number for one use of a record.
     pub fn new_use(&self) -> Use {
         let (mut next, mut end) = self.uses.get();
@@ -107,7 +116,7 @@ impl Thread {
 /// but nobody can resume them (D15). So does a job that runs, if the thread ends inside one.
 extern "C" fn exit(_: *mut c_void) {
     let thread = this();
-    thread.blocks.set(0);
+    thread.forget_blocks();
     thread.current.set(None);
     if let Some(owner) = thread.owner.take() {
         thread.pool.free(owner);

@@ -5,7 +5,6 @@ use crate::dispatch::{self, Argument, Outcome, Start, StartFailure};
 use crate::error::Error;
 use crate::job::Record;
 use crate::platform;
-use crate::thread;
 use crate::wake::{Pipe, Signal, Use};
 use core::any::Any;
 use core::ffi::{c_int, c_void};
@@ -68,8 +67,8 @@ pub enum Step<T> {
 /// }
 /// ```
 ///
-/// Dropping it abandons the job: nothing on its stack is dropped, its memory and descriptors stay allocated, and
-/// [`stats::process`](crate::stats::process) counts it.
+/// Dropping it abandons the job: nothing on its stack is dropped, its memory and descriptors stay allocated, it goes on
+/// counting against its pool's limit, and [`stats::process`](crate::stats::process) counts it.
 #[must_use = "a job that is dropped never ends, and its stack stays allocated"]
 pub struct Job<T> {
     record: &'static Record,
@@ -165,9 +164,12 @@ impl<T: 'static> Job<T> {
     ///
     /// # Errors
     ///
-    /// What `pipe2` says, usually that no descriptors are left.
+    /// What `pipe2` says, usually that no descriptors are left; `NotFound` if C code has ended the job.
     #[cfg(unix)]
     pub fn wait_fd(&self) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
+        if !self.is_live() {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
         self.record
             .signal
             .open()
@@ -355,7 +357,13 @@ pub fn current() -> Option<WakeHandle> {
 }
 
 /// Pauses the job that this is called in, until its thread resumes it, and answers true. False, at once, where nothing
-/// can be paused: outside a job, while pausing is blocked (B31), or while a panic unwinds.
+/// can be paused: outside a job, while pausing is blocked (B31), or while the thread unwinds from a panic.
+///
+/// A pause is a call that may take arbitrarily long and, if the job is abandoned, for ever. What other code on the thread
+/// may do meanwhile is everything: two things that Rust takes for granted do not survive that, and must not be paused in.
+/// One is the initialiser of a `thread_local!`, which another job could enter too. The other is a scope in which other
+/// threads borrow from this one's thread-local storage (`LocalKey::with` around `std::thread::scope`), if the job may
+/// be abandoned there and the thread end.
 pub fn pause() -> bool {
     dispatch::pause()
 }
@@ -391,16 +399,15 @@ pub fn block_pause() -> BlockPause {
 #[derive(Debug)]
 #[must_use = "pausing is blocked only while the guard lives"]
 pub struct BlockPause {
-    blocked: bool,
+    /// When it was blocked; none outside a job.
+    blocked: Option<u64>,
     thread_bound: PhantomData<*mut ()>,
 }
 
 impl Drop for BlockPause {
     fn drop(&mut self) {
-        if self.blocked {
-            // Not `unblock_pause`: a guard takes back what it did outside a job too.
-            let blocks = &thread::this().blocks;
-            blocks.set(blocks.get().saturating_sub(1));
+        if let Some(epoch) = self.blocked {
+            dispatch::take_block_back(epoch);
         }
     }
 }

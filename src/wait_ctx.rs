@@ -1,5 +1,5 @@
 //! Generation 2's wait context: the descriptors that say when jobs started with it can go on, a callback, a status (7.5
-//! and 7.6 of behaviour.md). It knows no job, but lives until the last one started with it has ended (D26).
+//! and 7.6 of the behaviour reference). It knows no job, but lives until the last one started with it has ended (D26).
 //!
 //! As OpenSSL's it has no lock: its owner and the jobs that use it take turns. Only the status may be set by anybody.
 

@@ -1,4 +1,4 @@
-//! Generation 1's signal: a pipe that is readable from a wake until the next clear (section 5 of behaviour.md), and the
+//! Generation 1's signal: a pipe that is readable from a wake until the next clear (section 5 of the behaviour reference), and the
 //! protocol that lets any thread wake and clear at any time, also while the job ends, its record is reused or freed.
 //!
 //! One atomic word a record holds everything:

@@ -1,4 +1,4 @@
-//! Blocking of pauses (1.8 and section 6 of behaviour.md).
+//! Blocking of pauses (1.8 and section 6 of the behaviour reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;

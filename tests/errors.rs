@@ -1,4 +1,4 @@
-//! The error queue: codes, texts, order, limits (B2 to B5 and B43 of behaviour.md).
+//! The error queue: codes, texts, order, limits (B2 to B5 and B43 of the behaviour reference).
 
 mod common;
 use common::*;

@@ -85,7 +85,7 @@ unsafe extern "C" fn mmap(
     fd: c_int,
     offset: i64,
 ) -> *mut c_void {
-    let stack = flags & libc::MAP_STACK != 0 && flags & libc::MAP_NORESERVE != 0;
+    let stack = flags & libc::MAP_NORESERVE != 0;
     if stack && MMAP.strikes() {
         fail(libc::ENOMEM);
         return libc::MAP_FAILED;

@@ -1,4 +1,4 @@
-//! What needs a process in which nothing has used the library yet: stacks of the program's own (7.8 of behaviour.md), and
+//! What needs a process in which nothing has used the library yet: stacks of the program's own (7.8 of the behaviour reference), and
 //! the counts of the whole process. Every test runs in a child, and nothing else here touches the library.
 #![cfg(not(ossl_async_null))]
 
@@ -186,6 +186,77 @@ fn an_allocator_that_gives_nothing_or_too_little_means_no_job() {
         assert_eq!(stats::process().created, 0);
         CJob::new(|| 3).finish(3);
         assert_eq!(stats::process().created, 1);
+    });
+}
+
+// Rules: F8, G43
+#[test]
+fn restoring_the_librarys_own_functions_brings_its_guarded_stacks_back() {
+    alone(|| {
+        let (alloc_fn, free_fn) = installed();
+        assert_eq!(install(), 1);
+        // SAFETY: the library's own.
+        let result = unsafe { ASYNC_set_mem_functions(Some(alloc_fn), Some(free_fn)) };
+        assert_eq!(result, 1);
+        CJob::new(|| 1).finish(1);
+        assert_eq!(ALLOCATED.load(Ordering::Relaxed), 0);
+        assert!(stats::process().stack_bytes >= 128 * 1024);
+    });
+}
+
+/// Uses the library while it makes, or frees, a stack.
+unsafe extern "C" fn allocate_and_run(size: *mut usize) -> *mut c_void {
+    // SAFETY: as `allocate`.
+    let block = unsafe { allocate(size) };
+    if ALLOCATED.load(Ordering::Relaxed) == 1 {
+        assert_eq!(
+            pausing(0, 5).go_with(NO_CTX),
+            ASYNC_NO_JOBS,
+            "the one that is being made counts"
+        );
+    }
+    block
+}
+
+unsafe extern "C" fn free_and_begin_anew(block: *mut c_void) {
+    // SAFETY: as `free`.
+    unsafe { free(block) };
+    if FREED.load(Ordering::Relaxed) == 1 {
+        assert_eq!(ASYNC_init_thread(1, 1), 1);
+    }
+}
+
+// Rules: P1, P2, P3, D2
+#[test]
+fn functions_that_use_the_library_themselves_do_not_upset_the_pool() {
+    alone(|| {
+        let (alloc_fn, free_fn) = (
+            Some(allocate_and_run as Allocate),
+            Some(free_and_begin_anew as Free),
+        );
+        // SAFETY: both do what is wanted.
+        let result = unsafe { ASYNC_set_mem_functions(alloc_fn, free_fn) };
+        assert_eq!(result, 1);
+        assert_eq!(ASYNC_init_thread(1, 0), 1);
+        let (mut a, mut b) = (pausing(1, 1), pausing(1, 2));
+        pause(&mut a);
+        assert_eq!(b.go_with(NO_CTX), ASYNC_NO_JOBS);
+        finish(&mut a, 1);
+        assert_eq!(ASYNC_init_thread(3, 3), 1); // frees one, whose function makes a pool of one meanwhile
+        let mut jobs: Vec<CJob> = (0..4).map(|n| pausing(1, n)).collect();
+        jobs[..3].iter_mut().for_each(pause);
+        assert_eq!(jobs[3].go_with(NO_CTX), ASYNC_NO_JOBS);
+        (0..3).for_each(|n| finish(&mut jobs[n as usize], n));
+        FREED.store(0, Ordering::Relaxed);
+        ASYNC_cleanup_thread(); // and again
+        pause(&mut a);
+        assert_eq!(
+            b.go_with(NO_CTX),
+            ASYNC_NO_JOBS,
+            "the pool that was made meanwhile holds"
+        );
+        finish(&mut a, 1);
+        errors();
     });
 }
 

@@ -1,5 +1,5 @@
 //! Generation 2 apart from the wait context: threads, the six-argument start, statistics (7.1 to
-//! 7.4 of behaviour.md).
+//! 7.4 of the behaviour reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Where libcrypto is in the process: errors reach its queue in its packing, and the default library context follows the
-//! job (7.2 and 7.7 of behaviour.md). A fake stands in for it, compiled from tests/fake/libcrypto.c; compat-tests has
+//! job (7.2 and 7.7 of the behaviour reference). A fake stands in for it, compiled from tests/fake/libcrypto.c; compat-tests has
 //! the real one. Every test runs in a child, in which nothing has used the library yet.
 #![cfg(not(ossl_async_null))]
 
@@ -157,6 +157,32 @@ fn a_library_that_only_some_of_the_process_sees_is_found_by_its_name() {
             job.finish(1);
         });
     }
+}
+
+// Rules: G47
+#[test]
+fn a_fork_that_was_loaded_first_does_not_hide_openssl() {
+    let paths = [
+        ("libcrypto.so.54", "-DFAKE_FORK"),
+        ("libcrypto.so.3", "-DFAKE_3_0"),
+    ]
+    .map(|(name, kind)| {
+        std::fs::create_dir_all(format!("{}/beside/{name}", env!("CARGO_TARGET_TMPDIR"))).unwrap();
+        compile(&format!("beside/{name}/{name}"), &[kind])
+    });
+    alone(|| {
+        let [fork, openssl] = paths
+            .each_ref()
+            .map(|path| Fake::load(path, libc::RTLD_LOCAL));
+        assert_eq!(ASYNC_init_thread(0, 1), 0);
+        assert_eq!(
+            (
+                fork.number(c"fake_entries"),
+                openssl.number(c"fake_entries")
+            ),
+            (0, 1)
+        );
+    });
 }
 
 // Rules: G47

@@ -1,5 +1,5 @@
 //! What OpenSSL crashes or corrupts memory on: each is refused with one entry, nothing is written, nothing changes, and
-//! all goes on (section 8 of behaviour.md, "clean refusal").
+//! all goes on (section 8 of the behaviour reference, "clean refusal").
 #![cfg(not(ossl_async_null))]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Start, pause, resume, finish: results, what is written when, arguments, states (1.4 to 1.6 and section 2 of
-//! behaviour.md).
+//! Start, pause, resume, finish: results, what is written when, arguments, states (1.4 to 1.6 and section 2 of the
+//! behaviour reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;

@@ -248,6 +248,19 @@ fn a_guard_blocks_until_it_is_dropped_wherever_that_is() {
     assert!(finished(job.resume()));
 }
 
+// Rules: K1, B14
+#[test]
+#[parallel]
+fn a_guard_whose_block_was_forgotten_takes_nobody_elses_back() {
+    let stale = finished(Job::start(ossl_async::block_pause));
+    Pool::free(); // forgets the block
+    finished(Job::start(move || {
+        let _guard = ossl_async::block_pause();
+        drop(stale);
+        assert!(!ossl_async::pause(), "this one still blocks");
+    }));
+}
+
 // Rules: D15
 #[test]
 #[serial]
@@ -318,6 +331,12 @@ fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
     assert_eq!((result, ret), (ASYNC_FINISH, 0));
     let refused = job.resume().unwrap_err();
     assert_eq!(refused.error, Error::NotResumable);
+    let no_fd = refused.job.wait_fd().unwrap_err();
+    assert_eq!(
+        no_fd.kind(),
+        std::io::ErrorKind::NotFound,
+        "no pipe is made for a record that is not the job's"
+    );
     // The record goes to somebody else; the stale job can neither resume nor abandon that.
     let mut other = pausing(1, 6);
     other.pause();

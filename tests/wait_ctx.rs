@@ -1,5 +1,5 @@
-//! Generation 2's wait context: the table of descriptors, callback, status, and how jobs use it (7.4 to 7.6 of
-//! behaviour.md).
+//! Generation 2's wait context: the table of descriptors, callback, status, and how jobs use it (7.4 to 7.6 of the
+//! behaviour reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;

@@ -1,4 +1,4 @@
-//! The wait fd and its signal, from both faces (1.7 and section 5 of behaviour.md). The protocol's own tests are in
+//! The wait fd and its signal, from both faces (1.7 and section 5 of the behaviour reference). The protocol's own tests are in
 //! src/wake.rs.
 #![cfg(not(ossl_async_null))]
 

@@ -462,6 +462,35 @@ static void use_up_the_copy(void)
 }
 
 /* The other thread is then most likely at the pipe, and its copy in the child never leaves it. */
+static void *wake_and_clear_until_cancelled(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        ASYNC_wake(shared);
+        ASYNC_clear_wake(shared);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+/* A thread that is cancelled must not take the pipe with it: whoever uses the record next would wait for it. */
+CASE(a_thread_that_is_cancelled_while_it_wakes_leaves_the_pipe_in_order, "Rules: D9, D19")
+{
+    pthread_t waker;
+    int round;
+
+    for (round = 0; round < 200 && !harness_report->failed; round++) {
+        CHECK_PAUSES(shared);
+        NEED(pthread_create(&waker, NULL, wake_and_clear_until_cancelled, NULL) == 0);
+        usleep(100);
+        pthread_cancel(waker);
+        pthread_join(waker, NULL);
+        CHECK_FINISHES(shared);
+    }
+    CHECK_STILL_WORKS();
+    ASYNC_free_pool();
+}
+
 CASE(a_fork_while_another_thread_wakes_leaves_the_child_a_job_it_can_finish_and_free, "Rules: D16")
 {
     pthread_t waker;

@@ -83,7 +83,7 @@ impl Object {
     }
 }
 
-pub fn object_like(_prefix: &CStr) -> Option<Object> {
+pub fn object_like(_prefix: &CStr, _accept: impl Fn(&Object) -> bool) -> Option<Object> {
     None
 }
 
@@ -133,7 +133,7 @@ mod tests {
         assert!(pipe().is_err());
         assert_eq!(forks(), 0);
         assert!(!environment_is(c"PATH", c""));
-        assert!(object_like(c"libc").is_none() && object_of(c"malloc").is_none());
+        assert!(object_like(c"libc", |_| true).is_none() && object_of(c"malloc").is_none());
         assert!(Object.symbol(c"malloc").is_null());
         assert!(!at_thread_exit(nothing));
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());

@@ -1,4 +1,4 @@
-//! POSIX with a working `ucontext`: the only file that calls the C shim and libc.
+//! POSIX with a working `ucontext`: the only file that calls the C shim, and libc except for a stream to print to.
 
 use super::Fibre;
 use core::cell::UnsafeCell;
@@ -67,8 +67,7 @@ pub fn page_size() -> usize {
 
 const READ_AND_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
 /// Memory for stacks: of its addresses only touched pages will cost anything.
-const STACK_MEMORY: c_int =
-    libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_STACK;
+const STACK_MEMORY: c_int = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
 const NO_FILE: c_int = -1;
 
 /// Maps `size` bytes of zeroed memory for stacks.
@@ -181,17 +180,32 @@ pub fn take_byte(fd: c_int) {
     retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
 }
 
-/// Repeats a system call that a signal handler interrupted.
+/// Repeats a system call that a signal handler interrupted. It is no cancellation point: a thread that was cancelled here
+/// would leave its work at the pipe to nobody.
 fn retry(mut call: impl FnMut() -> isize) {
-    while call() == -1 && errno::errno().0 == libc::EINTR {}
+    without_cancellation(|| while call() == -1 && errno::errno().0 == libc::EINTR {});
 }
 
 /// Closes a descriptor of [`pipe`]'s.
 pub fn close(fd: c_int) {
     // SAFETY: closing a descriptor touches no memory; that it is ours is the caller's business.
-    unsafe {
+    without_cancellation(|| unsafe {
         libc::close(fd);
-    }
+    });
+}
+
+fn without_cancellation(work: impl FnOnce()) {
+    const PTHREAD_CANCEL_DISABLE: c_int = 1;
+    let (mut before, mut ignored) = (0, 0);
+    // SAFETY: both calls write to a variable of ours.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+    work();
+    // SAFETY: as above.
+    unsafe { pthread_setcancelstate(before, &mut ignored) };
+}
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
 /// Has `run` called when the calling thread ends, after C++ and Rust thread-local destructors, once. It may be asked
@@ -212,9 +226,9 @@ static KEY: AtomicUsize = AtomicUsize::new(0);
 fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
     let mut known = KEY.load(Ordering::Acquire);
     if known == 0 {
+        pin();
         let mut made: libc::pthread_key_t = 0;
-        // SAFETY: the key is written to a variable of ours; the library, and with it the function, is never unloaded
-        // (build.rs).
+        // SAFETY: the key is written to a variable of ours; the function was just pinned.
         if unsafe {
             libc::pthread_key_create(&mut made, Some(run as unsafe extern "C" fn(*mut c_void)))
         } != 0
@@ -233,7 +247,7 @@ fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
 
 /// Has `run` called when the process ends by `exit`.
 pub fn at_process_exit(run: extern "C" fn()) {
-    // SAFETY: the function stays loaded (build.rs).
+    // SAFETY: the function stays loaded: a thread has been attached, which pins it.
     unsafe { libc::atexit(run) };
 }
 
@@ -275,43 +289,63 @@ fn object(name: &CStr) -> Option<Object> {
         .map(Object)
 }
 
-/// A loaded object whose file name begins like this, whether or not the whole process sees its symbols.
+/// A loaded object whose file name begins like this and which is accepted, whether or not the whole process sees its
+/// symbols.
 ///
-/// The list of loaded objects is searched, since asking for a name that is not there would search the disk.
-pub fn object_like(prefix: &CStr) -> Option<Object> {
+/// The list of loaded objects is searched, since asking for a name that is not there would search the disk. Needs no
+/// memory: it is also called when there is none.
+pub fn object_like(prefix: &CStr, accept: impl Fn(&Object) -> bool) -> Option<Object> {
+    (0..)
+        .map_while(|skip| name_like(prefix, skip))
+        .filter_map(|name| object(as_text(&name)?))
+        .find(accept)
+}
+
+type Name = [u8; 4096];
+
+fn as_text(name: &Name) -> Option<&CStr> {
+    CStr::from_bytes_until_nul(name).ok()
+}
+
+/// The name of a loaded object whose file name begins like this, after as many others as are to be skipped.
+fn name_like(prefix: &CStr, skip: usize) -> Option<Name> {
     struct Search<'a> {
         prefix: &'a [u8],
-        found: Option<&'a CStr>,
+        skip: usize,
+        found: Option<Name>,
     }
     unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
         _: usize,
         search: *mut c_void,
     ) -> c_int {
-        // SAFETY: libc passes an object's description, whose name lives as long as the object, and our search.
+        // SAFETY: libc passes an object's description, whose name stays while this runs, and our search.
         let (name, search) = unsafe {
             (
                 CStr::from_ptr((*info).dlpi_name),
                 &mut *search.cast::<Search<'_>>(),
             )
         };
-        let file = name
-            .to_bytes()
-            .rsplit(|byte| *byte == b'/')
-            .next()
-            .unwrap_or_default();
-        if file.starts_with(search.prefix) {
-            search.found = Some(name);
+        let name = name.to_bytes_with_nul();
+        let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        if file.starts_with(search.prefix) && name.len() <= size_of::<Name>() {
+            if search.skip == 0 {
+                let copy = search.found.insert([0; size_of::<Name>()]);
+                copy[..name.len()].copy_from_slice(name);
+                return 1;
+            }
+            search.skip -= 1;
         }
-        search.found.is_some().into()
+        0
     }
     let mut search = Search {
         prefix: prefix.to_bytes(),
+        skip,
         found: None,
     };
     // SAFETY: the callback gets what it wants.
     unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) };
-    search.found.and_then(object)
+    search.found
 }
 
 /// The object whose symbol of this name the process sees first.
@@ -325,6 +359,23 @@ pub fn object_of(symbol: &CStr) -> Option<Object> {
             return None;
         }
         object(CStr::from_ptr(found.dli_fname))
+    }
+}
+
+/// Keeps the object that this code is in loaded for good: the library, or whatever it was linked into, which may be a
+/// plugin. Threads carry a destructor of ours to their end.
+fn pin() {
+    // SAFETY: dladdr fills the structure if it answers non-zero; the name in it lives as long as this code. Where it is
+    // the program itself dlopen may not find it, and need not.
+    unsafe {
+        let mut this: libc::Dl_info = core::mem::zeroed();
+        if libc::dladdr((pin as fn()) as *const c_void, &mut this) != 0 && !this.dli_fname.is_null()
+        {
+            libc::dlopen(
+                this.dli_fname,
+                libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+            );
+        }
     }
 }
 
@@ -372,7 +423,7 @@ extern "C" fn unlock_in_child() {
 static REGISTER: extern "C" fn() = register;
 
 extern "C" fn register() {
-    // SAFETY: the functions have the type that is wanted and stay loaded (build.rs). Without memory for them a fork that
+    // SAFETY: the functions have the type that is wanted, and libc forgets them if this object is unloaded. Without memory for them a fork that
     // meets the lock leaves it locked in the child, as it would any mutex.
     unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock_in_child)) };
 }

@@ -60,7 +60,7 @@ macro_rules! functions {
 }
 
 functions! {
-    /// What every version of the second generation has (7.1 of behaviour.md).
+    /// What every version of the second generation has (7.1 of the behaviour reference).
     Functions {
         init_thread c"ASYNC_init_thread" (usize, usize) -> c_int;
         cleanup_thread c"ASYNC_cleanup_thread" ();
@@ -112,7 +112,7 @@ pub struct Queue {
     packing: Packing,
 }
 
-/// How a queue packs its codes (7.2 of behaviour.md).
+/// How a queue packs its codes (7.2 of the behaviour reference).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Packing {
     /// Library, function, reason: up to 1.1.1, and ossl-async.

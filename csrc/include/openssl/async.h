@@ -384,8 +384,8 @@ int ASYNC_is_capable(void);
  *
  * The job has no pipe: ASYNC_get_wait_fd of it is -1, ASYNC_wake and
  * ASYNC_clear_wake have no effect on it. With OpenSSL 3.0 or later in the
- * process the default library context (OSSL_LIB_CTX_set0_default) follows the
- * job: a job begins with that of the thread, what it sets is its own, and the
+ * process, at the latest when the thread starts its first job or makes a pool,
+ * the default library context (OSSL_LIB_CTX_set0_default) follows the job: a job begins with that of the thread, what it sets is its own, and the
  * caller finds its own choice again after every return of this function. A
  * library context that a paused job has set must not be freed meanwhile.
  *
@@ -545,10 +545,11 @@ int ASYNC_WAIT_CTX_set_callback(ASYNC_WAIT_CTX *ctx,
                                 void *callback_arg);
 
 /*
- * Writes the function to *callback and what to pass to it to *callback_arg.
+ * Writes the function to *callback and what to pass to it to *callback_arg,
+ * each unless the pointer is NULL.
  *
- * Returns 1; 0 with nothing written if no function is set, or if a pointer is
- * NULL. Queues nothing.
+ * Returns 1; 0 with nothing written if no function is set, or for ctx NULL.
+ * Queues nothing.
  */
 int ASYNC_WAIT_CTX_get_callback(ASYNC_WAIT_CTX *ctx,
                                 ASYNC_callback_fn *callback,
