@@ -636,6 +636,18 @@ mod tests {
 
     // Rules: D16
     #[test]
+    fn a_fork_while_nobody_is_busy_moves_nothing() {
+        begin(1);
+        wake(); // without a pipe there is nothing to move yet
+        with(|signal| signal.channel.process.set(1));
+        wake();
+        assert_eq!(moves(), "");
+        with(Signal::open).unwrap();
+        assert_eq!((moves().as_str(), readable()), ("+", true));
+    }
+
+    // Rules: D16
+    #[test]
     fn a_byte_that_was_to_be_moved_at_the_fork_is_moved_by_the_child() {
         live();
         with(|signal| signal.word.0.set(signal.word.0.get() | WANT));
