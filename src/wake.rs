@@ -35,13 +35,6 @@ const PIPE: u64 = 1 << 4;
 const SHOWN: u64 = 1 << 5;
 const USE_SHIFT: u32 = 6;
 
-/// What the end of a use takes away.
-const LIVE_AND_WANT: u64 = LIVE | WANT;
-/// What a record with a wait fd has.
-const PIPE_AND_SHOWN: u64 = PIPE | SHOWN;
-/// What a job with a wait fd has.
-const LIVE_AND_SHOWN: u64 = LIVE | SHOWN;
-
 /// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use(pub u64);
@@ -99,14 +92,15 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// only.
     pub fn begin(&self, this: Use, shown: bool) {
         let idle = self.quiet();
-        let live = if shown { LIVE_AND_SHOWN } else { LIVE };
+        let shown = if shown { SHOWN } else { 0 };
+        // Fields that do not overlap.
         self.word
-            .store((idle & PIPE) | live | (this.0 << USE_SHIFT));
+            .store((idle & PIPE) + LIVE + shown + (this.0 << USE_SHIFT));
     }
 
     /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
     pub fn end(&self) {
-        self.change(|word| Some(word & !LIVE_AND_WANT));
+        self.change(|word| Some(word & !LIVE & !WANT));
     }
 
     /// Makes the fd readable, if the record is live and, where a use is named, in that use (B37, W3).
@@ -125,7 +119,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
         if self.word.load() & PIPE == 0 {
             self.channel.open()?;
         }
-        self.change(|word| Some(word | PIPE_AND_SHOWN));
+        self.change(|word| Some(word | PIPE | SHOWN));
         Ok(())
     }
 
@@ -139,7 +133,8 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// The channel, if the record is live and it is its wait fd.
     pub fn channel(&self) -> Option<&C> {
-        (self.word.load() & LIVE_AND_SHOWN == LIVE_AND_SHOWN).then_some(&self.channel)
+        let word = self.word.load();
+        (word & LIVE != 0 && word & SHOWN != 0).then_some(&self.channel)
     }
 
     /// Whether the record is in the given use.
@@ -170,7 +165,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
         while let Some(edited) = edit(word) {
             let mine = edited & BUSY == 0 && edited & PIPE != 0 && !agrees(edited);
-            let new = if mine { edited | BUSY } else { edited };
+            let new = if mine { edited + BUSY } else { edited };
             if mine {
                 self.process.store(self.channel.process());
             }

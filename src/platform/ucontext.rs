@@ -451,16 +451,34 @@ mod tests {
     // Rules: D16
     #[test]
     fn a_fork_safe_value_is_one_threads_at_a_time() {
-        static VALUE: ForkSafe<(u64, u64)> = ForkSafe::new((0, 0));
+        static VALUE: ForkSafe<u64> = ForkSafe::new(0);
         let count = || {
-            for _ in 0..20_000 {
+            for _ in 0..300 {
                 VALUE.with(|value| {
-                    value.0 = std::hint::black_box(value.0) + 1;
-                    value.1 = std::hint::black_box(value.1) + 1;
+                    let before = *value;
+                    std::thread::yield_now();
+                    *value = before + 1;
                 });
             }
         };
         std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(count))));
-        VALUE.with(|value| assert_eq!(*value, (80_000, 80_000)));
+        VALUE.with(|value| assert_eq!(*value, 1200));
+    }
+
+    // Rules: D16
+    #[test]
+    fn a_forked_child_knows_that_it_is_one() {
+        let before = forks();
+        // SAFETY: the child only compares two numbers, and ends.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit((forks() != before + 1).into());
+            }
+            let mut status = -1;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            assert_eq!(status, 0);
+        }
+        assert_eq!(forks(), before);
     }
 }
