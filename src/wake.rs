@@ -671,6 +671,7 @@ mod tests {
         assert_eq!((moves().as_str(), readable()), ("+", true));
         with(|signal| assert!(signal.channel().is_some()));
         end();
+        assert_eq!(moves(), "-", "the pipe is still known");
         with(|signal| assert!(signal.channel().is_none(), "an ended job has none"));
     }
 }
