@@ -189,16 +189,6 @@ fn jobs_to_have(count: usize) {
     jobs.iter_mut().for_each(|job| job.finish(0));
 }
 
-/// Whether a byte can be read, as the kernel sees it.
-fn accessible(address: usize) -> bool {
-    let mut ends = [0; 2];
-    // SAFETY: a pipe of our own; the kernel checks the address.
-    unsafe {
-        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        libc::syscall(libc::SYS_write, ends[1], address, 1) == 1
-    }
-}
-
 /// The first byte below a paused job's stack, going down from its record.
 fn below_stack(job: &CJob) -> usize {
     let top = job.handle.expose_provenance() / 4096 * 4096;

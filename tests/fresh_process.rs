@@ -10,22 +10,6 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
-const NO_CTX: *mut ASYNC_WAIT_CTX = ptr::null_mut();
-
-/// Pauses the job by the six-argument call.
-#[track_caller]
-fn pause(job: &mut CJob) {
-    assert_eq!(job.go_with(NO_CTX), ASYNC_PAUSE);
-}
-
-#[track_caller]
-fn finish(job: &mut CJob, value: c_int) {
-    assert_eq!(
-        (job.go_with(NO_CTX), job.ret, job.handle),
-        (ASYNC_FINISH, value, ptr::null_mut())
-    );
-}
-
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
 static TOLD: AtomicUsize = AtomicUsize::new(0);

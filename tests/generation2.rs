@@ -6,24 +6,7 @@ mod common;
 use common::*;
 use ossl_async::capi::*;
 use ossl_async::{Job, Pool, Step};
-use std::ffi::c_int;
 use std::ptr;
-
-const NO_CTX: *mut ASYNC_WAIT_CTX = ptr::null_mut();
-
-/// Pauses the job by the six-argument call.
-#[track_caller]
-fn pause(job: &mut CJob) {
-    assert_eq!(job.go_with(NO_CTX), ASYNC_PAUSE);
-}
-
-#[track_caller]
-fn finish(job: &mut CJob, value: c_int) {
-    assert_eq!(
-        (job.go_with(NO_CTX), job.ret, job.handle),
-        (ASYNC_FINISH, value, ptr::null_mut())
-    );
-}
 
 // Rules: G1, G4, G5, G10
 #[test]

@@ -12,19 +12,6 @@ const USABLE: usize = 128 * KIB;
 const GUARD: usize = 80 * KIB;
 const PAGE: usize = 4 * KIB;
 
-/// Whether a byte can be read, as the kernel sees it: no signal if not.
-fn accessible(address: usize) -> bool {
-    let mut ends = [0; 2];
-    // SAFETY: a pipe of our own; the kernel checks the address.
-    unsafe {
-        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        let written = libc::write(ends[1], std::ptr::with_exposed_provenance(address), 1);
-        libc::close(ends[0]);
-        libc::close(ends[1]);
-        written == 1
-    }
-}
-
 /// Which pages of a range are in memory.
 fn resident(start: usize, length: usize) -> usize {
     let first = start / PAGE * PAGE;

@@ -105,6 +105,24 @@ pub fn pausing(times: u32, value: c_int) -> CJob {
     })
 }
 
+/// No wait context.
+pub const NO_CTX: *mut ASYNC_WAIT_CTX = ptr::null_mut();
+
+/// Starts or resumes the job by the six-argument call; it must pause.
+#[track_caller]
+pub fn pause(job: &mut CJob) {
+    assert_eq!(job.go_with(NO_CTX), ASYNC_PAUSE);
+}
+
+/// Starts or resumes the job by the six-argument call; it must end with this value.
+#[track_caller]
+pub fn finish(job: &mut CJob, value: c_int) {
+    assert_eq!(
+        (job.go_with(NO_CTX), job.ret, job.handle),
+        (ASYNC_FINISH, value, ptr::null_mut())
+    );
+}
+
 /// The codes in the thread's error queue, which is empty afterwards.
 pub fn errors() -> Vec<u32> {
     std::iter::from_fn(|| match OSSL_ASYNC_ERR_get_error() {
@@ -135,6 +153,19 @@ pub fn readable(fd: c_int) -> bool {
 pub fn open(fd: c_int) -> bool {
     // SAFETY: asks only.
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// Whether a byte can be read, as the kernel sees it: no signal if not.
+pub fn accessible(address: usize) -> bool {
+    let mut ends = [0; 2];
+    // SAFETY: a pipe of our own; the kernel checks the address.
+    unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        let written = libc::write(ends[1], ptr::with_exposed_provenance(address), 1);
+        libc::close(ends[0]);
+        libc::close(ends[1]);
+        written == 1
+    }
 }
 
 /// How many descriptors the process has. Exact only in a child, where nobody else opens any.
