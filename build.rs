@@ -2,8 +2,8 @@
 //!
 //! Two environment variables change the choice; neither is needed:
 //!
-//! - `OSSL_ASYNC_SWITCH`: `setjmp` (default), `swapcontext`, or `null` for the implementation of systems that have no
-//!   working `ucontext`.
+//! - `OSSL_ASYNC_SWITCH`: `registers` (default where there is one: x86-64 and aarch64), `setjmp`, `swapcontext`, or `null`
+//!   for the implementation of systems that have no working `ucontext`.
 //! - `OSSL_ASYNC_GUARD`: `mprotect` never asks the kernel for lightweight guards (`MADV_GUARD_INSTALL`).
 
 use std::env;
@@ -11,20 +11,20 @@ use std::env;
 #[path = "src/platform/targets.rs"]
 mod targets;
 
+const SHIM: [&str; 3] = ["csrc/fibre.c", "csrc/registers.c", "csrc/checkers.c"];
+
 fn main() {
     for name in ["OSSL_ASYNC_SWITCH", "OSSL_ASYNC_GUARD"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
-    for file in [
-        "build.rs",
-        "csrc/fibre.c",
-        "csrc/fibre.h",
-        "csrc/valgrind.c",
-    ] {
+    for file in ["build.rs", "csrc"] {
         println!("cargo::rerun-if-changed={file}");
     }
 
-    let switch = choice("OSSL_ASYNC_SWITCH", &["setjmp", "swapcontext", "null"]);
+    let switch = choice(
+        "OSSL_ASYNC_SWITCH",
+        &["registers", "setjmp", "swapcontext", "null"],
+    );
     let guard = choice("OSSL_ASYNC_GUARD", &["mprotect"]);
     if guard.as_deref() == Some("mprotect") {
         println!("cargo::rustc-cfg=ossl_async_mprotect");
@@ -39,11 +39,27 @@ fn main() {
         return;
     }
 
+    assert!(
+        switch.as_deref() != Some("registers")
+            || matches!(
+                target("CARGO_CFG_TARGET_ARCH").as_str(),
+                "x86_64" | "aarch64"
+            ),
+        "OSSL_ASYNC_SWITCH=registers: there is a switch by registers for x86-64 and aarch64 only"
+    );
+
     let mut shim = cc::Build::new();
-    shim.files(["csrc/fibre.c", "csrc/valgrind.c"])
-        .extra_warnings(true);
-    if switch.as_deref() == Some("swapcontext") {
-        shim.define("OSSL_ASYNC_SWAPCONTEXT", None);
+    shim.files(SHIM).extra_warnings(true);
+    match switch.as_deref() {
+        Some("setjmp") => drop(shim.define("OSSL_ASYNC_SETJMP", None)),
+        Some("swapcontext") => drop(shim.define("OSSL_ASYNC_SWAPCONTEXT", None)),
+        _ => {}
+    }
+    // Where Rust is compiled for a sanitizer the shim must be too: it tells it about the stacks.
+    for sanitizer in target("CARGO_CFG_SANITIZE").split(',') {
+        if matches!(sanitizer, "address" | "thread") {
+            shim.flag(format!("-fsanitize={sanitizer}"));
+        }
     }
     shim.compile("ossl_async_fibre");
 

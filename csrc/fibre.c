@@ -1,7 +1,10 @@
 /*
- * Contexts are made with makecontext and entered once with setcontext. Every later switch is _setjmp/_longjmp, which
- * unlike swapcontext makes no system call and leaves the signal mask to the thread (F2 to F4, F7). swapcontext does
- * the later switches too where a jump between stacks is not allowed (F12), or when OSSL_ASYNC_SWAPCONTEXT asks for it.
+ * Contexts are made with makecontext and entered once with setcontext. Every later switch is one of three, none but the
+ * last of which makes a system call or touches the signal mask (F2 to F4, F7):
+ *
+ *   registers     x86-64 and aarch64: registers.h. The default there.
+ *   setjmp        _setjmp/_longjmp, OpenSSL's way. The default elsewhere; on request: OSSL_ASYNC_SETJMP.
+ *   swapcontext   where a jump between stacks is not allowed (F12); on request: OSSL_ASYNC_SWAPCONTEXT.
  */
 
 /*
@@ -13,12 +16,26 @@
 #define _GNU_SOURCE 1
 
 #include "fibre.h"
+#include "checkers.h"
+#include "registers.h"
 
 #include <setjmp.h>
 #include <ucontext.h>
 
-#if defined(OSSL_ASYNC_SWAPCONTEXT) || defined(__ia64__) || defined(__ARM_FEATURE_GCS_DEFAULT) \
-    || (defined(__aarch64__) && defined(__clang__) && defined(__ARM_FEATURE_BTI_DEFAULT))
+#if defined(OSSL_ASYNC_REGISTERS) && !defined(OSSL_ASYNC_SETJMP)
+# define JUMPS "registers"
+# define JUMPS_COMPILE 1
+#else
+# define JUMPS "setjmp"
+/* clang leaves no landing pad after setjmp for BTI. */
+# if defined(__aarch64__) && defined(__clang__) && defined(__ARM_FEATURE_BTI_DEFAULT)
+#  define JUMPS_COMPILE 0
+# else
+#  define JUMPS_COMPILE 1
+# endif
+#endif
+
+#if !JUMPS_COMPILE || defined(OSSL_ASYNC_SWAPCONTEXT) || defined(__ia64__) || defined(__ARM_FEATURE_GCS_DEFAULT)
 # define JUMPS_ALLOWED() 0
 #elif defined(__CET__) && (__CET__ & 2) && defined(__x86_64__)
 /*
@@ -44,35 +61,20 @@ int ossl_async_fibre_capable(void)
     return getcontext(&probe) == 0;
 }
 
-int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void))
+const char *ossl_async_fibre_way(void)
 {
-    ucontext_t fresh;
-
-    /* Taken now, not when the stack was made: the fibre begins with the caller's signal mask and rounding mode. */
-    if (getcontext(&fresh) != 0)
-        return 0;
-    fresh.uc_stack.ss_sp = stack;
-    fresh.uc_stack.ss_size = size;
-    fresh.uc_link = NULL;
-    makecontext(&fresh, entry, 0);
-
-    if (JUMPS_ALLOWED()) {
-        jmp_buf here;
-
-        *from = &here;
-        if (_setjmp(here) != 0)
-            return 1;
-        setcontext(&fresh);
-        return 0;
-    } else {
-        ucontext_t here;
-
-        *from = &here;
-        return swapcontext(&here, &fresh) == 0;
-    }
+    return JUMPS_ALLOWED() ? JUMPS : "swapcontext";
 }
 
-/* The two ways are functions of their own so that a fibre suspended by a jump keeps 200 bytes and not 968. */
+/* Each way as two functions, so that a fibre keeps only what its way needs: 64, 200 or 968 bytes. */
+#if defined(OSSL_ASYNC_REGISTERS) && !defined(OSSL_ASYNC_SETJMP)
+# define jump ossl_async_registers_switch
+
+static int jump_in(void **from, const ucontext_t *fresh)
+{
+    return ossl_async_registers_enter(from, setcontext, fresh);
+}
+#else
 static __attribute__((noinline)) void jump(void **from, void *to)
 {
     jmp_buf here;
@@ -82,12 +84,55 @@ static __attribute__((noinline)) void jump(void **from, void *to)
         _longjmp(*(jmp_buf *)to, 1);
 }
 
+static __attribute__((noinline)) int jump_in(void **from, const ucontext_t *fresh)
+{
+    jmp_buf here;
+
+    *from = &here;
+    if (_setjmp(here) != 0)
+        return 1;
+    setcontext(fresh);
+    return 0;
+}
+#endif
+
 static __attribute__((noinline)) void swap(void **from, void *to)
 {
     ucontext_t here;
 
     *from = &here;
     swapcontext(&here, to);
+}
+
+static __attribute__((noinline)) int swap_in(void **from, const ucontext_t *fresh)
+{
+    ucontext_t here;
+
+    *from = &here;
+    return swapcontext(&here, fresh) == 0;
+}
+
+static int make(ucontext_t *fresh, void *stack, size_t size, void (*entry)(void))
+{
+    /* Taken now, not when the stack was made: the fibre begins with the caller's signal mask and rounding mode. */
+    if (getcontext(fresh) != 0)
+        return 0;
+    fresh->uc_stack.ss_sp = stack;
+    fresh->uc_stack.ss_size = size;
+    fresh->uc_link = NULL;
+    makecontext(fresh, entry, 0);
+    return 1;
+}
+
+#ifndef OSSL_ASYNC_SANITIZED
+
+int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void))
+{
+    ucontext_t fresh;
+
+    if (!make(&fresh, stack, size, entry))
+        return 0;
+    return JUMPS_ALLOWED() ? jump_in(from, &fresh) : swap_in(from, &fresh);
 }
 
 void ossl_async_fibre_switch(void **from, void *to)
@@ -98,7 +143,56 @@ void ossl_async_fibre_switch(void **from, void *to)
         swap(from, to);
 }
 
-const char *ossl_async_fibre_way(void)
+void ossl_async_fibre_forget(void *context)
 {
-    return JUMPS_ALLOWED() ? "setjmp" : "swapcontext";
+    (void)context;
 }
+
+#else /* The same, and the sanitizer is told. */
+
+static __thread void (*next_entry)(void);
+
+static void arrive_and_go(void)
+{
+    ossl_async_arrive(NULL);
+    next_entry();
+}
+
+int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void))
+{
+    struct ossl_async_side here;
+    ucontext_t fresh;
+
+    if (!make(&fresh, stack, size, arrive_and_go))
+        return 0;
+    next_entry = entry;
+    *from = &here;
+    ossl_async_leave_for_new(&here, stack, size);
+    if (!(JUMPS_ALLOWED() ? jump_in(&here.context, &fresh) : swap_in(&here.context, &fresh))) {
+        ossl_async_stay(&here);
+        return 0;
+    }
+    ossl_async_arrive(&here);
+    return 1;
+}
+
+void ossl_async_fibre_switch(void **from, void *to)
+{
+    struct ossl_async_side here, *there = to;
+
+    *from = &here;
+    ossl_async_leave_for(&here, there);
+    if (JUMPS_ALLOWED())
+        jump(&here.context, there->context);
+    else
+        swap(&here.context, there->context);
+    ossl_async_arrive(&here);
+}
+
+void ossl_async_fibre_forget(void *context)
+{
+    if (context != NULL)
+        ossl_async_forget_side(context);
+}
+
+#endif

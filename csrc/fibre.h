@@ -21,11 +21,10 @@ int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(
 /* Suspends the caller in *from and goes on with the fibre that was suspended in to. */
 void ossl_async_fibre_switch(void **from, void *to);
 
-/* The way this build switches: "setjmp" or "swapcontext". */
-const char *ossl_async_fibre_way(void);
+/* Nobody will ever go on with the fibre that was suspended in context. */
+void ossl_async_fibre_forget(void *context);
 
-/* Tells valgrind, if the library was compiled where its headers are, that [low, high) is a stack. */
-unsigned ossl_async_stack_register(void *low, void *high);
-void ossl_async_stack_deregister(unsigned id);
+/* The way this build switches: "registers", "setjmp" or "swapcontext". */
+const char *ossl_async_fibre_way(void);
 
 #endif

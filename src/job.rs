@@ -41,7 +41,7 @@ pub enum State {
 pub struct Record {
     state: AtomicU32,
     /// The stack's number with valgrind.
-    stack_id: Cell<c_uint>,
+    checker_id: Cell<c_uint>,
     /// The stack.
     stack_low: Cell<*mut u8>,
     stack_size: Cell<usize>,
@@ -92,7 +92,9 @@ impl Record {
         // SAFETY: the place is aligned, big enough (both asserted above), mapped for ever and zeroed, or what `destroy`
         // left. Zeros are a valid record: null, zero, None. Others may hold a stale handle to it, but use only its atomics.
         let record: &'static Record = unsafe { record.cast().as_ref() };
-        record.stack_id.set(platform::register_stack(stack));
+        record
+            .checker_id
+            .set(platform::register_job(stack, record.memory()));
         record.stack_low.set(stack.cast());
         record.stack_size.set(stack.len());
         record.custom.set(custom.is_some());
@@ -110,12 +112,15 @@ impl Record {
             .stack_bytes
             .subtract(self.stack().len() as u64);
         self.signal.close();
-        platform::deregister_stack(self.stack_id.get());
+        let (place, stack) = (NonNull::from(self).cast(), self.stack());
+        // SAFETY: the fibre is new or waits in `job_main` for a use that will not come.
+        unsafe {
+            platform::forget(&self.fibre);
+            platform::deregister_job(self.checker_id.get(), stack, self.memory());
+        }
         // For memory that keeps its contents; otherwise it reads as zeros in a moment anyway.
         self.set_state(State::Idle);
         self.owner.store(0, Ordering::Relaxed);
-        self.fibre.reset();
-        let (place, stack) = (NonNull::from(self).cast(), self.stack());
         // SAFETY: both came from there, no frame of the job is live, and the record does not read as live.
         unsafe {
             if self.custom.get() {
@@ -144,6 +149,12 @@ impl Record {
     /// The job's stack.
     pub fn stack(&self) -> *mut [u8] {
         ptr::slice_from_raw_parts_mut(self.stack_low.get(), self.stack_size.get())
+    }
+
+    /// The memory that the record itself has.
+    fn memory(&self) -> *mut [u8] {
+        let low = ptr::from_ref(self).cast::<u8>().cast_mut();
+        ptr::slice_from_raw_parts_mut(low, stack::RECORD)
     }
 
     /// The wait context of this use, or null. From any thread (G11).

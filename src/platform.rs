@@ -4,8 +4,8 @@
 //!
 //! | Verb | For |
 //! |---|---|
-//! | [`capable`], [`enter`], [`switch`], [`way`] | fibres (`csrc/fibre.c`) |
-//! | [`page_size`], [`map`], [`guard`], [`give_back`], [`register_stack`], [`deregister_stack`] | stack memory |
+//! | [`capable`], [`enter`], [`switch`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
+//! | [`page_size`], [`map`], [`guard`], [`give_back`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
 //! | [`at_thread_exit`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
@@ -31,8 +31,8 @@ mod targets;
 
 pub use imp::{
     AVAILABLE, ForkSafe, Object, allocate, at_process_exit, at_thread_exit, capable, close,
-    deregister_stack, enter, environment_is, forks, free, give_back, guard, map, object_like,
-    object_of, page_size, pipe, print_error, put_byte, register_stack, switch, take_byte, way,
+    deregister_job, enter, environment_is, forget, forks, free, give_back, guard, map, object_like,
+    object_of, page_size, pipe, print_error, put_byte, register_job, switch, take_byte, way,
 };
 
 /// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).
@@ -49,10 +49,5 @@ impl Fibre {
     /// Whether the fibre has still to be entered for the first time (F2's `env_init`, the other way round).
     pub fn is_new(&self) -> bool {
         self.0.get().is_null()
-    }
-
-    /// Forgets the saved context. The stack it was on may then be used for something else.
-    pub fn reset(&self) {
-        self.0.set(ptr::null_mut());
     }
 }

@@ -8,7 +8,7 @@ use ossl_async::capi::*;
 use std::process::Command;
 
 fn by_jumps() -> bool {
-    ossl_async::switch_method() == "setjmp"
+    ossl_async::switch_method() != "swapcontext"
 }
 
 fn change_mask(how: i32, signal: i32) {
@@ -181,7 +181,7 @@ fn shim_uses(flags: &[&str]) -> Vec<String> {
 // Rules: F2, F3, F4
 #[test]
 fn the_shim_jumps_after_the_first_entry() {
-    let uses = shim_uses(&["-fcf-protection=none"]);
+    let uses = shim_uses(&["-DOSSL_ASYNC_SETJMP", "-fcf-protection=none"]);
     for function in [
         "_setjmp",
         "_longjmp",
@@ -209,6 +209,30 @@ fn the_shim_jumps_after_the_first_entry() {
     }
 }
 
+// Rules: F3, F4
+#[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn the_shim_switches_by_registers_unless_told_otherwise() {
+    let uses = shim_uses(&["-fcf-protection=none"]);
+    for function in [
+        "ossl_async_registers_switch",
+        "ossl_async_registers_enter",
+        "setcontext",
+        "makecontext",
+    ] {
+        assert!(
+            uses.iter().any(|name| name == function),
+            "{function} in {uses:?}"
+        );
+    }
+    assert!(
+        !uses
+            .iter()
+            .any(|name| name.contains("jmp") || name == "swapcontext"),
+        "{uses:?}"
+    );
+}
+
 // Rules: F5
 #[test]
 fn the_shim_is_not_fortified_whatever_the_distribution_adds() {
@@ -217,7 +241,7 @@ fn the_shim_is_not_fortified_whatever_the_distribution_adds() {
         "-D_FORTIFY_SOURCE=2",
         "-D_FORTIFY_SOURCE=3",
     ] {
-        let uses = shim_uses(&["-U_FORTIFY_SOURCE", level]);
+        let uses = shim_uses(&["-DOSSL_ASYNC_SETJMP", "-U_FORTIFY_SOURCE", level]);
         assert!(uses.iter().any(|name| name == "_longjmp"), "{uses:?}");
         assert!(
             !uses
@@ -237,6 +261,7 @@ fn the_shim_swaps_contexts_where_jumps_are_not_allowed() {
         &["-D__ia64__"],
         &["-D__ARM_FEATURE_GCS_DEFAULT=1"],
         &[
+            "-DOSSL_ASYNC_SETJMP",
             "-D__aarch64__",
             "-D__clang__",
             "-D__ARM_FEATURE_BTI_DEFAULT=1",
@@ -254,8 +279,13 @@ fn the_shim_swaps_contexts_where_jumps_are_not_allowed() {
     }
     if cfg!(target_arch = "x86_64") {
         // With shadow stacks both are there, and the choice is made at run time.
-        let uses = shim_uses(&["-fcf-protection=full"]);
-        assert!(uses.iter().any(|name| name == "swapcontext"), "{uses:?}");
-        assert!(uses.iter().any(|name| name == "_longjmp"), "{uses:?}");
+        for (flags, jump) in [
+            (&["-fcf-protection=full"][..], "ossl_async_registers_switch"),
+            (&["-fcf-protection=full", "-DOSSL_ASYNC_SETJMP"], "_longjmp"),
+        ] {
+            let uses = shim_uses(flags);
+            assert!(uses.iter().any(|name| name == "swapcontext"), "{uses:?}");
+            assert!(uses.iter().any(|name| name == jump), "{uses:?}");
+        }
     }
 }

@@ -380,5 +380,8 @@ fn handles_and_jobs_can_be_printed() {
 fn the_system_can_make_jobs_and_says_how_it_switches() {
     assert!(ossl_async::is_capable());
     let asked_for = option_env!("OSSL_ASYNC_SWITCH").filter(|way| !way.is_empty());
-    assert_eq!(ossl_async::switch_method(), asked_for.unwrap_or("setjmp"));
+    assert_eq!(
+        ossl_async::switch_method(),
+        asked_for.unwrap_or("registers")
+    );
 }

@@ -21,6 +21,8 @@ pub unsafe fn enter(_from: &Fibre, _stack: *mut [u8], _entry: extern "C" fn() ->
 
 pub unsafe fn switch(_from: &Fibre, _to: &Fibre) {}
 
+pub unsafe fn forget(_fibre: &Fibre) {}
+
 pub fn page_size() -> usize {
     4096
 }
@@ -35,11 +37,11 @@ pub unsafe fn guard(_start: NonNull<u8>, _size: usize) -> bool {
 
 pub unsafe fn give_back(_start: NonNull<u8>, _size: usize) {}
 
-pub fn register_stack(_stack: *mut [u8]) -> c_uint {
+pub fn register_job(_stack: *mut [u8], _record: *mut [u8]) -> c_uint {
     0
 }
 
-pub fn deregister_stack(_id: c_uint) {}
+pub unsafe fn deregister_job(_id: c_uint, _stack: *mut [u8], _record: *mut [u8]) {}
 
 // Wait contexts need memory here too (F16).
 pub fn allocate(size: usize) -> *mut c_void {
@@ -137,12 +139,15 @@ mod tests {
         assert!(Object.symbol(c"malloc").is_null());
         assert!(!at_thread_exit(nothing));
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());
-        assert_eq!(register_stack(&mut memory), 0);
+        let memory_again: *mut [u8] = &mut memory;
+        assert_eq!(register_job(memory_again, memory_again), 0);
         // SAFETY: nothing is done with any of it.
         unsafe {
             assert!(!enter(&fibre, &mut memory, no_job));
             assert!(!guard(NonNull::from(&mut memory).cast(), 8));
             switch(&fibre, &fibre);
+            forget(&fibre);
+            deregister_job(0, memory_again, memory_again);
             give_back(NonNull::from(&mut memory).cast(), 8);
             free(block);
         }
@@ -151,7 +156,6 @@ mod tests {
         }
         at_process_exit(never);
         print_error("nothing is printed");
-        deregister_stack(0);
         put_byte(-1);
         take_byte(-1);
         close(-1);

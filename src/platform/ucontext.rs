@@ -19,8 +19,20 @@ unsafe extern "C" {
     ) -> c_int;
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void);
     fn ossl_async_fibre_way() -> *const c_char;
-    fn ossl_async_stack_register(low: *mut c_void, high: *mut c_void) -> c_uint;
-    fn ossl_async_stack_deregister(id: c_uint);
+    fn ossl_async_fibre_forget(context: *mut c_void);
+    fn ossl_async_job_register(
+        stack: *mut c_void,
+        stack_size: usize,
+        record: *mut c_void,
+        record_size: usize,
+    ) -> c_uint;
+    fn ossl_async_job_deregister(
+        id: c_uint,
+        stack: *mut c_void,
+        stack_size: usize,
+        record: *mut c_void,
+        record_size: usize,
+    );
 }
 
 /// Whether the running system can make contexts (F19).
@@ -29,7 +41,7 @@ pub fn capable() -> bool {
     unsafe { ossl_async_fibre_capable() != 0 }
 }
 
-/// How this build switches: `"setjmp"` or `"swapcontext"`.
+/// How this build switches: `"registers"`, `"setjmp"` or `"swapcontext"`.
 pub fn way() -> &'static str {
     // SAFETY: the shim returns a string literal.
     let name = unsafe { CStr::from_ptr(ossl_async_fibre_way()) };
@@ -56,6 +68,16 @@ pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C" fn() -> !)
 pub unsafe fn switch(from: &Fibre, to: &Fibre) {
     // SAFETY: the caller vouches for `to`; what it points to is the context that `enter` or `switch` saved there.
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
+}
+
+/// Nobody will go on with a fibre: it is new again, and its stack may be used for something else.
+///
+/// # Safety
+///
+/// The fibre is new, or suspended with its stack intact.
+pub unsafe fn forget(fibre: &Fibre) {
+    // SAFETY: the caller vouches for the context that the shim may look at.
+    unsafe { ossl_async_fibre_forget(fibre.0.replace(ptr::null_mut())) };
 }
 
 /// The size of a page, in bytes.
@@ -126,17 +148,22 @@ pub unsafe fn give_back(start: NonNull<u8>, size: usize) {
     }
 }
 
-/// Tells valgrind that a range is a stack; the answer is what [`deregister_stack`] wants.
-pub fn register_stack(stack: *mut [u8]) -> c_uint {
-    let low = stack.cast::<u8>();
-    // SAFETY: the two addresses are only noted by a valgrind that watches, not used.
-    unsafe { ossl_async_stack_register(low.cast(), low.wrapping_add(stack.len()).cast()) }
+/// Tells checkers (valgrind, sanitizers) about a job's stack and record; the answer is what [`deregister_job`] wants.
+pub fn register_job(stack: *mut [u8], record: *mut [u8]) -> c_uint {
+    // SAFETY: the two ranges are only noted by a checker that watches.
+    unsafe { ossl_async_job_register(stack.cast(), stack.len(), record.cast(), record.len()) }
 }
 
-/// Tells valgrind that a stack is one no longer.
-pub fn deregister_stack(id: c_uint) {
-    // SAFETY: an unknown number has no effect.
-    unsafe { ossl_async_stack_deregister(id) }
+/// Tells them that they are a job's no longer.
+///
+/// # Safety
+///
+/// Nothing will run on the stack any more as what it was.
+pub unsafe fn deregister_job(id: c_uint, stack: *mut [u8], record: *mut [u8]) {
+    // SAFETY: as above; an unknown number has no effect.
+    unsafe {
+        ossl_async_job_deregister(id, stack.cast(), stack.len(), record.cast(), record.len());
+    }
 }
 
 /// A block of the C heap, aligned for any type, or null (B44). Free it with [`free`].

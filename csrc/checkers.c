@@ -1,0 +1,119 @@
+/* See checkers.h. What only a checker needs to know, and the machine does not. */
+#include "checkers.h"
+
+#if defined(__has_include)
+# if __has_include(<valgrind/valgrind.h>)
+#  include <valgrind/valgrind.h>
+# endif
+#endif
+
+#ifdef OSSL_ASYNC_ASAN
+# include <sanitizer/asan_interface.h>
+# include <sanitizer/common_interface_defs.h>
+# include <sanitizer/lsan_interface.h>
+#endif
+#ifdef OSSL_ASYNC_TSAN
+# include <sanitizer/tsan_interface.h>
+#endif
+
+unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, size_t record_size)
+{
+#ifdef OSSL_ASYNC_ASAN
+    /* A paused job's frames, and its record, may hold the only pointer to a block. */
+    __lsan_register_root_region(stack, stack_size);
+    __lsan_register_root_region(record, record_size);
+#endif
+    (void)record;
+    (void)record_size;
+#ifdef VALGRIND_STACK_REGISTER
+    return VALGRIND_STACK_REGISTER(stack, (char *)stack + stack_size);
+#else
+    (void)stack;
+    (void)stack_size;
+    return 0;
+#endif
+}
+
+void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record, size_t record_size)
+{
+#ifdef OSSL_ASYNC_ASAN
+    __lsan_unregister_root_region(stack, stack_size);
+    __lsan_unregister_root_region(record, record_size);
+    /* Frames that will never return leave their red zones behind. */
+    __asan_unpoison_memory_region(stack, stack_size);
+#endif
+#ifdef VALGRIND_STACK_DEREGISTER
+    VALGRIND_STACK_DEREGISTER(id);
+#endif
+    (void)id;
+    (void)stack;
+    (void)stack_size;
+    (void)record;
+    (void)record_size;
+}
+
+#ifdef OSSL_ASYNC_SANITIZED
+/*
+ * ThreadSanitizer counts calls and returns by fibre; a function that changes the fibre in between must not be counted.
+ */
+# ifdef __clang__
+#  define UNCOUNTED __attribute__((disable_sanitizer_instrumentation, noinline))
+# else
+#  define UNCOUNTED __attribute__((no_sanitize("thread"), noinline))
+# endif
+
+/* Who was left for the stack that runs now: only there can it be learned which stack that was. */
+static __thread struct ossl_async_side *left;
+
+UNCOUNTED void ossl_async_leave_for_new(struct ossl_async_side *here, const void *stack, size_t size)
+{
+    left = here;
+# ifdef OSSL_ASYNC_ASAN
+    __sanitizer_start_switch_fiber(&here->fake_stack, stack, size);
+# endif
+# ifdef OSSL_ASYNC_TSAN
+    here->tsan_fibre = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(__tsan_create_fiber(0), 0);
+# endif
+    (void)stack;
+    (void)size;
+}
+
+UNCOUNTED void ossl_async_leave_for(struct ossl_async_side *here, const struct ossl_async_side *there)
+{
+    left = here;
+# ifdef OSSL_ASYNC_ASAN
+    __sanitizer_start_switch_fiber(&here->fake_stack, there->stack, there->size);
+# endif
+# ifdef OSSL_ASYNC_TSAN
+    here->tsan_fibre = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(there->tsan_fibre, 0);
+# endif
+}
+
+UNCOUNTED void ossl_async_arrive(struct ossl_async_side *here)
+{
+# ifdef OSSL_ASYNC_ASAN
+    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &left->stack, &left->size);
+# endif
+    (void)here;
+}
+
+UNCOUNTED void ossl_async_stay(struct ossl_async_side *here)
+{
+    struct ossl_async_side other;
+
+    ossl_async_arrive(NULL);
+    ossl_async_leave_for(&other, here);
+    ossl_async_arrive(here);
+    ossl_async_forget_side(&other);
+}
+
+void ossl_async_forget_side(const struct ossl_async_side *side)
+{
+# ifdef OSSL_ASYNC_TSAN
+    __tsan_destroy_fiber(side->tsan_fibre);
+# endif
+    (void)side;
+}
+#endif

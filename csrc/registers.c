@@ -1,0 +1,148 @@
+/* See registers.h. The unwind information is true at every instruction: both stacks look the same while one is left. */
+#include "registers.h"
+
+#if defined(OSSL_ASYNC_REGISTERS) && defined(__x86_64__)
+
+/* Landing pads, where indirect jumps may only land on those (IBT). */
+# if defined(__CET__) && (__CET__ & 1)
+#  define LAND "endbr64\n"
+#  define JUMP_ANYWHERE "notrack "
+# else
+#  define LAND
+#  define JUMP_ANYWHERE
+# endif
+
+/* From the stack pointer up: r15 r14 r13 r12 rbx rbp, where to go on. */
+# define SAVE \
+    "pushq %rbp\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %rbp, 0\n" \
+    "pushq %rbx\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %rbx, 0\n" \
+    "pushq %r12\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %r12, 0\n" \
+    "pushq %r13\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %r13, 0\n" \
+    "pushq %r14\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %r14, 0\n" \
+    "pushq %r15\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %r15, 0\n"
+# define LOAD \
+    "popq %r15\n .cfi_adjust_cfa_offset -8\n .cfi_restore %r15\n" \
+    "popq %r14\n .cfi_adjust_cfa_offset -8\n .cfi_restore %r14\n" \
+    "popq %r13\n .cfi_adjust_cfa_offset -8\n .cfi_restore %r13\n" \
+    "popq %r12\n .cfi_adjust_cfa_offset -8\n .cfi_restore %r12\n" \
+    "popq %rbx\n .cfi_adjust_cfa_offset -8\n .cfi_restore %rbx\n" \
+    "popq %rbp\n .cfi_adjust_cfa_offset -8\n .cfi_restore %rbp\n"
+
+__asm__(
+    ".text\n"
+    ".p2align 4\n"
+    ".globl ossl_async_registers_switch\n"
+    ".hidden ossl_async_registers_switch\n"
+    ".type ossl_async_registers_switch, @function\n"
+    "ossl_async_registers_switch:\n" /* rdi: from, rsi: to */
+    ".cfi_startproc\n"
+    LAND
+    SAVE
+    "movq %rsp, (%rdi)\n"
+    "movq %rsi, %rsp\n"
+    LOAD
+    "popq %rcx\n .cfi_adjust_cfa_offset -8\n .cfi_register %rip, %rcx\n"
+    "movl $1, %eax\n" /* for a caller in the function below */
+    JUMP_ANYWHERE "jmpq *%rcx\n"
+    ".cfi_endproc\n"
+    ".size ossl_async_registers_switch, . - ossl_async_registers_switch\n"
+
+    ".p2align 4\n"
+    ".globl ossl_async_registers_enter\n"
+    ".hidden ossl_async_registers_enter\n"
+    ".type ossl_async_registers_enter, @function\n"
+    "ossl_async_registers_enter:\n" /* rdi: from, rsi: go, rdx: context */
+    ".cfi_startproc\n"
+    LAND
+    SAVE
+    "movq %rsp, (%rdi)\n"
+    "movq %rdx, %rdi\n"
+    "subq $8, %rsp\n .cfi_adjust_cfa_offset 8\n" /* calls want it aligned to 16 */
+    "callq *%rsi\n"
+    "addq $8, %rsp\n .cfi_adjust_cfa_offset -8\n"
+    LOAD
+    "xorl %eax, %eax\n"
+    "retq\n"
+    ".cfi_endproc\n"
+    ".size ossl_async_registers_enter, . - ossl_async_registers_enter\n"
+);
+
+#elif defined(OSSL_ASYNC_REGISTERS) && defined(__aarch64__)
+
+/* BTI lets x16 and x17 jump to the start of functions only, so where it may be in force a plain return has to do. */
+# ifdef __ARM_FEATURE_BTI_DEFAULT
+#  define LAND "hint #34\n" /* bti c */
+#  define GO_ON "ret\n"
+# else
+#  define LAND
+#  define GO_ON "br x30\n"
+# endif
+
+/* From the stack pointer up: x19 to x30, d8 to d15. */
+# define SAVE \
+    "sub sp, sp, #160\n .cfi_adjust_cfa_offset 160\n" \
+    "stp x19, x20, [sp]\n .cfi_rel_offset x19, 0\n .cfi_rel_offset x20, 8\n" \
+    "stp x21, x22, [sp, #16]\n .cfi_rel_offset x21, 16\n .cfi_rel_offset x22, 24\n" \
+    "stp x23, x24, [sp, #32]\n .cfi_rel_offset x23, 32\n .cfi_rel_offset x24, 40\n" \
+    "stp x25, x26, [sp, #48]\n .cfi_rel_offset x25, 48\n .cfi_rel_offset x26, 56\n" \
+    "stp x27, x28, [sp, #64]\n .cfi_rel_offset x27, 64\n .cfi_rel_offset x28, 72\n" \
+    "stp x29, x30, [sp, #80]\n .cfi_rel_offset x29, 80\n .cfi_rel_offset x30, 88\n" \
+    "stp d8, d9, [sp, #96]\n" \
+    "stp d10, d11, [sp, #112]\n" \
+    "stp d12, d13, [sp, #128]\n" \
+    "stp d14, d15, [sp, #144]\n"
+# define LOAD \
+    "ldp x19, x20, [sp]\n" \
+    "ldp x21, x22, [sp, #16]\n" \
+    "ldp x23, x24, [sp, #32]\n" \
+    "ldp x25, x26, [sp, #48]\n" \
+    "ldp x27, x28, [sp, #64]\n" \
+    "ldp x29, x30, [sp, #80]\n" \
+    "ldp d8, d9, [sp, #96]\n" \
+    "ldp d10, d11, [sp, #112]\n" \
+    "ldp d12, d13, [sp, #128]\n" \
+    "ldp d14, d15, [sp, #144]\n" \
+    "add sp, sp, #160\n .cfi_adjust_cfa_offset -160\n" \
+    ".cfi_restore x19\n .cfi_restore x20\n .cfi_restore x21\n .cfi_restore x22\n .cfi_restore x23\n" \
+    ".cfi_restore x24\n .cfi_restore x25\n .cfi_restore x26\n .cfi_restore x27\n .cfi_restore x28\n" \
+    ".cfi_restore x29\n .cfi_restore x30\n"
+
+__asm__(
+    ".text\n"
+    ".p2align 4\n"
+    ".globl ossl_async_registers_switch\n"
+    ".hidden ossl_async_registers_switch\n"
+    ".type ossl_async_registers_switch, %function\n"
+    "ossl_async_registers_switch:\n" /* x0: from, x1: to */
+    ".cfi_startproc\n"
+    LAND
+    SAVE
+    "mov x9, sp\n"
+    "str x9, [x0]\n"
+    "mov sp, x1\n"
+    LOAD
+    "mov w0, #1\n" /* for a caller in the function below */
+    GO_ON
+    ".cfi_endproc\n"
+    ".size ossl_async_registers_switch, . - ossl_async_registers_switch\n"
+
+    ".p2align 4\n"
+    ".globl ossl_async_registers_enter\n"
+    ".hidden ossl_async_registers_enter\n"
+    ".type ossl_async_registers_enter, %function\n"
+    "ossl_async_registers_enter:\n" /* x0: from, x1: go, x2: context */
+    ".cfi_startproc\n"
+    LAND
+    SAVE
+    "mov x9, sp\n"
+    "str x9, [x0]\n"
+    "mov x0, x2\n"
+    "blr x1\n"
+    LOAD
+    "mov w0, #0\n"
+    "ret\n"
+    ".cfi_endproc\n"
+    ".size ossl_async_registers_enter, . - ossl_async_registers_enter\n"
+);
+
+#endif
