@@ -75,13 +75,14 @@ static int jump_in(void **from, const ucontext_t *fresh)
     return ossl_async_registers_enter(from, setcontext, fresh);
 }
 #else
-static __attribute__((noinline)) void jump(void **from, void *to)
+static __attribute__((noinline)) int jump(void **from, void *to)
 {
     jmp_buf here;
 
     *from = &here;
     if (_setjmp(here) == 0)
         _longjmp(*(jmp_buf *)to, 1);
+    return 1;
 }
 
 static __attribute__((noinline)) int jump_in(void **from, const ucontext_t *fresh)
@@ -96,12 +97,13 @@ static __attribute__((noinline)) int jump_in(void **from, const ucontext_t *fres
 }
 #endif
 
-static __attribute__((noinline)) void swap(void **from, void *to)
+static __attribute__((noinline)) int swap(void **from, void *to)
 {
     ucontext_t here;
 
     *from = &here;
     swapcontext(&here, to);
+    return 1;
 }
 
 static __attribute__((noinline)) int swap_in(void **from, const ucontext_t *fresh)
@@ -135,12 +137,9 @@ int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(
     return JUMPS_ALLOWED() ? jump_in(from, &fresh) : swap_in(from, &fresh);
 }
 
-void ossl_async_fibre_switch(void **from, void *to)
+int ossl_async_fibre_switch(void **from, void *to)
 {
-    if (JUMPS_ALLOWED())
-        jump(from, to);
-    else
-        swap(from, to);
+    return JUMPS_ALLOWED() ? jump(from, to) : swap(from, to);
 }
 
 void ossl_async_fibre_forget(void *context)
@@ -176,7 +175,7 @@ int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(
     return 1;
 }
 
-void ossl_async_fibre_switch(void **from, void *to)
+int ossl_async_fibre_switch(void **from, void *to)
 {
     struct ossl_async_side here, *there = to;
 
@@ -187,6 +186,7 @@ void ossl_async_fibre_switch(void **from, void *to)
     else
         swap(&here.context, there->context);
     ossl_async_arrive(&here);
+    return 1;
 }
 
 void ossl_async_fibre_forget(void *context)

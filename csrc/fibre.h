@@ -18,8 +18,8 @@ int ossl_async_fibre_capable(void);
  */
 int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void));
 
-/* Suspends the caller in *from and goes on with the fibre that was suspended in to. */
-void ossl_async_fibre_switch(void **from, void *to);
+/* Suspends the caller in *from and goes on with the fibre suspended in to. Returns 1 when someone switches to *from. */
+int ossl_async_fibre_switch(void **from, void *to);
 
 /* Nobody will ever go on with the fibre that was suspended in context. */
 void ossl_async_fibre_forget(void *context);

@@ -42,7 +42,7 @@ __asm__(
     "movq %rsi, %rsp\n"
     LOAD
     "popq %rcx\n .cfi_adjust_cfa_offset -8\n .cfi_register %rip, %rcx\n"
-    "movl $1, %eax\n" /* for a caller in the function below */
+    "movl $1, %eax\n"
     JUMP_ANYWHERE "jmpq *%rcx\n"
     ".cfi_endproc\n"
     ".size ossl_async_registers_switch, . - ossl_async_registers_switch\n"
@@ -121,7 +121,7 @@ __asm__(
     "str x9, [x0]\n"
     "mov sp, x1\n"
     LOAD
-    "mov w0, #1\n" /* for a caller in the function below */
+    "mov w0, #1\n"
     GO_ON
     ".cfi_endproc\n"
     ".size ossl_async_registers_switch, . - ossl_async_registers_switch\n"

@@ -18,8 +18,8 @@
 # endif
 
 # ifdef OSSL_ASYNC_REGISTERS
-/* Suspends the caller in *from and goes on where to was suspended. */
-void ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
+/* Suspends the caller in *from and goes on where to was suspended. Returns 1 when someone switches to *from. */
+int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
 /*
  * Suspends the caller in *from and calls go(context), which does not come back if all is well. 1 when someone switches to

@@ -3,9 +3,9 @@
 //!
 //! | Returns | On failure |
 //! |---|---|
-//! | `int` of `ASYNC_start_job_2015`, `ASYNC_start_job` | [`ASYNC_ERR`] or [`ASYNC_NO_JOBS`] |
+//! | `int` of `ASYNC_start_job_2015`, `ASYNC_start_job`, `OSSL_ASYNC_cancel_job` | [`ASYNC_ERR`] or [`ASYNC_NO_JOBS`] |
 //! | `int` of `ASYNC_get_wait_fd` | -1 |
-//! | any other `int` | 0 |
+//! | any other `int`, `size_t` | 0 |
 //! | pointers | NULL |
 //!
 //! A failure leaves one entry in the thread's error queue, unless the function's documentation says otherwise. No panic
@@ -28,12 +28,14 @@ macro_rules! raise {
 }
 
 mod err;
+mod extensions;
 mod gen1;
 mod gen2;
 mod queue;
 mod start;
 
 pub use err::*;
+pub use extensions::*;
 pub use gen1::*;
 pub use gen2::*;
 pub use start::{ASYNC_ERR, ASYNC_FINISH, ASYNC_JOB, ASYNC_NO_JOBS, ASYNC_PAUSE};

@@ -107,11 +107,14 @@ pub fn free_pool() -> Result<(), Error> {
 
 /// Starts a job, which runs until it pauses or ends.
 ///
+/// This, [`resume`] and [`run`] become part of the entry points, so that one return follows the switch; see [`pause`].
+///
 /// # Safety
 ///
 /// The function can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
 /// port stays valid until this returns. The function does not leave by `longjmp`, an exception or the thread's end (F11).
 /// The wait context is null or has not been freed.
+#[inline(always)]
 pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     if !platform::AVAILABLE {
         return Err(StartFailure::Unavailable);
@@ -135,14 +138,12 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
             NoJob::Failed(error) => StartFailure::NoJob(Some(error)),
         })?;
 
-    let (argument, copied, port) = match what.argument {
-        Argument::Port(port) => (port, ptr::null_mut(), port),
-        Argument::Copied(bytes, _) if bytes.is_null() => {
-            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
-        }
+    let (argument, port) = match what.argument {
+        Argument::Port(port) => (port, port),
+        Argument::Copied(bytes, _) if bytes.is_null() => (ptr::null_mut(), ptr::null_mut()),
         // SAFETY: the caller vouches for the bytes.
-        Argument::Copied(bytes, size) => match unsafe { copy(bytes, size) } {
-            Some(copied) => (copied, copied, ptr::null_mut()),
+        Argument::Copied(bytes, size) => match unsafe { record.copy_arguments(bytes, size) } {
+            Some(copy) => (copy, ptr::null_mut()),
             None => {
                 thread.pool.release(record, owner);
                 return Err(StartFailure::Error(Error::Arguments));
@@ -151,10 +152,9 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     };
     record.function.set(what.function);
     record.argument.set(argument);
-    record.copy.set(copied);
     record.port.set(port);
     // SAFETY: the caller vouches for the context.
-    unsafe { record.set_wait_ctx(what.wait_ctx) };
+    unsafe { record.set_wait_ctx(what.wait_ctx, owner) };
     let this_use = thread.new_use();
     record.this_use.set(this_use.0);
     record.signal.begin(this_use, what.pipe);
@@ -162,8 +162,18 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }
 
+/// How a paused job goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// As if it had never paused.
+    Normal,
+    /// The same, but it cannot pause again: [`pause`] refuses until the job has ended.
+    Cancelled,
+}
+
 /// Goes on with a paused job. `port` is where the Rust face wants the result; null from C.
-pub fn resume(record: &'static Record, port: *mut c_void) -> Result<Outcome, Error> {
+#[inline(always)]
+pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result<Outcome, Error> {
     let thread = thread::this();
     if thread.current.get().is_some() {
         return Err(refused(Error::Nested));
@@ -176,34 +186,55 @@ pub fn resume(record: &'static Record, port: *mut c_void) -> Result<Outcome, Err
     if libctx == LibCtx::NONE && record.libctx.get() != LibCtx::NONE {
         return Err(Error::Libctx); // It stays paused (D30).
     }
+    // SAFETY: the job holds the context until it ends.
+    if let Some(ctx) = unsafe { record.wait_ctx().as_ref() } {
+        ctx.reset(); // G13, G30
+    }
+    record.cancelled.set(how == Resume::Cancelled);
     record.port.set(port);
     owner.counters.resumes.add(1);
     run(thread, owner, record, libctx)
 }
 
-/// Pauses the running job, and answers whether it did: not outside a job, not while pausing is blocked (B31), and not
-/// while the thread unwinds from a panic, since Rust counts panics by thread and not by stack.
-pub fn pause() -> bool {
+/// Pauses the running job and answers 1 when it goes on. Answers `skipped` at once where nothing can be paused: outside a
+/// job, while pausing is blocked (B31), and while the thread unwinds from a panic, since Rust counts panics by thread and not
+/// by stack. Answers `refused` at once in a job that was cancelled.
+///
+/// Nothing may follow the switch, and no frame of the library be left: then the processor goes straight back to whoever
+/// paused. Each return on a stack that was switched to costs as much as the switch.
+#[inline(always)]
+pub fn pause(skipped: c_int, refused: c_int) -> c_int {
     let thread = thread::this();
     let Some(record) = thread.current.get() else {
-        return false;
+        return skipped;
     };
+    if record.cancelled.get() {
+        return refused;
+    }
     if thread.blocks.get() != 0 || std::thread::panicking() {
-        return false;
+        return skipped;
     }
     record.set_state(State::Paused);
     // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job runs.
-    unsafe { platform::switch(&record.fibre, &thread.dispatcher) };
-    // SAFETY: the job holds the context until it ends.
-    if let Some(ctx) = unsafe { record.wait_ctx().as_ref() } {
-        ctx.reset(); // G13, G30
-    }
-    true
+    unsafe { platform::switch(&record.fibre, &thread.dispatcher) }
 }
 
 /// The job that the calling thread is in.
 pub fn current() -> Option<&'static Record> {
     thread::this().current.get()
+}
+
+/// The most that has been used so far of the stack of a job that runs or is paused on this thread, in bytes; else 0.
+pub fn stack_used(record: &Record) -> usize {
+    let thread = thread::this();
+    let is_mine = thread.owner().is_some_and(|owner| {
+        record.is_resumable_by(owner.number)
+            || thread
+                .current
+                .get()
+                .is_some_and(|current| ptr::eq(current, record))
+    });
+    if is_mine { record.stack_used() } else { 0 }
 }
 
 /// Keeps the thread's jobs from pausing, once more, and answers the block's epoch for [`take_block_back`]; none outside a
@@ -245,6 +276,7 @@ pub fn abandon(record: &'static Record) {
 }
 
 /// The error of a start or resume without a place for the handle.
+#[cold]
 pub fn refuse_null() -> Error {
     refused(if current().is_some() {
         Error::Nested
@@ -254,6 +286,7 @@ pub fn refuse_null() -> Error {
 }
 
 /// Counts an error that is the caller's.
+#[cold]
 fn refused(error: Error) -> Error {
     stats::refused();
     error
@@ -270,26 +303,9 @@ fn could_be_listed(jobs: usize) -> bool {
     !list.is_null()
 }
 
-/// A copy of the caller's bytes; none if there is no memory for it, or the size is 0 (B24).
-///
-/// # Safety
-///
-/// The bytes can be read.
-unsafe fn copy(bytes: *const c_void, size: usize) -> Option<*mut c_void> {
-    if size == 0 {
-        return None;
-    }
-    let copy = platform::allocate(size);
-    if copy.is_null() {
-        return None;
-    }
-    // SAFETY: the caller vouches for the bytes; the block is new and as large.
-    unsafe { ptr::copy_nonoverlapping(bytes.cast::<u8>(), copy.cast(), size) };
-    Some(copy)
-}
-
 /// Lets a job run until it pauses or ends. `libctx` is the thread's default library context outside the job, to go back
 /// to then (G37).
+#[inline(always)]
 fn run(
     thread: &Thread,
     owner: Owner,
@@ -316,14 +332,18 @@ fn run(
         owner.counters.pauses.add(1);
         return Ok(Outcome::Paused(record));
     }
+    if stats::measures_stacks() {
+        owner
+            .counters
+            .stack_high_water
+            .raise(record.stack_used() as u64);
+    }
     let result = record.result.get();
     record.set_state(State::Idle);
     record.signal.end();
-    // SAFETY: null or the copy made at the start, which the function is done with; no context is set.
-    unsafe {
-        platform::free(record.copy.replace(ptr::null_mut()));
-        record.set_wait_ctx(ptr::null_mut());
-    }
+    record.cancelled.set(false);
+    record.drop_arguments();
+    record.clear_wait_ctx(owner);
     thread.pool.release(record, owner);
     if entered {
         owner.counters.finishes.add(1);
@@ -365,7 +385,7 @@ mod tests {
         let record = current().expect("inside a job");
         for _ in 0..2 {
             assert_eq!(record.state(), State::Running);
-            assert!(pause());
+            assert_eq!(pause(0, 0), 1);
         }
         8
     }
@@ -387,12 +407,12 @@ mod tests {
         };
         assert_eq!(record.state(), State::Paused);
         assert!(matches!(
-            resume(record, ptr::null_mut()),
+            resume(record, ptr::null_mut(), Resume::Normal),
             Ok(Outcome::Paused(_))
         ));
         assert_eq!(record.state(), State::Paused);
         assert!(matches!(
-            resume(record, ptr::null_mut()),
+            resume(record, ptr::null_mut(), Resume::Normal),
             Ok(Outcome::Finished(8))
         ));
         assert_eq!(record.state(), State::Idle);
@@ -422,7 +442,7 @@ mod tests {
         abandon(record);
         assert_eq!((before, stats::thread().abandoned), (1, 1), "once");
         assert!(matches!(
-            resume(record, ptr::null_mut()),
+            resume(record, ptr::null_mut(), Resume::Normal),
             Err(Error::NotResumable)
         ));
     }

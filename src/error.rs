@@ -77,6 +77,8 @@ pub enum Error {
     Libctx,
     /// No memory for one more descriptor in a wait context.
     WaitFd,
+    /// A stack size out of range, or after the process's first stack was made.
+    StackSize,
 }
 
 impl Error {
@@ -95,6 +97,7 @@ impl Error {
             NotResumable => (ASYNC_F_ASYNC_START_JOB, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
             NullArgument => (ASYNC_F_ASYNC_START_JOB, ERR_R_PASSED_NULL_PARAMETER),
             WaitFd => (ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD, ERR_R_MALLOC_FAILURE),
+            StackSize => (ASYNC_F_ASYNC_JOB_NEW, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
             FreeInsideJob => (ASYNC_F_ASYNC_INIT_POOL, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED),
         };
         pack(ERR_LIB_ASYNC, function, reason)

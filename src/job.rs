@@ -6,13 +6,14 @@
 
 use crate::custom_stack;
 use crate::error::Error;
+use crate::idle::Links;
 use crate::libcrypto::LibCtx;
 use crate::platform::{self, Fibre};
 use crate::stack::{self, Slot};
 use crate::thread::Owner;
 use crate::wait_ctx::WaitCtx;
-use crate::wake::{Pipe, Signal, Use};
-use core::cell::Cell;
+use crate::wake::{Ends, Pipe, Signal, Use};
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -36,49 +37,72 @@ pub enum State {
     Abandoned = 4,
 }
 
-/// One job's record.
+/// Arguments that a record has room for itself, in bytes.
+pub const SMALL_ARGUMENTS: usize = 64;
+
+/// The largest block for arguments that a record keeps from one use to the next, in bytes.
+pub const KEPT_ARGUMENTS: usize = 16384;
+
+/// One job's record. What a start, a pause and a finish use comes first, so that it shares two cache lines.
 #[repr(C, align(64))]
 pub struct Record {
     state: AtomicU32,
-    /// The stack's number with valgrind.
-    checker_id: Cell<c_uint>,
-    /// The stack.
-    stack_low: Cell<*mut u8>,
-    stack_size: Cell<usize>,
-    /// Whether the program's own functions made it (7.8).
-    custom: Cell<bool>,
+    /// What it returned.
+    pub result: Cell<c_int>,
     /// The number of the thread that uses the record; 0 is none. Never reused (`thread.rs`).
     owner: AtomicU64,
     /// The suspended side of the job.
     pub fibre: Fibre,
-    /// Generation 1's wait fd and its signal.
-    pub signal: Signal<AtomicU64, Pipe>,
     /// What to call.
     pub function: Cell<Option<Function>>,
     /// What to call it with.
     pub argument: Cell<*mut c_void>,
-    /// The private copy of the caller's arguments, or null; freed at the end (B23).
-    pub copy: Cell<*mut c_void>,
-    /// What it returned.
-    pub result: Cell<c_int>,
     /// Where the Rust face wants a job's typed result, in the frame of whoever started or resumed it last; null when
     /// that was C.
     pub port: Cell<*mut c_void>,
-    /// The number of the pool that counts the record; 0 is none (D2).
-    pub pool: Cell<u64>,
-    /// The next idle record of that pool.
-    pub next: Cell<Option<&'static Record>>,
-    /// This use's number.
-    pub this_use: Cell<u64>,
     /// The wait context of this use, or null (G9, G11). Held.
     wait_ctx: AtomicPtr<WaitCtx>,
     /// libcrypto's default library context, as the job left it when it paused (G37).
     pub libctx: Cell<LibCtx>,
+
+    /// Generation 1's wait fd and its signal.
+    pub signal: Signal<AtomicU64, Pipe>,
+    /// This use's number.
+    pub this_use: Cell<u64>,
+    /// The number of the pool that counts the record; 0 is none (D2).
+    pub pool: Cell<u64>,
+    /// The idle records of that pool before and after this one (`idle.rs`).
+    pub links: Links,
+    /// A block for arguments that are not small, or null.
+    block: Cell<*mut c_void>,
+
+    block_size: Cell<usize>,
+    /// The stack.
+    stack_low: Cell<*mut u8>,
+    stack_size: Cell<usize>,
+    /// The job's number with valgrind.
+    checker_id: Cell<c_uint>,
+    /// Whether the program's own functions made the stack (7.8).
+    custom: Cell<bool>,
+    /// Whether the job may not pause any more: somebody has cancelled it.
+    pub cancelled: Cell<bool>,
+    small: UnsafeCell<Small>,
 }
+
+/// Aligned as malloc aligns (B44).
+#[repr(C, align(16))]
+struct Small([u8; SMALL_ARGUMENTS]);
 
 const _: () = assert!(size_of::<Record>() <= stack::RECORD);
 // The stack begins right below the record, so this is also the stack's alignment.
 const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
+
+/// An idle record whose memory was given back, so that nothing of it is left in its place but zeros: where it was, and
+/// what must be the same when it comes back.
+pub struct Cold {
+    slot: Slot,
+    pipe: Option<Ends>,
+}
 
 impl Record {
     /// A record with its stack, idle, owned by a thread.
@@ -88,47 +112,144 @@ impl Record {
             Some(functions) => custom_stack::acquire(functions),
             None => stack::acquire().map(|slot| (slot.record(), slot.stack())),
         };
-        let (record, stack) = place.ok_or(Error::Job)?;
-        // SAFETY: the place is aligned, big enough (both asserted above), mapped for ever and zeroed, or what `destroy`
-        // left. Zeros are a valid record: null, zero, None. Others may hold a stale handle to it, but use only its atomics.
-        let record: &'static Record = unsafe { record.cast().as_ref() };
-        record
-            .checker_id
-            .set(platform::register_job(stack, record.memory()));
-        record.stack_low.set(stack.cast());
-        record.stack_size.set(stack.len());
-        record.custom.set(custom.is_some());
-        record.owner.store(owner.number, Ordering::Relaxed);
+        let (place, stack) = place.ok_or(Error::Job)?;
+        // SAFETY: the place is a record's and nobody else's, and not in use.
+        let record = unsafe { Record::begin(place, stack, custom.is_some(), owner) };
         owner.counters.created.add(1);
         owner.counters.stack_bytes.add(stack.len() as u64);
         Ok(record)
     }
 
-    /// Frees a record that is idle or has finished: stack, pipe and all. Nobody can resume or wake it any more.
-    pub fn destroy(&'static self, owner: Owner) {
-        owner.counters.destroyed.add(1);
-        owner
-            .counters
-            .stack_bytes
-            .subtract(self.stack().len() as u64);
-        self.signal.close();
-        let (place, stack) = (NonNull::from(self).cast(), self.stack());
-        // SAFETY: the fibre is new or waits in `job_main` for a use that will not come.
+    /// A record of zeros becomes an idle one.
+    ///
+    /// # Safety
+    ///
+    /// The place is mapped for ever, [`stack::RECORD`] bytes, aligned to 64 (both asserted above), never anything but a
+    /// record, and the caller's. It is zeroed, or what [`end`](Record::end) left.
+    unsafe fn begin(
+        place: NonNull<u8>,
+        stack: *mut [u8],
+        custom: bool,
+        owner: Owner,
+    ) -> &'static Record {
+        // SAFETY: the caller vouches for the place. Zeros are a valid record: null, zero, None. Others may hold a stale
+        // handle to it, but use only its atomics.
+        let record: &'static Record = unsafe { place.cast().as_ref() };
+        record
+            .checker_id
+            .set(platform::register_job(stack, record.memory()));
+        record.stack_low.set(stack.cast());
+        record.stack_size.set(stack.len());
+        record.custom.set(custom);
+        record.owner.store(owner.number, Ordering::Relaxed);
+        record
+    }
+
+    /// Ends a record that is idle or has finished, but for its pipe: from here on its place reads as not live.
+    fn end(&self) {
+        // SAFETY: the fibre is new, or waits in `job_main` for a use that will not come.
         unsafe {
             platform::forget(&self.fibre);
-            platform::deregister_job(self.checker_id.get(), stack, self.memory());
+            platform::deregister_job(self.checker_id.get(), self.stack(), self.memory());
         }
+        self.free_block();
         // For memory that keeps its contents; otherwise it reads as zeros in a moment anyway.
         self.set_state(State::Idle);
         self.owner.store(0, Ordering::Relaxed);
-        // SAFETY: both came from there, no frame of the job is live, and the record does not read as live.
+    }
+
+    /// Frees a record that is idle or has finished: stack, pipe and all. Nobody can resume or wake it any more.
+    pub fn destroy(&'static self, owner: Owner) {
+        let stack = self.stack();
+        owner.counters.destroyed.add(1);
+        owner.counters.stack_bytes.subtract(stack.len() as u64);
+        self.signal.close();
+        self.end();
+        // SAFETY: place and stack came from there, no frame of the job is live, and the record does not read as live.
         unsafe {
             if self.custom.get() {
-                custom_stack::release(place, stack);
+                custom_stack::release(NonNull::from(self).cast(), stack);
             } else {
-                stack::release(Slot::of_record(place));
+                let slot = Slot::of_record(NonNull::from(self).cast());
+                stack::empty(slot);
+                stack::release(slot);
             }
         }
+    }
+
+    /// Whether the stack's memory may be given back: not if it is the program's own.
+    pub fn can_cool(&self) -> bool {
+        !self.custom.get()
+    }
+
+    /// Gives the memory of an idle record back to the system; only if [`can_cool`](Record::can_cool).
+    pub fn cool(&'static self) -> Cold {
+        assert!(self.can_cool());
+        let slot = Slot::of_record(NonNull::from(self).cast());
+        let pipe = self.signal.detach();
+        self.end();
+        // SAFETY: no frame of the job is live, and the record does not read as live.
+        unsafe { stack::empty(slot) };
+        Cold { slot, pipe }
+    }
+
+    /// The most that has been used of the stack so far, in whole pages, in bytes; 0 for a stack of the program's own,
+    /// whose memory may have been used before.
+    pub fn stack_used(&self) -> usize {
+        if self.custom.get() {
+            0
+        } else {
+            stack::used(self.stack())
+        }
+    }
+
+    /// Copies the caller's arguments to where they stay until the job ends. None if there is no memory for them, or their
+    /// size is 0 (B23, B24).
+    ///
+    /// # Safety
+    ///
+    /// The bytes can be read. The record is idle and the caller's.
+    pub unsafe fn copy_arguments(&self, bytes: *const c_void, size: usize) -> Option<*mut c_void> {
+        let place = if size <= SMALL_ARGUMENTS {
+            if size == 0 {
+                return None;
+            }
+            self.small.get().cast()
+        } else {
+            self.block_for(size)?
+        };
+        // SAFETY: the caller vouches for the bytes; the place is as large, and used by nobody else.
+        unsafe { ptr::copy_nonoverlapping(bytes.cast::<u8>(), place.cast(), size) };
+        Some(place)
+    }
+
+    /// The record's block, made larger if it has to be.
+    #[cold]
+    fn block_for(&self, size: usize) -> Option<*mut c_void> {
+        if self.block_size.get() < size {
+            self.free_block();
+            let block = platform::allocate(size);
+            if block.is_null() {
+                return None;
+            }
+            self.block.set(block);
+            self.block_size.set(size);
+        }
+        Some(self.block.get())
+    }
+
+    /// The job has ended: a block that is too large to keep goes.
+    pub fn drop_arguments(&self) {
+        if self.block_size.get() > KEPT_ARGUMENTS {
+            self.free_block();
+        }
+    }
+
+    #[cold]
+    fn free_block(&self) {
+        // SAFETY: null or a block of `allocate`'s, which no job uses any more.
+        unsafe { platform::free(self.block.replace(ptr::null_mut())) };
+        self.block_size.set(0);
     }
 
     /// The record that a handle means, or none for NULL.
@@ -162,19 +283,25 @@ impl Record {
         self.wait_ctx.load(Ordering::Acquire)
     }
 
-    /// Sets the wait context of a new use, which holds it, or at the end none. Owner only.
+    /// Sets the wait context of a new use, which holds it. Owner only, at a start.
     ///
     /// # Safety
     ///
-    /// The context is null or one that has not been freed.
-    pub unsafe fn set_wait_ctx(&self, ctx: *mut WaitCtx) {
+    /// The context is null or one that has not been freed. The record has none.
+    pub unsafe fn set_wait_ctx(&self, ctx: *mut WaitCtx, owner: Owner) {
         // SAFETY: the caller vouches for it.
         if let Some(ctx) = unsafe { ctx.as_ref() } {
-            ctx.hold();
+            ctx.hold(owner.number);
         }
-        if let Some(before) = NonNull::new(self.wait_ctx.swap(ctx, Ordering::AcqRel)) {
-            // SAFETY: the hold that was taken when it was set.
-            unsafe { WaitCtx::release(before) };
+        self.wait_ctx.store(ctx, Ordering::Release);
+    }
+
+    /// The use has ended and lets go of its wait context. Owner only.
+    pub fn clear_wait_ctx(&self, owner: Owner) {
+        if let Some(ctx) = NonNull::new(self.wait_ctx.load(Ordering::Relaxed)) {
+            self.wait_ctx.store(ptr::null_mut(), Ordering::Release);
+            // SAFETY: the hold of `set_wait_ctx`, by the same owner.
+            unsafe { WaitCtx::let_go(ctx, owner.number) };
         }
     }
 
@@ -204,6 +331,30 @@ impl Record {
     /// This use of the record.
     pub fn current_use(&self) -> Use {
         Use(self.this_use.get())
+    }
+}
+
+impl Cold {
+    /// The record as it was: the same handle and the same wait fd, idle, with a fibre that is new (P4).
+    pub fn warm(self, owner: Owner) -> &'static Record {
+        // SAFETY: the slot is still this record's, and `cool` left it ended.
+        let record = unsafe { Record::begin(self.slot.record(), self.slot.stack(), false, owner) };
+        record.signal.attach(self.pipe);
+        record
+    }
+
+    /// Frees it for good.
+    pub fn destroy(self, owner: Owner) {
+        owner.counters.destroyed.add(1);
+        owner
+            .counters
+            .stack_bytes
+            .subtract(self.slot.stack().len() as u64);
+        if let Some(ends) = self.pipe {
+            ends.close();
+        }
+        // SAFETY: `cool` emptied it.
+        unsafe { stack::release(self.slot) };
     }
 }
 

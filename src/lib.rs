@@ -26,6 +26,7 @@
 mod custom_stack;
 mod dispatch;
 pub mod error;
+mod idle;
 mod job;
 mod libcrypto;
 mod platform;
@@ -43,5 +44,5 @@ pub mod capi;
 pub use error::Error;
 pub use typed::{
     BlockPause, Job, Pool, ResumeError, StartError, Step, WakeHandle, block_pause, current, in_job,
-    is_capable, pause, switch_method,
+    is_capable, pause, set_stack_size, stack_size, switch_method,
 };

@@ -5,15 +5,15 @@
 //! | Verb | For |
 //! |---|---|
 //! | [`capable`], [`enter`], [`switch`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
-//! | [`page_size`], [`map`], [`guard`], [`give_back`], [`register_job`], [`deregister_job`] | stack memory |
+//! | [`page_size`], [`map`], [`guard`], [`give_back`], [`untouched`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
 //! | [`at_thread_exit`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
 //! | [`object_of`], [`object_like`], [`Object`] | libraries that are in the process |
-//! | [`environment_is`], [`print_error`] | what a user asks for |
+//! | [`environment`], [`environment_is`], [`print_error`] | what a user asks for |
 
 use core::cell::Cell;
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::ptr;
 
 #[cfg(not(ossl_async_null))]
@@ -31,9 +31,15 @@ mod targets;
 
 pub use imp::{
     AVAILABLE, ForkSafe, Object, allocate, at_process_exit, at_thread_exit, capable, close,
-    deregister_job, enter, environment_is, forget, forks, free, give_back, guard, map, object_like,
-    object_of, page_size, pipe, print_error, put_byte, register_job, switch, take_byte, way,
+    deregister_job, enter, environment, forget, forks, free, give_back, guard, map, object_like,
+    object_of, page_size, pipe, print_error, put_byte, register_job, switch, take_byte, untouched,
+    way,
 };
+
+/// Whether an environment variable has a value, which is short; on the terms of [`environment`].
+pub fn environment_is(name: &CStr, value: &CStr) -> bool {
+    environment(name, &mut [0; 16]).is_some_and(|text| text.as_bytes() == value.to_bytes())
+}
 
 /// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).
 ///

@@ -1,6 +1,7 @@
 //! One thread's pool: its idle jobs, its limit and its count (section 3 of the behaviour reference).
 
 use crate::error::Error;
+use crate::idle::Idle;
 use crate::job::Record;
 use crate::libcrypto;
 use crate::thread::Owner;
@@ -24,9 +25,7 @@ pub struct Pool {
     max_size: Cell<usize>,
     /// Records ever made for this pool, however they ended (P1).
     created: Cell<usize>,
-    /// The record released last, which goes first (P4); the others hang on it. A list through the records, so that a
-    /// release needs no memory (D20).
-    idle: Cell<Option<&'static Record>>,
+    idle: Idle,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -38,7 +37,7 @@ impl Pool {
             number: Cell::new(0),
             max_size: Cell::new(0),
             created: Cell::new(0),
-            idle: Cell::new(None),
+            idle: Idle::new(),
         }
     }
 
@@ -63,24 +62,27 @@ impl Pool {
     pub fn free(&self, owner: Owner) {
         self.number.set(0);
         // Out of the pool first: a program's own function that frees stacks may make a new one meanwhile.
-        let mut next = self.idle.take();
-        while let Some(record) = next {
-            next = record.next.take();
-            record.destroy(owner);
-        }
+        self.idle.destroy(owner);
     }
 
     /// A job to use: the one released last, or a new one if the limit allows; with a pipe if it must have one.
+    #[inline(always)]
     pub fn take(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
-        if let Some(record) = self.pop() {
-            return match with_pipe(record, pipe) {
+        match self.idle.pop(owner) {
+            Some(record) if !pipe => Ok(record),
+            Some(record) => match with_pipe(record, pipe) {
                 Ok(()) => Ok(record),
                 Err(error) => {
                     self.release(record, owner);
                     Err(NoJob::Failed(error))
                 }
-            };
+            },
+            None => self.grow(owner, pipe),
         }
+    }
+
+    #[cold]
+    fn grow(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
         if self.max_size.get() != 0 && self.created.get() >= self.max_size.get() {
             return Err(NoJob::Full);
         }
@@ -88,9 +90,10 @@ impl Pool {
     }
 
     /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
+    #[inline(always)]
     pub fn release(&self, record: &'static Record, owner: Owner) {
         if self.exists() && record.pool.get() == self.number.get() {
-            record.next.set(self.idle.replace(Some(record)));
+            self.idle.push(record, self.created.get());
         } else {
             record.destroy(owner);
         }
@@ -125,18 +128,12 @@ impl Pool {
         }
         made
     }
-
-    fn pop(&self) -> Option<&'static Record> {
-        let record = self.idle.get()?;
-        self.idle.set(record.next.take());
-        Some(record)
-    }
 }
 
 /// Sees to it that a record has a pipe, if it must.
 fn with_pipe(record: &Record, pipe: bool) -> Result<(), Error> {
     if pipe {
-        record.signal.open().map_err(|_| Error::WaitPipe)
+        record.signal.provide().map_err(|_| Error::WaitPipe)
     } else {
         Ok(())
     }

@@ -3,38 +3,59 @@
 //!
 //! ```text
 //! slot, low address                                                               high address
-//! |<----- GUARD: 96 KiB ----->|<------------ at least 128 KiB of stack ----------->|<- record ->|
-//! | every access faults       | grows down from the record  <----------- first frames | RECORD bytes
+//! |<----- GUARD: 96 KiB ----->|<-------------- the stack ---------------->|<- record ->|<-colour->|
+//! | every access faults       | grows down from the record  <- first frames | RECORD bytes | unused |
 //! ```
 //!
 //! The record shares the top page with the first frames, so that a job that does little touches one page. The guard
 //! is larger than the 80 KiB that the documentation promises: a frame of that size also pushes a return address and
 //! saved registers.
 //!
-//! Slots are cut from slabs that are mapped once and never unmapped, and a slot's top is only ever a record: a stale
+//! A cache puts equal offsets of all pages into a few of its sets. So slots are an odd number of pages, and what is used
+//! of a slot's top page begins at one of [`COLOURS`] places: a thousand jobs do not crowd each other out.
+//!
+//! Slots are cut from slabs that are mapped once and never unmapped, and a slot's record stays in its place: a stale
 //! handle can always be read. A slot that is given up reads as zeros, and a record of zeros is not live.
 
+use crate::error::Error;
 use crate::platform::{self, ForkSafe};
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Stack that a job has at least, in bytes: the one line to change.
-pub const USABLE: usize = 128 * 1024;
+/// Stack that a job has if nobody asks for more or less, in bytes: the one line to change.
+pub const DEFAULT: usize = 128 * 1024;
+
+/// The least that can be asked for, in bytes: what OpenSSL gives (F8).
+pub const LEAST: usize = 32768;
+
+/// The most that can be asked for, in bytes.
+pub const MOST: usize = 1 << 30;
 
 /// Memory below each stack that faults, in bytes, before rounding up to whole pages.
 pub const GUARD: usize = 96 * 1024;
 
-/// Room for the record at the top of a slot, in bytes.
+/// Room for the record, in bytes.
 pub const RECORD: usize = 256;
 
-// F8: never under what OpenSSL gives.
-const _: () = assert!(USABLE >= 32768);
+/// At how many places in a slot's top page the record can be, and how far apart they are, in bytes.
+const COLOURS: usize = 16;
+const COLOUR_STEP: usize = 128;
 
-/// Slots in the first slab; each further slab doubles what there is, up to [`MOST_SLOTS`].
+/// What the record and its colour take of a slot's top page, in bytes.
+const TOP: usize = RECORD + (COLOURS - 1) * COLOUR_STEP;
+
+const _: () = assert!(TOP < 4096, "the record is in a slot's last page");
+const _: () = assert!(LEAST <= DEFAULT && DEFAULT <= MOST);
+
+/// Slots in the first slab; each further slab doubles what there is, up to [`MOST_SLOTS`] or [`MOST_SLAB`].
 const FIRST_SLOTS: usize = 8;
-/// Slots in a slab at the most: about 900 MiB of addresses, so that a million stacks are some 250 mappings.
+/// Slots in a slab at the most: with stacks of the default size about 900 MiB of addresses, so that a million stacks are
+/// some 250 mappings.
 const MOST_SLOTS: usize = 4096;
+/// Addresses in a slab at the most, in bytes, unless one slot has more.
+const MOST_SLAB: usize = 1 << 30;
 
-/// How one slot is laid out for a page size, in bytes.
+/// How one slot is laid out for a page size and a stack size, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
     guard: usize,
@@ -42,16 +63,63 @@ struct Layout {
 }
 
 impl Layout {
-    fn for_page(page: usize) -> Layout {
+    fn new(page: usize, usable: usize) -> Layout {
         let guard = GUARD.next_multiple_of(page);
+        let top = (usable + TOP).next_multiple_of(page);
+        let pages = ((guard + top) / page) | 1;
         Layout {
             guard,
-            slot: guard + (USABLE + RECORD).next_multiple_of(page),
+            slot: pages * page,
         }
     }
 
-    fn of_this_system() -> Layout {
-        Layout::for_page(platform::page_size())
+    /// The layout of every slot of this process: [`SIZE`] does not change once there is one.
+    fn of_this_process() -> Layout {
+        Layout::new(platform::page_size(), size())
+    }
+}
+
+/// What was asked for, in bytes; 0 is nothing yet. Changed only with the slabs locked, and only while there is no slot.
+static SIZE: AtomicUsize = AtomicUsize::new(0);
+
+/// The stack that a job has at least, in bytes.
+pub fn size() -> usize {
+    match SIZE.load(Ordering::Relaxed) {
+        0 => DEFAULT,
+        size => size,
+    }
+}
+
+/// Sets the stack size of the jobs to come, in bytes, before the process's first stack is made; after that it is refused,
+/// as is a size below [`LEAST`] or above [`MOST`].
+pub fn set_size(bytes: usize) -> Result<(), Error> {
+    if !platform::AVAILABLE || !(LEAST..=MOST).contains(&bytes) {
+        return Err(Error::StackSize);
+    }
+    SLABS.with(|slabs| {
+        if slabs.total > 0 {
+            return Err(Error::StackSize);
+        }
+        SIZE.store(bytes, Ordering::Relaxed);
+        Ok(())
+    })
+}
+
+/// Takes the size from the environment's `OSSL_ASYNC_STACK_SIZE`, bytes in decimal digits, if nobody has asked for one.
+/// A value that is none, or out of range, is reported on standard error and otherwise ignored.
+fn size_from_environment() {
+    if SIZE.load(Ordering::Relaxed) != 0 {
+        return;
+    }
+    let mut text = [0; 24];
+    let Some(text) = platform::environment(c"OSSL_ASYNC_STACK_SIZE", &mut text) else {
+        return;
+    };
+    match text.parse::<usize>() {
+        Ok(bytes) if (LEAST..=MOST).contains(&bytes) => SIZE.store(bytes, Ordering::Relaxed),
+        _ => platform::print_error(&format!(
+            "ossl-async: OSSL_ASYNC_STACK_SIZE={text}: expected bytes from {LEAST} to {MOST}; stacks have {DEFAULT}\n"
+        )),
     }
 }
 
@@ -63,23 +131,34 @@ pub struct Slot(NonNull<u8>);
 unsafe impl Send for Slot {}
 
 impl Slot {
-    /// Where the record is: the top [`RECORD`] bytes.
+    /// Where the record is, RECORD bytes, by the layout of a slot.
+    fn record_offset(self, layout: Layout) -> usize {
+        // Neighbours in a slab differ, and a slot's colour never changes.
+        let colour = self.0.addr().get() / layout.slot % COLOURS;
+        layout.slot - RECORD - colour * COLOUR_STEP
+    }
+
+    /// Where the record is: [`RECORD`] bytes.
     pub fn record(self) -> NonNull<u8> {
         // SAFETY: the offset stays inside the slot.
-        unsafe { self.0.add(Layout::of_this_system().slot - RECORD) }
+        unsafe { self.0.add(self.record_offset(Layout::of_this_process())) }
     }
 
     /// The slot whose record is at this address.
     pub fn of_record(record: NonNull<u8>) -> Slot {
-        // SAFETY: a record lies this far above its slot's low end.
-        Slot(unsafe { record.sub(Layout::of_this_system().slot - RECORD) })
+        let page = platform::page_size();
+        let end = (record.addr().get() + RECORD).next_multiple_of(page);
+        let low = end - Layout::of_this_process().slot;
+        // SAFETY: a record lies in its slot's last page, so this is the slot's low end.
+        Slot(unsafe { record.sub(record.addr().get() - low) })
     }
 
-    /// The memory that the job's frames may use: all between the guard and the record.
+    /// The memory that the job's frames may use: what lies below the record, as much in every slot.
     pub fn stack(self) -> *mut [u8] {
-        let layout = Layout::of_this_system();
-        let low = self.0.as_ptr().wrapping_add(layout.guard);
-        ptr::slice_from_raw_parts_mut(low, layout.slot - layout.guard - RECORD)
+        let layout = Layout::of_this_process();
+        let size = layout.slot - layout.guard - TOP;
+        let low = self.record_offset(layout) - size;
+        ptr::slice_from_raw_parts_mut(self.0.as_ptr().wrapping_add(low), size)
     }
 }
 
@@ -102,24 +181,41 @@ static SLABS: ForkSafe<Slabs> = ForkSafe::new(Slabs::none());
 /// A guarded stack whose record reads as zeros, or none if memory or a guard cannot be had.
 pub fn acquire() -> Option<Slot> {
     SLABS.with(|slabs| {
+        if slabs.total == 0 {
+            size_from_environment();
+        }
         slabs
             .free
             .pop()
-            .or_else(|| slabs.cut(Layout::of_this_system()))
+            .or_else(|| slabs.cut(Layout::of_this_process()))
     })
 }
 
-/// Gives a stack up. Its memory, the record's included, goes back to the system.
+/// Gives the memory of a slot back to the system, its record's included; the slot stays the caller's.
 ///
 /// # Safety
 ///
 /// The slot came from [`acquire`], nothing runs on it, and its record reads as not live already: memory that is
 /// locked keeps its contents.
-pub unsafe fn release(slot: Slot) {
-    let Layout { guard, slot: size } = Layout::of_this_system();
-    // SAFETY: the range is the slot's without its guard, and the caller gives it up.
+pub unsafe fn empty(slot: Slot) {
+    let Layout { guard, slot: size } = Layout::of_this_process();
+    // SAFETY: the range is the slot's without its guard, and the caller does not need its contents.
     unsafe { platform::give_back(slot.0.add(guard), size - guard) };
+}
+
+/// Gives a slot up.
+///
+/// # Safety
+///
+/// The slot came from [`acquire`], was [`empty`]d after its last use, and is not the caller's from now on.
+pub unsafe fn release(slot: Slot) {
     SLABS.with(|slabs| slabs.free.push(slot));
+}
+
+/// How much of a stack has been used since its memory was last given back, in bytes: from its high end down to the start
+/// of the lowest page that is in memory.
+pub fn used(stack: *mut [u8]) -> usize {
+    stack.len() - platform::untouched(stack)
 }
 
 impl Slabs {
@@ -151,9 +247,10 @@ impl Slabs {
     /// Maps another slab, now that no slot is left: as many slots as there are already, or half of that, and so on
     /// down to one.
     fn grow(&mut self, layout: Layout) -> Option<()> {
-        let mut slots = self.total.clamp(FIRST_SLOTS, MOST_SLOTS);
+        let most = MOST_SLOTS.min((MOST_SLAB / layout.slot).max(1));
+        let mut slots = self.total.max(FIRST_SLOTS).min(most);
         while slots > 0 {
-            if self.free.try_reserve_exact(self.total + slots).is_ok() {
+            if self.free.try_reserve(self.total + slots).is_ok() {
                 if let Some(slab) = platform::map(slots * layout.slot) {
                     (self.fresh, self.fresh_slots) = (slab, slots);
                     self.total += slots;
@@ -174,14 +271,17 @@ mod tests {
     #[test]
     fn a_slot_holds_guard_stack_and_record_in_whole_pages_of_any_size() {
         for page in [4096, 16384, 65536] {
-            let layout = Layout::for_page(page);
-            assert_eq!((layout.guard % page, layout.slot % page), (0, 0));
-            assert!(layout.guard >= GUARD && layout.guard - GUARD < page);
-            let rest = layout.slot - layout.guard - USABLE - RECORD;
-            assert!(rest < page, "{rest} bytes too many");
+            for usable in [LEAST, DEFAULT, DEFAULT + 1, 1 << 20, MOST] {
+                let layout = Layout::new(page, usable);
+                assert_eq!((layout.guard % page, layout.slot % page), (0, 0));
+                assert!(layout.guard >= GUARD && layout.guard - GUARD < page);
+                assert_eq!(layout.slot / page % 2, 1, "pages of a slot");
+                let rest = layout.slot - layout.guard - usable - TOP;
+                assert!(rest < 2 * page, "{rest} bytes too many");
+            }
         }
         assert_eq!(
-            Layout::for_page(4096),
+            Layout::new(4096, DEFAULT),
             Layout {
                 guard: 96 * 1024,
                 slot: (96 + 128 + 4) * 1024
@@ -192,19 +292,30 @@ mod tests {
     // Rules: F1, D6
     #[test]
     #[cfg(not(ossl_async_null))]
-    fn a_slot_is_found_from_its_record_and_its_stack_ends_at_the_record() {
-        let slot = acquire().expect("memory");
-        assert_eq!(Slot::of_record(slot.record()), slot);
-        let stack = slot.stack();
-        let low = stack.cast::<u8>();
-        assert_eq!(
-            low.addr(),
-            slot.0.addr().get() + Layout::of_this_system().guard
+    fn a_slot_is_found_from_its_record_and_its_stack_ends_there() {
+        let layout = Layout::of_this_process();
+        let mut offsets = vec![];
+        for slot in (0..20)
+            .map(|_| acquire().expect("memory"))
+            .collect::<Vec<Slot>>()
+        {
+            assert_eq!(Slot::of_record(slot.record()), slot);
+            let stack = slot.stack();
+            let low = stack.cast::<u8>();
+            assert!(low.addr() >= slot.0.addr().get() + layout.guard);
+            assert_eq!(low.wrapping_add(stack.len()), slot.record().as_ptr());
+            assert_eq!(stack.len(), layout.slot - layout.guard - TOP);
+            assert!(stack.len() >= DEFAULT);
+            offsets.push(slot.record().addr().get() % 4096);
+            // SAFETY: acquired above and never used.
+            unsafe { release(slot) };
+        }
+        offsets.sort_unstable();
+        offsets.dedup();
+        assert!(
+            offsets.len() >= 10,
+            "neighbours have other offsets: {offsets:?}"
         );
-        assert_eq!(low.wrapping_add(stack.len()), slot.record().as_ptr());
-        assert!(stack.len() >= USABLE);
-        // SAFETY: acquired above and never used.
-        unsafe { release(slot) };
     }
 
     // Rules: F8, D22
@@ -216,7 +327,7 @@ mod tests {
         lows.sort_unstable();
         assert!(
             lows.windows(2)
-                .all(|pair| pair[1] - pair[0] >= Layout::of_this_system().slot)
+                .all(|pair| pair[1] - pair[0] >= Layout::of_this_process().slot)
         );
         for slot in slots {
             // SAFETY: acquired above and never used.
@@ -231,10 +342,21 @@ mod tests {
         let mut slabs = Slabs::none();
         for (cut, total) in [(1, 8), (8, 8), (9, 16), (16, 16), (17, 32), (33, 64)] {
             while slabs.total - slabs.fresh_slots < cut {
-                slabs.cut(Layout::of_this_system()).expect("memory");
+                slabs.cut(Layout::of_this_process()).expect("memory");
             }
             assert_eq!(slabs.total, total, "after {cut}");
             assert!(slabs.free.capacity() >= total);
+        }
+    }
+
+    // Rules: D20
+    #[test]
+    #[cfg(not(ossl_async_null))]
+    fn slabs_of_large_stacks_have_fewer_slots() {
+        for (usable, slots) in [(64 << 20, 8), (400 << 20, 2), (MOST, 1)] {
+            let mut slabs = Slabs::none();
+            slabs.cut(Layout::new(4096, usable)).expect("addresses");
+            assert_eq!(slabs.total, slots, "stacks of {usable} bytes");
         }
     }
 }

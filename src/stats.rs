@@ -34,6 +34,9 @@ pub struct Stats {
     pub refusals: u64,
     /// Bytes of stack that existing jobs have, touched or not.
     pub stack_bytes: u64,
+    /// The most that any job had used of its stack when it ended, in bytes, counted in whole pages. 0 unless it is measured:
+    /// see [`measure_stacks`].
+    pub stack_high_water: u64,
 }
 
 /// One count. Only one thread changes it; any may read it.
@@ -62,6 +65,11 @@ impl Counter {
             .store(self.get().wrapping_sub(less), Ordering::Relaxed);
     }
 
+    /// Makes it at least so much; the thread whose counter it is only.
+    pub fn raise(&self, to: u64) {
+        self.0.store(self.get().max(to), Ordering::Relaxed);
+    }
+
     /// Adds, from any thread.
     fn add_shared(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
@@ -80,6 +88,8 @@ pub(crate) struct Counters {
     pub finishes: Counter,
     pub refusals: Counter,
     pub stack_bytes: Counter,
+    /// The largest, where all others are sums.
+    pub stack_high_water: Counter,
     /// Whether a thread is counting here.
     taken: AtomicBool,
     /// The block made before this one.
@@ -104,6 +114,7 @@ impl Counters {
             finishes: Counter::zero(),
             refusals: Counter::zero(),
             stack_bytes: Counter::zero(),
+            stack_high_water: Counter::zero(),
             taken: AtomicBool::new(true),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
@@ -142,12 +153,20 @@ impl Counters {
             mine.subtract(count);
             all.add_shared(count);
         }
+        let high_water = self.stack_high_water.0.swap(0, Ordering::Relaxed);
+        OTHERS
+            .stack_high_water
+            .0
+            .fetch_max(high_water, Ordering::Relaxed);
         self.taken.store(false, Ordering::Release);
     }
 
     /// The counts and what follows from them.
     pub fn stats(&self) -> Stats {
-        Stats::of(&self.each().map(Counter::get))
+        Stats {
+            stack_high_water: self.stack_high_water.get(),
+            ..Stats::of(&self.each().map(Counter::get))
+        }
     }
 
     fn each(&self) -> [&Counter; 9] {
@@ -196,6 +215,7 @@ impl Stats {
             finishes,
             refusals,
             stack_bytes,
+            stack_high_water: 0,
         }
     }
 }
@@ -211,12 +231,17 @@ fn blocks() -> impl Iterator<Item = &'static Counters> {
 /// The counts of this process, all threads together.
 pub fn process() -> Stats {
     let mut sums = OTHERS.each().map(Counter::get);
+    let mut stack_high_water = OTHERS.stack_high_water.get();
     for block in blocks() {
+        stack_high_water = stack_high_water.max(block.stack_high_water.get());
         for (sum, counter) in sums.iter_mut().zip(block.each()) {
             *sum = sum.wrapping_add(counter.get());
         }
     }
-    Stats::of(&sums)
+    Stats {
+        stack_high_water,
+        ..Stats::of(&sums)
+    }
 }
 
 /// The counts of the calling thread, since its first job.
@@ -227,7 +252,20 @@ pub fn thread() -> Stats {
         .unwrap_or_default()
 }
 
+static MEASURES_STACKS: AtomicBool = AtomicBool::new(false);
+
+/// Whether each job that ends has its stack measured, for [`Stats::stack_high_water`], from now on. It costs a system call a
+/// job, so it is off unless asked for; `OSSL_ASYNC_STATS=1` in the environment asks for it too.
+pub fn measure_stacks(measure: bool) {
+    MEASURES_STACKS.store(measure, Ordering::Relaxed);
+}
+
+pub(crate) fn measures_stacks() -> bool {
+    MEASURES_STACKS.load(Ordering::Relaxed)
+}
+
 /// Counts a call that was refused.
+#[cold]
 pub(crate) fn refused() {
     match crate::thread::this().owner() {
         Some(owner) => owner.counters.refusals.add(1),
@@ -243,6 +281,7 @@ pub(crate) fn report_if_asked() {
         platform::print_error(&format!("{}\n", process()));
     }
     if !ASKED.swap(true, Ordering::Relaxed) && platform::environment_is(c"OSSL_ASYNC_STATS", c"1") {
+        measure_stacks(true);
         platform::at_process_exit(report);
     }
 }
@@ -264,6 +303,7 @@ impl core::fmt::Display for Stats {
             finishes,
             refusals,
             stack_bytes,
+            stack_high_water,
             ..
         } = self;
         write!(
@@ -274,7 +314,10 @@ impl core::fmt::Display for Stats {
             f,
             " starts={starts} pauses={pauses} resumes={resumes} finishes={finishes} refusals={refusals}"
         )?;
-        write!(f, " stack_bytes={stack_bytes}")
+        write!(
+            f,
+            " stack_bytes={stack_bytes} stack_high_water={stack_high_water}"
+        )
     }
 }
 

@@ -73,10 +73,13 @@ const USES_AT_ONCE: u64 = 1 << 16;
 
 impl Thread {
     /// Makes the thread an owner of jobs, if it can be: what it owns when it ends is then freed.
+    #[inline(always)]
     pub fn attach(&self) -> Option<Owner> {
-        if let Some(owner) = self.owner.get() {
-            return Some(owner);
-        }
+        self.owner.get().or_else(|| self.attach_now())
+    }
+
+    #[cold]
+    fn attach_now(&self) -> Option<Owner> {
         let counters = Counters::take()?;
         if !platform::at_thread_exit(exit) {
             counters.give_back();

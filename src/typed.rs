@@ -1,10 +1,11 @@
 //! The Rust face: safe, typed jobs over the dispatcher. Closures instead of function pointers, values instead of `int`,
 //! panics that reach whoever resumed the job.
 
-use crate::dispatch::{self, Argument, Outcome, Start, StartFailure};
+use crate::dispatch::{self, Argument, Outcome, Resume, Start, StartFailure};
 use crate::error::Error;
 use crate::job::Record;
 use crate::platform;
+use crate::stack;
 use crate::wake::{Pipe, Signal, Use};
 use core::any::Any;
 use core::ffi::{c_int, c_void};
@@ -144,9 +145,31 @@ impl<T: 'static> Job<T> {
     ///
     /// A panic of the job's closure reappears here.
     pub fn resume(self) -> Result<Step<T>, ResumeError<T>> {
+        self.go_on(Resume::Normal)
+    }
+
+    /// Has the job come to its end without pausing again: resumes it, and from then on [`pause`] answers false in it, at
+    /// once. Its closure must do without what it was waiting for and return; a loop that only a pause that worked can end
+    /// never ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Job::resume).
+    ///
+    /// # Panics
+    ///
+    /// A panic of the job's closure reappears here.
+    pub fn cancel(self) -> Result<T, ResumeError<T>> {
+        self.go_on(Resume::Cancelled).map(|step| match step {
+            Step::Finished(value) => value,
+            Step::Paused(_) => unreachable!("a cancelled job cannot pause"),
+        })
+    }
+
+    fn go_on(self, how: Resume) -> Result<Step<T>, ResumeError<T>> {
         let mut port: Port<T> = None;
         let resumed = if self.is_live() {
-            dispatch::resume(self.record, ptr::from_mut(&mut port).cast())
+            dispatch::resume(self.record, ptr::from_mut(&mut port).cast(), how)
         } else {
             Err(Error::NotResumable)
         };
@@ -182,6 +205,16 @@ impl<T: 'static> Job<T> {
         // SAFETY: the pipe was just made or is the record's; it is closed when the record is freed, which needs the job
         // to end, and that needs this `Job`.
         Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(pipe.wait_fd()) })
+    }
+
+    /// The most that the job's stack has been used so far, in bytes, counted in whole pages; by earlier jobs on the same
+    /// stack too.
+    pub fn stack_used(&self) -> usize {
+        if self.is_live() {
+            dispatch::stack_used(self.record)
+        } else {
+            0
+        }
     }
 
     /// A handle for waking the job from anywhere.
@@ -357,7 +390,8 @@ pub fn current() -> Option<WakeHandle> {
 }
 
 /// Pauses the job that this is called in, until its thread resumes it, and answers true. False, at once, where nothing
-/// can be paused: outside a job, while pausing is blocked (B31), or while the thread unwinds from a panic.
+/// can be paused: outside a job, in one that was [cancelled](Job::cancel), while pausing is blocked (B31), or while the
+/// thread unwinds from a panic.
 ///
 /// A pause is a call that may take arbitrarily long and, if the job is abandoned, for ever. What other code on the thread
 /// may do meanwhile is everything: two things that Rust takes for granted do not survive that, and must not be paused in.
@@ -365,7 +399,7 @@ pub fn current() -> Option<WakeHandle> {
 /// threads borrow from this one's thread-local storage (`LocalKey::with` around `std::thread::scope`), if the job may
 /// be abandoned there and the thread end.
 pub fn pause() -> bool {
-    dispatch::pause()
+    dispatch::pause(0, 0) != 0
 }
 
 /// Whether this is called inside a job (B42).
@@ -378,7 +412,22 @@ pub fn is_capable() -> bool {
     platform::capable()
 }
 
-/// How this build switches stacks: `"setjmp"`, `"swapcontext"`, or `"null"` where there are no jobs.
+/// Sets the stack that jobs have at least, in bytes, from 32768 to 2^30 (the default is 131072), before the process's first
+/// job is made. Goes before `OSSL_ASYNC_STACK_SIZE` in the environment, which has bytes too.
+///
+/// # Errors
+///
+/// [`Error::StackSize`] if it is out of range, too late, or there are no jobs in this build.
+pub fn set_stack_size(bytes: usize) -> Result<(), Error> {
+    stack::set_size(bytes)
+}
+
+/// The stack that jobs have at least, in bytes. What the environment says counts from the first job on.
+pub fn stack_size() -> usize {
+    stack::size()
+}
+
+/// How this build switches stacks: `"registers"`, `"setjmp"`, `"swapcontext"`, or `"null"` where there are no jobs.
 pub fn switch_method() -> &'static str {
     platform::way()
 }

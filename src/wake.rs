@@ -100,7 +100,14 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
     pub fn end(&self) {
-        self.change(|word| Some(word & !LIVE & !WANT));
+        let word = self.word.load();
+        if word & (PIPE | BUSY) == 0 {
+            // Nobody is at a pipe or can get there, since only the owner makes one: what a wake changes at this moment ends
+            // with the use anyway, and an exchange would cost more than all else that a finish does.
+            self.word.store(word & !LIVE & !WANT);
+        } else {
+            self.change(|word| Some(word & !LIVE & !WANT));
+        }
     }
 
     /// Makes the fd readable, if the record is live and, where a use is named, in that use (B37, W3).
@@ -116,10 +123,17 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// Makes the pipe if there is none, and this use's wait fd of it; it is readable at once if the job was woken before.
     /// Owner only.
     pub fn open(&self) -> Result<(), errno::Errno> {
+        self.provide()?;
+        self.change(|word| Some(word | PIPE | SHOWN));
+        Ok(())
+    }
+
+    /// Makes the pipe if there is none. Owner only.
+    pub fn provide(&self) -> Result<(), errno::Errno> {
         if self.word.load() & PIPE == 0 {
             self.channel.open()?;
+            self.change(|word| Some(word | PIPE));
         }
-        self.change(|word| Some(word | PIPE | SHOWN));
         Ok(())
     }
 
@@ -229,6 +243,41 @@ impl Word for AtomicU64 {
 
     fn relax() {
         std::thread::yield_now();
+    }
+}
+
+impl Signal<AtomicU64, Pipe> {
+    /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
+    pub fn detach(&self) -> Option<Ends> {
+        let piped = self.quiet() & PIPE != 0;
+        self.word.store(0, Ordering::Release);
+        piped.then(|| Ends {
+            read: self.channel.read.load(Ordering::Relaxed),
+            write: self.channel.write.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Gives a record that has none, and is not live, a pipe that was taken out of it. Owner only.
+    pub fn attach(&self, ends: Option<Ends>) {
+        if let Some(Ends { read, write }) = ends {
+            self.channel.read.store(read, Ordering::Relaxed);
+            self.channel.write.store(write, Ordering::Relaxed);
+            self.word.store(PIPE, Ordering::Release);
+        }
+    }
+}
+
+/// The two ends of a pipe that no signal uses now.
+pub struct Ends {
+    read: c_int,
+    write: c_int,
+}
+
+impl Ends {
+    /// Closes the pipe.
+    pub fn close(self) {
+        platform::close(self.read);
+        platform::close(self.write);
     }
 }
 

@@ -48,10 +48,10 @@ pub unsafe extern "C" fn ASYNC_start_job_2015(
 }
 
 /// Pauses the running job until it is resumed, and returns 1; also 1, at once, where nothing can be paused (B31 to B34).
+/// 0, at once, in a job that was cancelled.
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_pause_job() -> c_int {
-    dispatch::pause();
-    1
+    dispatch::pause(1, 0)
 }
 
 /// 1 inside a job, else 0 (B42).

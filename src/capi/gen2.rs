@@ -6,7 +6,6 @@ use crate::dispatch::{self, Argument, Start};
 use crate::error::Error;
 use crate::job::{Function, Record};
 use crate::platform;
-use crate::stats;
 use crate::wait_ctx::{Callback, Cleanup, WaitCtx};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
@@ -318,84 +317,6 @@ pub unsafe extern "C" fn ASYNC_get_mem_functions(
         write(alloc_fn, functions.map(|functions| functions.allocate));
         write(free_fn, functions.map(|functions| functions.free));
     }
-}
-
-/// Counts of the library, as C programs see them: `OSSL_ASYNC_STATS`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of `stats::Stats`")]
-pub struct OSSL_ASYNC_STATS {
-    pub jobs_created: usize,
-    pub jobs_idle: usize,
-    pub jobs_running: usize,
-    pub jobs_paused: usize,
-    pub jobs_abandoned: usize,
-    pub starts: usize,
-    pub pauses: usize,
-    pub resumes: usize,
-    pub finishes: usize,
-    pub refusals: usize,
-    pub stack_bytes: usize,
-}
-
-impl From<stats::Stats> for OSSL_ASYNC_STATS {
-    fn from(stats: stats::Stats) -> OSSL_ASYNC_STATS {
-        OSSL_ASYNC_STATS {
-            jobs_created: stats.created as usize,
-            jobs_idle: stats.idle as usize,
-            jobs_running: stats.running as usize,
-            jobs_paused: stats.paused as usize,
-            jobs_abandoned: stats.abandoned as usize,
-            starts: stats.starts as usize,
-            pauses: stats.pauses as usize,
-            resumes: stats.resumes as usize,
-            finishes: stats.finishes as usize,
-            refusals: stats.refusals as usize,
-            stack_bytes: stats.stack_bytes as usize,
-        }
-    }
-}
-
-/// Writes the calling thread's counts, since its first job: the first `size` bytes of them. Returns 1, or 0 for NULL.
-///
-/// # Safety
-///
-/// `stats` is NULL or `size` bytes can be written there.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn OSSL_ASYNC_thread_stats(
-    stats: *mut OSSL_ASYNC_STATS,
-    size: usize,
-) -> c_int {
-    // SAFETY: the caller vouches for the memory.
-    unsafe { write_stats(stats, size, stats::thread()) }
-}
-
-/// As [`OSSL_ASYNC_thread_stats`], for all threads of the process together, those that have ended included.
-///
-/// # Safety
-///
-/// As there.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn OSSL_ASYNC_process_stats(
-    stats: *mut OSSL_ASYNC_STATS,
-    size: usize,
-) -> c_int {
-    // SAFETY: the caller vouches for the memory.
-    unsafe { write_stats(stats, size, stats::process()) }
-}
-
-/// # Safety
-///
-/// As [`OSSL_ASYNC_thread_stats`].
-unsafe fn write_stats(to: *mut OSSL_ASYNC_STATS, size: usize, stats: stats::Stats) -> c_int {
-    if to.is_null() {
-        return 0;
-    }
-    let stats = OSSL_ASYNC_STATS::from(stats);
-    let size = size.min(size_of_val(&stats));
-    // SAFETY: the caller vouches for so many bytes.
-    unsafe { ptr::copy_nonoverlapping(ptr::from_ref(&stats).cast::<u8>(), to.cast(), size) };
-    1
 }
 
 /// The context that a pointer means, or none for NULL (D28).

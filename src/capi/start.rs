@@ -1,6 +1,6 @@
 //! What both generations share: the results of a start, its way to the dispatcher and back.
 
-use crate::dispatch::{self, Outcome, Start, StartFailure};
+use crate::dispatch::{self, Outcome, Resume, Start, StartFailure};
 use crate::error::Error;
 use crate::job::Record;
 use core::ffi::c_int;
@@ -54,6 +54,7 @@ pub(super) unsafe fn record(job: *mut ASYNC_JOB) -> Option<&'static Record> {
 ///
 /// `job` and `ret` are NULL or can be written, `*job` is NULL or was issued by this library, and `what` as for
 /// [`dispatch::start`].
+#[inline(always)]
 pub(super) unsafe fn start_or_resume(
     job: *mut *mut ASYNC_JOB,
     ret: *mut c_int,
@@ -61,23 +62,55 @@ pub(super) unsafe fn start_or_resume(
     unavailable: c_int,
 ) -> c_int {
     if job.is_null() {
-        raise!(dispatch::refuse_null());
-        return ASYNC_ERR;
+        return fail(StartFailure::Error(dispatch::refuse_null()), unavailable);
     }
     // No reference to the caller's handle is kept: the job may use it too while it runs (B20).
     // SAFETY: the caller vouches for `job` and for the handle in it.
-    let outcome = match unsafe { record(job.read()) } {
-        Some(record) => dispatch::resume(record, ptr::null_mut()).map_err(StartFailure::Error),
+    match unsafe { record(job.read()) } {
+        // SAFETY: the caller vouches for the places.
+        Some(record) => unsafe { resume(record, job, ret, Resume::Normal) },
         // SAFETY: the caller vouches for what is to be started.
-        None => unsafe { dispatch::start(what) },
-    };
+        None => match unsafe { dispatch::start(what) } {
+            // SAFETY: the caller vouches for the places.
+            Ok(outcome) => unsafe { report(outcome, job, ret) },
+            Err(failure) => fail(failure, unavailable),
+        },
+    }
+}
+
+/// Goes on with the job that a handle means, and writes `*job` and `*ret` as B19 has it.
+///
+/// # Safety
+///
+/// `job` and `ret` can be written; `ret` may be NULL.
+#[inline(always)]
+pub(super) unsafe fn resume(
+    record: &'static Record,
+    job: *mut *mut ASYNC_JOB,
+    ret: *mut c_int,
+    how: Resume,
+) -> c_int {
+    match dispatch::resume(record, ptr::null_mut(), how) {
+        // SAFETY: the caller vouches for the places.
+        Ok(outcome) => unsafe { report(outcome, job, ret) },
+        Err(error) => fail(StartFailure::Error(error), ASYNC_ERR),
+    }
+}
+
+/// Writes what a job came to.
+///
+/// # Safety
+///
+/// As for [`resume`].
+#[inline(always)]
+unsafe fn report(outcome: Outcome, job: *mut *mut ASYNC_JOB, ret: *mut c_int) -> c_int {
     match outcome {
-        Ok(Outcome::Paused(record)) => {
+        Outcome::Paused(record) => {
             // SAFETY: the caller vouches for `job`.
             unsafe { job.write(record.handle().cast()) };
             ASYNC_PAUSE
         }
-        Ok(Outcome::Finished(result)) => {
+        Outcome::Finished(result) => {
             if !ret.is_null() {
                 // SAFETY: the caller vouches for `ret`.
                 unsafe { ret.write(result) };
@@ -87,14 +120,21 @@ pub(super) unsafe fn start_or_resume(
             unsafe { job.write(ptr::null_mut()) };
             ASYNC_FINISH
         }
-        Err(StartFailure::Unavailable) => unavailable,
-        Err(StartFailure::NoJob(reason)) => {
+    }
+}
+
+/// Queues why there was no start or resume.
+#[cold]
+pub(super) fn fail(failure: StartFailure, unavailable: c_int) -> c_int {
+    match failure {
+        StartFailure::Unavailable => unavailable,
+        StartFailure::NoJob(reason) => {
             if let Some(error) = reason {
                 raise!(error);
             }
             ASYNC_NO_JOBS
         }
-        Err(StartFailure::Error(error)) => {
+        StartFailure::Error(error) => {
             raise!(error);
             ASYNC_ERR
         }

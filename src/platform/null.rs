@@ -19,7 +19,9 @@ pub unsafe fn enter(_from: &Fibre, _stack: *mut [u8], _entry: extern "C" fn() ->
     false
 }
 
-pub unsafe fn switch(_from: &Fibre, _to: &Fibre) {}
+pub unsafe fn switch(_from: &Fibre, _to: &Fibre) -> c_int {
+    0
+}
 
 pub unsafe fn forget(_fibre: &Fibre) {}
 
@@ -36,6 +38,10 @@ pub unsafe fn guard(_start: NonNull<u8>, _size: usize) -> bool {
 }
 
 pub unsafe fn give_back(_start: NonNull<u8>, _size: usize) {}
+
+pub fn untouched(range: *mut [u8]) -> usize {
+    range.len()
+}
 
 pub fn register_job(_stack: *mut [u8], _record: *mut [u8]) -> c_uint {
     0
@@ -70,8 +76,8 @@ pub fn at_thread_exit(_run: extern "C" fn(*mut c_void)) -> bool {
 
 pub fn at_process_exit(_run: extern "C" fn()) {}
 
-pub fn environment_is(_name: &CStr, _value: &CStr) -> bool {
-    false
+pub fn environment<'a>(_name: &CStr, _buffer: &'a mut [u8]) -> Option<&'a str> {
+    None
 }
 
 pub fn print_error(_text: &str) {}
@@ -134,18 +140,19 @@ mod tests {
         assert!(!block.is_null());
         assert!(pipe().is_err());
         assert_eq!(forks(), 0);
-        assert!(!environment_is(c"PATH", c""));
+        assert!(environment(c"PATH", &mut [0; 8]).is_none());
         assert!(object_like(c"libc", |_| true).is_none() && object_of(c"malloc").is_none());
         assert!(Object.symbol(c"malloc").is_null());
         assert!(!at_thread_exit(nothing));
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());
         let memory_again: *mut [u8] = &mut memory;
+        assert_eq!(untouched(memory_again), 8);
         assert_eq!(register_job(memory_again, memory_again), 0);
         // SAFETY: nothing is done with any of it.
         unsafe {
             assert!(!enter(&fibre, &mut memory, no_job));
             assert!(!guard(NonNull::from(&mut memory).cast(), 8));
-            switch(&fibre, &fibre);
+            assert_eq!(switch(&fibre, &fibre), 0);
             forget(&fibre);
             deregister_job(0, memory_again, memory_again);
             give_back(NonNull::from(&mut memory).cast(), 8);

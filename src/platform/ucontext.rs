@@ -17,7 +17,7 @@ unsafe extern "C" {
         size: usize,
         entry: extern "C" fn() -> !,
     ) -> c_int;
-    fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void);
+    fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
     fn ossl_async_fibre_way() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
     fn ossl_async_job_register(
@@ -60,12 +60,13 @@ pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C" fn() -> !)
     unsafe { ossl_async_fibre_enter(from.0.as_ptr(), stack.cast(), stack.len(), entry) != 0 }
 }
 
-/// Suspends the caller in `from` and goes on where `to` was suspended.
+/// Suspends the caller in `from` and goes on where `to` was suspended. Answers 1 when somebody switches to `from`.
 ///
 /// # Safety
 ///
 /// `to` is suspended on this thread and its stack is intact; `from` as for [`enter`].
-pub unsafe fn switch(from: &Fibre, to: &Fibre) {
+#[inline(always)]
+pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
     // SAFETY: the caller vouches for `to`; what it points to is the context that `enter` or `switch` saved there.
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
 }
@@ -146,6 +147,34 @@ pub unsafe fn give_back(start: NonNull<u8>, size: usize) {
     unsafe {
         libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
     }
+}
+
+/// How many bytes at the low end of a range are not in memory, counted in whole pages: never touched, or given back.
+pub fn untouched(range: *mut [u8]) -> usize {
+    let page = page_size();
+    let low = range.cast::<u8>().addr();
+    let first = low.next_multiple_of(page);
+    let end = low + range.len();
+    let mut flags = [0u8; 64];
+    let mut at = first;
+    while at + page <= end {
+        let pages = ((end - at) / page).min(flags.len());
+        // SAFETY: the kernel checks the range, and writes a byte for each of its pages.
+        let known = unsafe {
+            libc::mincore(
+                range.cast::<u8>().wrapping_add(at - low).cast(),
+                pages * page,
+                flags.as_mut_ptr(),
+            )
+        } == 0;
+        let touched = flags[..pages].iter().position(|flag| flag & 1 != 0);
+        match touched {
+            _ if !known => break,
+            Some(index) => return (at + index * page) - low,
+            None => at += pages * page,
+        }
+    }
+    at.min(end) - low
 }
 
 /// Tells checkers (valgrind, sanitizers) about a job's stack and record; the answer is what [`deregister_job`] wants.
@@ -278,13 +307,24 @@ pub fn at_process_exit(run: extern "C" fn()) {
     unsafe { libc::atexit(run) };
 }
 
-/// Whether an environment variable has a value; never in a program that runs with more rights than its user.
-pub fn environment_is(name: &CStr, value: &CStr) -> bool {
+/// The value of an environment variable, copied to `buffer`, cut off where that ends and where it is no longer text.
+/// Never in a program that runs with more rights than its user.
+pub fn environment<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> {
     // SAFETY: the name ends in a NUL; the answer is NULL or a string that the environment keeps.
-    unsafe {
+    let value = unsafe {
         let found = secure_getenv(name.as_ptr());
-        !found.is_null() && CStr::from_ptr(found) == value
-    }
+        if found.is_null() {
+            return None;
+        }
+        CStr::from_ptr(found).to_bytes()
+    };
+    let copied = value.len().min(buffer.len());
+    buffer[..copied].copy_from_slice(&value[..copied]);
+    let text = match core::str::from_utf8(&buffer[..copied]) {
+        Ok(text) => text.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    core::str::from_utf8(&buffer[..text]).ok()
 }
 
 unsafe extern "C" {

@@ -1,0 +1,143 @@
+//! What OpenSSL has not: cancelling a job, the size of stacks, statistics.
+
+use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
+use crate::dispatch::{self, Resume, StartFailure};
+use crate::stack;
+use crate::stats;
+use core::ffi::c_int;
+use core::ptr;
+
+/// Has a paused job come to its end without pausing again: resumes it, and from then on `ASYNC_pause_job` returns 0 in it,
+/// at once. Returns `ASYNC_FINISH`, or `ASYNC_ERR` with an entry for what is not a paused job of this thread. Frames are
+/// never unwound: the function returns by its own error path.
+///
+/// # Safety
+///
+/// `job` and `ret` are NULL or can be written; `*job` is NULL or a handle that this library issued.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn OSSL_ASYNC_cancel_job(job: *mut *mut ASYNC_JOB, ret: *mut c_int) -> c_int {
+    // SAFETY: the caller vouches for `job` and the handle in it.
+    let paused = unsafe { job.as_ref().and_then(|job| record(*job)) };
+    match paused {
+        // SAFETY: the caller vouches for the places; `job` is not NULL.
+        Some(record) => unsafe { resume(record, job, ret, Resume::Cancelled) },
+        None => fail(StartFailure::Error(dispatch::refuse_null()), ASYNC_ERR),
+    }
+}
+
+/// Sets the stack that jobs have at least, in bytes, from 32768 to 2^30, before the first one is made. Returns 1, or 0 with
+/// an entry.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_set_stack_size(bytes: usize) -> c_int {
+    match stack::set_size(bytes) {
+        Ok(()) => 1,
+        Err(error) => {
+            raise!(error);
+            0
+        }
+    }
+}
+
+/// The stack that jobs have at least, in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_get_stack_size() -> usize {
+    stack::size()
+}
+
+/// The most that a job's stack has been used so far, in bytes, counted in whole pages; by earlier jobs on the same stack too.
+/// 0 if `job` is not a running or paused job of this thread, or its stack is the program's own.
+///
+/// # Safety
+///
+/// `job` is NULL or a handle that this library issued.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn OSSL_ASYNC_get_stack_used(job: *mut ASYNC_JOB) -> usize {
+    // SAFETY: the caller vouches for the handle.
+    unsafe { record(job) }.map_or(0, dispatch::stack_used)
+}
+
+/// Switches on (any number but 0) or off that each job's stack is measured when it ends, for `stack_high_water`.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_measure_stacks(measure: c_int) {
+    stats::measure_stacks(measure != 0);
+}
+
+/// Counts of the library, as C programs see them: `OSSL_ASYNC_STATS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `stats::Stats`")]
+pub struct OSSL_ASYNC_STATS {
+    pub jobs_created: usize,
+    pub jobs_idle: usize,
+    pub jobs_running: usize,
+    pub jobs_paused: usize,
+    pub jobs_abandoned: usize,
+    pub starts: usize,
+    pub pauses: usize,
+    pub resumes: usize,
+    pub finishes: usize,
+    pub refusals: usize,
+    pub stack_bytes: usize,
+    pub stack_high_water: usize,
+}
+
+impl From<stats::Stats> for OSSL_ASYNC_STATS {
+    fn from(stats: stats::Stats) -> OSSL_ASYNC_STATS {
+        OSSL_ASYNC_STATS {
+            jobs_created: stats.created as usize,
+            jobs_idle: stats.idle as usize,
+            jobs_running: stats.running as usize,
+            jobs_paused: stats.paused as usize,
+            jobs_abandoned: stats.abandoned as usize,
+            starts: stats.starts as usize,
+            pauses: stats.pauses as usize,
+            resumes: stats.resumes as usize,
+            finishes: stats.finishes as usize,
+            refusals: stats.refusals as usize,
+            stack_bytes: stats.stack_bytes as usize,
+            stack_high_water: stats.stack_high_water as usize,
+        }
+    }
+}
+
+/// Writes the calling thread's counts, since its first job: the first `size` bytes of them. Returns 1, or 0 for NULL.
+///
+/// # Safety
+///
+/// `stats` is NULL or `size` bytes can be written there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn OSSL_ASYNC_thread_stats(
+    stats: *mut OSSL_ASYNC_STATS,
+    size: usize,
+) -> c_int {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { write_stats(stats, size, stats::thread()) }
+}
+
+/// As [`OSSL_ASYNC_thread_stats`], for all threads of the process together, those that have ended included.
+///
+/// # Safety
+///
+/// As there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn OSSL_ASYNC_process_stats(
+    stats: *mut OSSL_ASYNC_STATS,
+    size: usize,
+) -> c_int {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { write_stats(stats, size, stats::process()) }
+}
+
+/// # Safety
+///
+/// As [`OSSL_ASYNC_thread_stats`].
+unsafe fn write_stats(to: *mut OSSL_ASYNC_STATS, size: usize, stats: stats::Stats) -> c_int {
+    if to.is_null() {
+        return 0;
+    }
+    let stats = OSSL_ASYNC_STATS::from(stats);
+    let size = size.min(size_of_val(&stats));
+    // SAFETY: the caller vouches for so many bytes.
+    unsafe { ptr::copy_nonoverlapping(ptr::from_ref(&stats).cast::<u8>(), to.cast(), size) };
+    1
+}
