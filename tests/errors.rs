@@ -62,6 +62,7 @@ fn errors_have_openssls_packed_codes() {
         (FreeInsideJob, FREE_INSIDE_JOB),
         (Libctx, 0x33069044),
         (WaitFd, 0x3306a041),
+        (StackSize, 0x33066042),
     ];
     for (error, code) in codes {
         assert_eq!(error.code(), code, "{error:?}");

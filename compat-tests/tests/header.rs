@@ -61,6 +61,11 @@ int (*set_mem)(ASYNC_stack_alloc_fn, ASYNC_stack_free_fn) = ASYNC_set_mem_functi
 void (*get_mem)(ASYNC_stack_alloc_fn *, ASYNC_stack_free_fn *) = ASYNC_get_mem_functions;
 int (*thread_stats)(OSSL_ASYNC_STATS *, size_t) = OSSL_ASYNC_thread_stats;
 int (*process_stats)(OSSL_ASYNC_STATS *, size_t) = OSSL_ASYNC_process_stats;
+void (*measure_stacks)(int) = OSSL_ASYNC_measure_stacks;
+size_t (*get_stack_used)(ASYNC_JOB *) = OSSL_ASYNC_get_stack_used;
+int (*set_stack_size)(size_t) = OSSL_ASYNC_set_stack_size;
+size_t (*get_stack_size)(void) = OSSL_ASYNC_get_stack_size;
+int (*cancel_job)(ASYNC_JOB **, int *) = OSSL_ASYNC_cancel_job;
 int (*callback_is)(void *) = (ASYNC_callback_fn)0;
 void *(*stack_alloc_is)(size_t *) = (ASYNC_stack_alloc_fn)0;
 void (*stack_free_is)(void *) = (ASYNC_stack_free_fn)0;
@@ -478,7 +483,7 @@ fn statistics_lie_in_c_as_they_do_in_rust() {
     }
     let members = members! {
         jobs_created jobs_idle jobs_running jobs_paused jobs_abandoned
-        starts pauses resumes finishes refusals stack_bytes
+        starts pauses resumes finishes refusals stack_bytes stack_high_water
     };
     let mut program = [
         include("async"),

@@ -63,8 +63,8 @@
  * cannot be told from the handle of that job. And an address that never was a
  * handle is undefined behaviour.
  *
- * Job functions. A job has at least 128 KiB of stack, and below it a guard of
- * at least 80 KiB: running off the end is a crash at that point and never
+ * Job functions. A job has at least 128 KiB of stack, unless another size was
+ * set (OSSL_ASYNC_set_stack_size), and below it a guard of at least 80 KiB: running off the end is a crash at that point and never
  * damage to other memory. A job function must leave by returning. Leaving by
  * longjmp, by a C++ exception, by pthread_exit or by cancellation is undefined
  * behaviour. Signal mask and floating-point modes are the thread's and are not
@@ -256,8 +256,9 @@ int ASYNC_start_job_2015(ASYNC_JOB **job, int *ret, int (*func)(void *),
  * nothing. A caller that loops until something has happened therefore spins if
  * pausing is blocked, and must not take a return for a pause.
  *
- * Returns 1, also if it did nothing. 0 would be a failed switch (0x33067066),
- * which no supported platform has. Queues nothing.
+ * Returns 1, also if it did nothing; 0, at once, in a job that was cancelled
+ * (OSSL_ASYNC_cancel_job). OpenSSL also has 0 for a failed switch (0x33067066),
+ * which no supported platform knows. Queues nothing.
  */
 int ASYNC_pause_job(void);
 
@@ -599,7 +600,51 @@ int ASYNC_set_mem_functions(ASYNC_stack_alloc_fn alloc_fn,
 void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
                              ASYNC_stack_free_fn *free_fn);
 
-/* --------------------------------------- statistics, which OpenSSL has not */
+/* ----------------------------------------------- what OpenSSL does not have */
+
+/*
+ * Has a paused job come to its end: for a job whose connection is gone, or
+ * whose answer nobody wants any more. The job is resumed as ASYNC_start_job
+ * does it, and from then on cannot pause: every ASYNC_pause_job in it returns
+ * 0, at once. Code that checks the result leaves by its own error path, and
+ * frees what it holds. No frame is unwound from outside.
+ *
+ * A function that does not look at the result goes on as if it had been
+ * resumed. One that pauses in a loop until something has happened, and does not
+ * look, never ends; let such a job come to its end by what it waits for.
+ *
+ * job  as for ASYNC_start_job; *job is the handle of a paused job
+ * ret  as for ASYNC_start_job
+ *
+ * Returns ASYNC_FINISH: the function returned, *ret is its value and *job is
+ * NULL. Or ASYNC_ERR, with nothing changed.
+ *
+ * Queues, returning ASYNC_ERR:
+ *   0x33069042  *job is not a paused job of this thread
+ *   0x33069043  job or *job is NULL
+ *   0x33069044  called inside a job
+ */
+int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
+
+/*
+ * Sets the stack that jobs have at least, in bytes: from 32768 to 1073741824;
+ * without it 131072. Before the process's first job is made, by whichever
+ * thread; before that, the last call counts. Only what a job touches takes
+ * memory. The environment's OSSL_ASYNC_STACK_SIZE, bytes in decimal digits,
+ * does the same where no such call was made; not in set-id programs.
+ *
+ * Returns 1, or 0 with nothing changed.
+ *
+ * Queues, returning 0:
+ *   0x33066042  out of range, or too late, or no jobs on this platform
+ */
+int OSSL_ASYNC_set_stack_size(size_t bytes);
+
+/*
+ * Returns what was set, or the default; from the first job on it is what jobs
+ * have. Queues nothing.
+ */
+size_t OSSL_ASYNC_get_stack_size(void);
 
 /*
  * What the library has done, and what there is now. A job is counted here from
@@ -620,6 +665,8 @@ typedef struct ossl_async_stats_st {
     size_t refusals;       /* misuse refused with an error */
     size_t stack_bytes;    /* address space of the stacks of all jobs there are
                               now, touched or not */
+    size_t stack_high_water; /* the most that a job had used of its stack when
+                              it ended, in bytes; 0 unless it is measured */
 } OSSL_ASYNC_STATS;
 
 /*
@@ -634,6 +681,22 @@ typedef struct ossl_async_stats_st {
  */
 int OSSL_ASYNC_thread_stats(OSSL_ASYNC_STATS *stats, size_t size);
 int OSSL_ASYNC_process_stats(OSSL_ASYNC_STATS *stats, size_t size);
+
+/*
+ * Switches on (measure not 0) or off that the stack of each job that ends is
+ * measured, for stack_high_water. Off at first: it costs a system call a job.
+ * OSSL_ASYNC_STATS=1 in the environment switches it on. For all threads, from
+ * any thread. Queues nothing.
+ */
+void OSSL_ASYNC_measure_stacks(int measure);
+
+/*
+ * Returns the most that the stack of a job has been used so far, in bytes: whole
+ * pages, those included that earlier jobs on the same stack have used. For a
+ * job of the calling thread that runs or is paused; 0 for any other, for NULL,
+ * and where the stack is the program's own. Queues nothing.
+ */
+size_t OSSL_ASYNC_get_stack_used(ASYNC_JOB *job);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,177 @@
+//! Idle jobs: those that are not needed for long give their memory back, and nobody can tell (P4, P5).
+#![cfg(not(ossl_async_null))]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::stats;
+
+/// What a pool keeps in memory whatever happens, and how many finishes it looks at, as src/idle.rs has them.
+const KEPT: usize = 1024;
+const ROUND: usize = 65536;
+
+/// Resident memory of this process, in pages.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Has this many jobs paused at once, by the call of either generation.
+fn peak(jobs: usize, pipes: bool) -> Vec<CJob> {
+    (0..jobs)
+        .map(|n| {
+            let mut job = pausing(1, n as i32);
+            let result = if pipes {
+                job.go()
+            } else {
+                job.go_with(std::ptr::null_mut())
+            };
+            assert_eq!(result, ASYNC_PAUSE);
+            job
+        })
+        .collect()
+}
+
+fn finish_all(jobs: &mut [CJob]) {
+    for (n, job) in jobs.iter_mut().enumerate() {
+        job.finish(n as i32);
+    }
+}
+
+/// Starts and finishes one job at a time.
+fn little_work(times: usize) {
+    let mut job = CJob::new(|| 7);
+    for _ in 0..times {
+        assert_eq!(job.go(), ASYNC_FINISH);
+    }
+}
+
+// Rules: P4, P5, B14
+#[test]
+fn a_peak_does_not_stay_in_memory_for_ever() {
+    alone(|| {
+        let jobs = 4 * KEPT;
+        let mut all = peak(jobs, false);
+        finish_all(&mut all);
+        let before = resident();
+        // The round of the peak, a round in which all but one are unused, and one finish for each that is to go.
+        little_work(ROUND + 4 * jobs + ROUND + jobs);
+        let gone = before - resident();
+        assert!(
+            gone > (jobs - KEPT) * 9 / 10 && gone <= jobs - KEPT + 100,
+            "{gone} pages of {jobs} jobs"
+        );
+        let counts = stats::process();
+        assert_eq!(
+            (counts.idle, counts.created),
+            (jobs as u64, jobs as u64),
+            "a pool does not shrink"
+        );
+    });
+}
+
+// Rules: P4, P5, B36
+#[test]
+fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and_wait_fds() {
+    alone(|| {
+        limit(libc::RLIMIT_NOFILE, 8000);
+        let jobs = KEPT + 200;
+        let mut all = peak(jobs, true);
+        let seen: Vec<_> = all.iter().map(|job| (job.handle, job.wait_fd())).collect();
+        finish_all(&mut all);
+        let (descriptors_before, resident_before) = (descriptors(), resident());
+        little_work(3 * ROUND);
+        assert!(resident() + 150 < resident_before, "200 pages went back");
+        assert_eq!(descriptors(), descriptors_before);
+        // A stale handle is still no live job, and waking it does nothing.
+        for (handle, _) in &seen {
+            // SAFETY: the library issued it.
+            unsafe {
+                ASYNC_wake(*handle);
+                assert_eq!(ASYNC_get_wait_fd(*handle), -1);
+            }
+        }
+        // The one that finished last goes first.
+        let mut again: Vec<CJob> = peak(jobs, true);
+        for (job, before) in again.iter().zip(seen.iter().rev()) {
+            assert_eq!((job.handle, job.wait_fd()), *before);
+            assert!(!readable(before.1));
+            job.wake();
+            assert!(readable(before.1));
+        }
+        assert_eq!(descriptors(), descriptors_before, "no pipe was made");
+        finish_all(&mut again);
+        assert_eq!(stats::process().created, jobs as u64, "no job was made");
+        ASYNC_free_pool();
+        assert_eq!(descriptors() + 2 * jobs, descriptors_before);
+    });
+}
+
+// Rules: B14, D1, P5
+#[test]
+fn a_pool_with_jobs_whose_memory_was_given_back_is_freed_like_any_other() {
+    alone(|| {
+        limit(libc::RLIMIT_NOFILE, 8000);
+        let before = descriptors();
+        let mut all = peak(KEPT + 200, true);
+        finish_all(&mut all);
+        little_work(3 * ROUND);
+        ASYNC_free_pool();
+        assert_eq!(descriptors(), before);
+        let counts = stats::process();
+        assert_eq!((counts.idle, counts.stack_bytes), (0, 0));
+        // And their stacks are used again.
+        let (mappings_before, mut all) = (mappings(), peak(KEPT + 200, false));
+        assert_eq!(mappings(), mappings_before);
+        finish_all(&mut all);
+    });
+}
+
+// Rules: P4
+#[test]
+fn a_program_that_starts_all_its_jobs_and_then_finishes_them_all_keeps_their_memory() {
+    alone(|| {
+        let jobs = 2 * KEPT;
+        let mut all = peak(jobs, false);
+        finish_all(&mut all);
+        let before = resident();
+        for _ in 0..3 * ROUND / jobs {
+            for job in &mut all {
+                job.pause();
+            }
+            finish_all(&mut all);
+        }
+        assert!(resident() + 50 > before, "nothing went back");
+    });
+}
+
+// Rules: G41, G40
+#[test]
+fn stacks_of_the_programs_own_are_never_given_back() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn make(size: *mut usize) -> *mut std::ffi::c_void {
+        // SAFETY: the library passes the size it wants.
+        unsafe { libc::malloc(*size) }
+    }
+    unsafe extern "C" fn free(block: *mut std::ffi::c_void) {
+        FREED.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: made above.
+        unsafe { libc::free(block) }
+    }
+    alone(|| {
+        // SAFETY: the two belong together.
+        let installed = unsafe { ASYNC_set_mem_functions(Some(make), Some(free)) };
+        assert_eq!(installed, 1);
+        let jobs = KEPT + 100;
+        let mut all = peak(jobs, false);
+        finish_all(&mut all);
+        little_work(3 * ROUND);
+        assert_eq!(FREED.load(Ordering::Relaxed), 0);
+        let mut all = peak(jobs, false);
+        finish_all(&mut all);
+        ASYNC_free_pool();
+        assert_eq!(FREED.load(Ordering::Relaxed), jobs);
+    });
+}
