@@ -164,6 +164,65 @@ fn arguments_are_copied_once_to_an_aligned_block_of_the_jobs_own() {
     assert_eq!(seen[0].address % 16, 0);
 }
 
+thread_local!(static SIZE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+
+/// Whether each byte of the argument, of which there are SIZE, is its own place's and the size's.
+fn is_right(argument: *mut c_void, size: usize) -> bool {
+    // SAFETY: the test passes so many bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(argument.cast::<u8>(), size) };
+    argument.addr() % 16 == 0
+        && bytes
+            .iter()
+            .enumerate()
+            .all(|(place, byte)| *byte == (place + size) as u8)
+}
+
+unsafe extern "C" fn check_twice(argument: *mut c_void) -> c_int {
+    let size = SIZE.get();
+    let before = is_right(argument, size);
+    ASYNC_pause_job();
+    c_int::from(before && is_right(argument, size))
+}
+
+// Rules: B23, B44
+#[test]
+fn arguments_of_any_size_stay_what_they_were_beside_those_of_other_jobs_and_after_others() {
+    let sizes = [
+        1, 15, 16, 17, 63, 64, 65, 100, 4096, 16383, 16384, 16385, 100_000,
+    ];
+    // On records that had other sizes before: in this order, in the opposite one, and in this one again.
+    for round in 0..3 {
+        let mut order = sizes;
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        let mut handles = order.map(|size| {
+            let mut bytes: Vec<u8> = (0..size).map(|place| (place + size) as u8).collect();
+            let (mut handle, mut ret) = (ptr::null_mut(), UNWRITTEN);
+            SIZE.set(size);
+            // SAFETY: the bytes are there.
+            let result = unsafe {
+                ASYNC_start_job_2015(
+                    &mut handle,
+                    &mut ret,
+                    Some(check_twice),
+                    bytes.as_mut_ptr().cast(),
+                    size,
+                )
+            };
+            assert_eq!(result, ASYNC_PAUSE);
+            handle
+        });
+        for (handle, size) in handles.iter_mut().zip(order) {
+            let mut ret = UNWRITTEN;
+            // SAFETY: a paused job's handle.
+            let result =
+                unsafe { ASYNC_start_job_2015(handle, &mut ret, None, ptr::null_mut(), 0) };
+            assert_eq!((result, ret), (ASYNC_FINISH, 1), "{size} bytes");
+        }
+    }
+}
+
 unsafe extern "C" fn argument_is_null(argument: *mut c_void) -> c_int {
     argument.is_null().into()
 }

@@ -664,6 +664,94 @@ fn a_context_gives_its_memory_back_with_the_last_job_that_used_it() {
     });
 }
 
+/// Pauses a job on a context in a thread of its own, calls `meanwhile`, and finishes it there.
+fn with_a_job_elsewhere(ctx: *mut ASYNC_WAIT_CTX, meanwhile: impl FnOnce()) {
+    let address = ctx.expose_provenance();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let (tell, paused) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut job = pausing(1, 8);
+        let ctx = ptr::with_exposed_provenance_mut(address);
+        assert_eq!(job.go_with(ctx), ASYNC_PAUSE);
+        tell.send(()).unwrap();
+        wait.recv().unwrap();
+        job.finish(8);
+    });
+    paused.recv().unwrap();
+    meanwhile();
+    go_on.send(()).unwrap();
+    thread.join().unwrap();
+}
+
+// Rules: D26, G11, G17
+#[test]
+fn a_context_lives_until_the_last_job_of_any_thread_has_ended() {
+    alone(|| {
+        // What all of them together would need is more than there is.
+        limit(libc::RLIMIT_AS, 450 << 20);
+        for round in 0..1200 {
+            let ctx = Ctx::new();
+            (0..20_000).for_each(|number| ctx.set(number, 1)); // about a megabyte
+            let (raw, mut job) = (ctx.0, Job2::with(&ctx, pausing(1, 0)));
+            // Whichever thread was first, whoever frees it, and whoever is last.
+            match round % 4 {
+                0 => {
+                    job.pause();
+                    with_a_job_elsewhere(raw, || job.finish(0));
+                    drop(ctx);
+                }
+                1 => {
+                    with_a_job_elsewhere(raw, || {
+                        job.pause();
+                        job.finish(0);
+                    });
+                    drop(ctx);
+                }
+                2 => with_a_job_elsewhere(raw, || {
+                    job.pause();
+                    drop(ctx);
+                    job.finish(0);
+                }),
+                _ => {
+                    job.pause();
+                    with_a_job_elsewhere(raw, || drop(ctx));
+                    job.finish(0);
+                }
+            }
+        }
+    });
+}
+
+unsafe extern "C" fn run_a_job(
+    ctx: *mut ASYNC_WAIT_CTX,
+    _: *const c_void,
+    _: c_int,
+    _: *mut c_void,
+) {
+    let mut job = pausing(1, 3);
+    assert_eq!(job.go_with(ctx), ASYNC_PAUSE);
+    job.finish(3);
+}
+
+// Rules: G18, D26
+#[test]
+fn a_cleanup_may_run_jobs_on_its_context() {
+    for before in [false, true] {
+        let ctx = Ctx::new();
+        ctx.set_with(1, 1, ptr::null_mut(), Some(run_a_job));
+        ctx.set_with(2, 2, ptr::null_mut(), Some(run_a_job));
+        let mut job = Job2::with(&ctx, pausing(1, 0));
+        if before {
+            job.pause();
+        }
+        drop(ctx);
+        if before {
+            job.finish(0);
+        }
+    }
+    assert_eq!(errors(), []);
+}
+
 // Rules: G19
 #[test]
 fn without_memory_a_descriptor_is_not_added() {
