@@ -223,6 +223,48 @@ fn arguments_of_any_size_stay_what_they_were_beside_those_of_other_jobs_and_afte
     }
 }
 
+// Rules: B23
+#[test]
+fn large_arguments_do_not_outlive_their_job() {
+    alone(|| {
+        let mut bytes = vec![0u8; 4 << 20];
+        let mut start = || {
+            let (mut handle, mut ret) = (ptr::null_mut(), 0);
+            // SAFETY: the bytes are there.
+            let result = unsafe {
+                ASYNC_start_job_2015(
+                    &mut handle,
+                    &mut ret,
+                    Some(just_pause),
+                    bytes.as_mut_ptr().cast(),
+                    bytes.len(),
+                )
+            };
+            assert_eq!(result, ASYNC_PAUSE);
+            handle
+        };
+        let resident = || {
+            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+            statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        };
+        let before = resident();
+        let mut handles = [start(), start(), start(), start()];
+        assert!(resident() >= before + (16 << 20));
+        for handle in &mut handles {
+            let mut ret = 0;
+            // SAFETY: a paused job's handle.
+            let result =
+                unsafe { ASYNC_start_job_2015(handle, &mut ret, None, ptr::null_mut(), 0) };
+            assert_eq!(result, ASYNC_FINISH);
+        }
+        assert!(resident() < before + (1 << 20), "four idle jobs");
+    });
+}
+
+unsafe extern "C" fn just_pause(_: *mut c_void) -> c_int {
+    ASYNC_pause_job()
+}
+
 unsafe extern "C" fn argument_is_null(argument: *mut c_void) -> c_int {
     argument.is_null().into()
 }
