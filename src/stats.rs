@@ -76,8 +76,10 @@ impl Counter {
     }
 }
 
-/// One thread's counts.
+/// One thread's counts. Alone in its cache lines, two of which processors fetch together: threads that count must not get
+/// in each other's way.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Counters {
     pub created: Counter,
     pub destroyed: Counter,
@@ -125,11 +127,13 @@ impl Counters {
         if let Some(left) = blocks().find(|block| !block.taken.swap(true, Ordering::Acquire)) {
             return Some(left);
         }
-        let place = NonNull::new(platform::allocate(size_of::<Counters>()))?.cast::<Counters>();
-        // SAFETY: the block is new, large enough, aligned for any type, and never freed.
-        let fresh: &'static Counters = unsafe {
+        let block = platform::allocate(size_of::<Counters>() + align_of::<Counters>());
+        let block = NonNull::new(block)?.cast::<u8>();
+        // SAFETY: the block is new, large enough for an aligned place, and never freed.
+        let (place, fresh): (NonNull<Counters>, &'static Counters) = unsafe {
+            let place = block.add(block.align_offset(align_of::<Counters>())).cast();
             place.write(Counters::new());
-            place.as_ref()
+            (place, place.as_ref())
         };
         let mut newest = BLOCKS.load(Ordering::Relaxed);
         loop {
