@@ -337,6 +337,7 @@ impl Record {
 impl Cold {
     /// The record as it was: the same handle and the same wait fd, idle, with a fibre that is new (P4).
     pub fn warm(self, owner: Owner) -> &'static Record {
+        self.slot.prepare();
         // SAFETY: the slot is still this record's, and `cool` left it ended.
         let record = unsafe { Record::begin(self.slot.record(), self.slot.stack(), false, owner) };
         record.signal.attach(self.pipe);

@@ -5,7 +5,7 @@
 //! | Verb | For |
 //! |---|---|
 //! | [`capable`], [`enter`], [`switch`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
-//! | [`page_size`], [`map`], [`guard`], [`give_back`], [`untouched`], [`register_job`], [`deregister_job`] | stack memory |
+//! | [`page_size`], [`map`], [`guard`], [`populate`], [`give_back`], [`untouched`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
 //! | [`at_thread_exit`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
@@ -32,8 +32,8 @@ mod targets;
 pub use imp::{
     AVAILABLE, ForkSafe, Object, allocate, at_process_exit, at_thread_exit, capable, close,
     deregister_job, enter, environment, forget, forks, free, give_back, guard, map, object_like,
-    object_of, page_size, pipe, print_error, put_byte, register_job, switch, take_byte, untouched,
-    way,
+    object_of, page_size, pipe, populate, print_error, put_byte, register_job, switch, take_byte,
+    untouched, way,
 };
 
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].

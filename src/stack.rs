@@ -153,6 +153,14 @@ impl Slot {
         Slot(unsafe { record.sub(record.addr().get() - low) })
     }
 
+    /// Makes the page that every job touches: the record's.
+    pub fn prepare(self) {
+        let page = platform::page_size();
+        let offset = Layout::of_this_process().slot - page;
+        // SAFETY: the last page of the slot, which is the caller's.
+        unsafe { platform::populate(self.0.add(offset), page) };
+    }
+
     /// The memory that the job's frames may use: what lies below the record, as much in every slot.
     pub fn stack(self) -> *mut [u8] {
         let layout = Layout::of_this_process();
@@ -180,7 +188,7 @@ static SLABS: ForkSafe<Slabs> = ForkSafe::new(Slabs::none());
 
 /// A guarded stack whose record reads as zeros, or none if memory or a guard cannot be had.
 pub fn acquire() -> Option<Slot> {
-    SLABS.with(|slabs| {
+    let slot = SLABS.with(|slabs| {
         if slabs.total == 0 {
             size_from_environment();
         }
@@ -188,7 +196,9 @@ pub fn acquire() -> Option<Slot> {
             .free
             .pop()
             .or_else(|| slabs.cut(Layout::of_this_process()))
-    })
+    })?;
+    slot.prepare();
+    Some(slot)
 }
 
 /// Gives the memory of a slot back to the system, its record's included; the slot stays the caller's.

@@ -37,6 +37,8 @@ pub unsafe fn guard(_start: NonNull<u8>, _size: usize) -> bool {
     false
 }
 
+pub unsafe fn populate(_start: NonNull<u8>, _size: usize) {}
+
 pub unsafe fn give_back(_start: NonNull<u8>, _size: usize) {}
 
 pub fn untouched(range: *mut [u8]) -> usize {
@@ -155,6 +157,7 @@ mod tests {
             assert_eq!(switch(&fibre, &fibre), 0);
             forget(&fibre);
             deregister_job(0, memory_again, memory_again);
+            populate(NonNull::from(&mut memory).cast(), 8);
             give_back(NonNull::from(&mut memory).cast(), 8);
             free(block);
         }
