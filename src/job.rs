@@ -278,6 +278,11 @@ impl Record {
         ptr::slice_from_raw_parts_mut(low, stack::RECORD)
     }
 
+    /// Whether the program's own functions made the stack (7.8).
+    pub fn has_custom_stack(&self) -> bool {
+        self.custom.get()
+    }
+
     /// The wait context of this use, or null. From any thread (G11).
     pub fn wait_ctx(&self) -> *mut WaitCtx {
         self.wait_ctx.load(Ordering::Acquire)

@@ -8,7 +8,8 @@
 //! | [`page_size`], [`map`], [`guard`], [`populate`], [`give_back`], [`untouched`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
-//! | [`at_thread_exit`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
+//! | [`at_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
+//! | [`watch_faults`], [`signal_stack`], [`free_signal_stack`], [`SignalStack`] | a word about a fault before it is the program's |
 //! | [`object_of`], [`object_like`], [`Object`] | libraries that are in the process |
 //! | [`environment`], [`environment_is`], [`print_error`] | what a user asks for |
 
@@ -30,10 +31,11 @@ mod null;
 mod targets;
 
 pub use imp::{
-    AVAILABLE, ForkSafe, Object, allocate, at_process_exit, at_thread_exit, capable, close,
-    deregister_job, enter, environment, forget, forks, free, give_back, guard, map, object_like,
-    object_of, page_size, pipe, populate, print_error, put_byte, register_job, switch, take_byte,
-    untouched, way,
+    AVAILABLE, ForkSafe, Object, SignalStack, allocate, at_process_exit, at_thread_exit, capable,
+    close, deregister_job, enter, environment, exit_is_awaited, forget, forks, free,
+    free_signal_stack, give_back, guard, map, object_like, object_of, page_size, pipe, populate,
+    print_error, put_byte, register_job, signal_stack, switch, take_byte, untouched, watch_faults,
+    way,
 };
 
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].

@@ -3,7 +3,8 @@
 
 use crate::job::Record;
 use crate::libcrypto;
-use crate::platform::{self, Fibre};
+use crate::overflow;
+use crate::platform::{self, Fibre, SignalStack};
 use crate::pool::Pool;
 use crate::stats::{self, Counters};
 use crate::wake::Use;
@@ -28,6 +29,8 @@ pub struct Thread {
     pub pool: Pool,
     /// Numbers for uses of records that this thread has drawn and not given out yet.
     uses: Cell<(u64, u64)>,
+    /// The stack that its signal handlers got from the library, if they did.
+    signal_stack: Cell<Option<SignalStack>>,
 }
 
 /// A thread as the owner of jobs.
@@ -50,6 +53,7 @@ thread_local! {
             block_epoch: Cell::new(0),
             pool: Pool::none(),
             uses: Cell::new((0, 0)),
+            signal_stack: Cell::new(None),
         }
     };
 }
@@ -85,6 +89,7 @@ impl Thread {
             counters.give_back();
             return None;
         }
+        self.signal_stack.set(overflow::watch());
         stats::report_if_asked();
         libcrypto::look();
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -121,6 +126,9 @@ extern "C" fn exit(_: *mut c_void) {
     let thread = this();
     thread.forget_blocks();
     thread.current.set(None);
+    if let Some(stack) = thread.signal_stack.take() {
+        platform::free_signal_stack(stack);
+    }
     if let Some(owner) = thread.owner.take() {
         thread.pool.free(owner);
         owner.counters.abandoned.add(owner.counters.stats().paused);

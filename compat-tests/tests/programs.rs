@@ -72,6 +72,24 @@ fn four_threads_start_and_finish_ten_million_jobs_each() {
 }
 
 #[test]
+fn overflow_report() {
+    check("overflow_report", &[]);
+    if !ossl_async::is_capable() {
+        return;
+    }
+    // Frames are others without optimisation. After the run above, since the program's file has the same name.
+    for linkage in LINKAGES {
+        let program = compile(&program_source("overflow_report"), linkage, &["-O0"]);
+        let ran = run(&mut command(&[], &program));
+        report(&format!(
+            "\noverflow_report ({linkage:?}, -O0)\n{}",
+            ran.stdout
+        ));
+        assert!(ran.status.success(), "{linkage:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn every_program_is_tested() {
     let directory = program_source("any")
         .parent()
@@ -90,7 +108,7 @@ fn every_program_is_tested() {
         .collect();
     let tested: BTreeSet<String> = TESTED
         .iter()
-        .chain(&["soak"])
+        .chain(&["overflow_report", "soak"])
         .map(ToString::to_string)
         .collect();
     assert_eq!(there, tested);

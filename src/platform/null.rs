@@ -76,7 +76,22 @@ pub fn at_thread_exit(_run: extern "C" fn(*mut c_void)) -> bool {
     false
 }
 
+pub fn exit_is_awaited() -> bool {
+    false
+}
+
 pub fn at_process_exit(_run: extern "C" fn()) {}
+
+pub fn watch_faults(_look: fn(usize)) {}
+
+#[derive(Clone, Copy)]
+pub struct SignalStack;
+
+pub fn signal_stack() -> Option<SignalStack> {
+    None
+}
+
+pub fn free_signal_stack(_stack: SignalStack) {}
 
 pub fn environment<'a>(_name: &CStr, _buffer: &'a mut [u8]) -> Option<&'a str> {
     None
@@ -145,7 +160,10 @@ mod tests {
         assert!(environment(c"PATH", &mut [0; 8]).is_none());
         assert!(object_like(c"libc", |_| true).is_none() && object_of(c"malloc").is_none());
         assert!(Object.symbol(c"malloc").is_null());
-        assert!(!at_thread_exit(nothing));
+        assert!(!at_thread_exit(nothing) && !exit_is_awaited());
+        watch_faults(|_| unreachable!("nothing is watched"));
+        assert!(signal_stack().is_none());
+        free_signal_stack(SignalStack);
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());
         let memory_again: *mut [u8] = &mut memory;
         assert_eq!(untouched(memory_again), 8);
