@@ -101,6 +101,7 @@ fn exit_now(status: c_int) -> ! {
 
 fn touch(address: usize) {
     TOLD.address.store(address, Ordering::Relaxed);
+    errno::set_errno(errno::Errno(libc::ERANGE));
     // SAFETY: none: this is the fault.
     unsafe { ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
 }
@@ -252,8 +253,9 @@ extern "C" fn say_which_and_exit(signal: c_int) {
     exit_now(4);
 }
 
-/// Makes the page that was touched accessible.
+/// Makes the page that was touched accessible. Finds errno as it was, and changes it.
 extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+    assert_eq!(errno::errno().0, libc::ERANGE);
     // SAFETY: the tests touch pages of their own.
     unsafe {
         let page = (*info).si_addr().map_addr(|address| address / PAGE * PAGE);
@@ -359,6 +361,27 @@ fn a_handler_that_was_there_before_is_called_afterwards() {
     }
 }
 
+/// Reads a byte that comes only after a number of signals.
+fn read_under_fire() -> isize {
+    let mut ends = [0; 2];
+    let mut byte = 0u8;
+    // SAFETY: a pipe of our own; the thread that is shot at waits for the one that shoots.
+    unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        let reader = libc::pthread_self();
+        let shoot = std::thread::spawn(move || {
+            for _ in 0..20 {
+                libc::usleep(500);
+                libc::pthread_kill(reader, libc::SIGSEGV);
+            }
+            libc::write(ends[1], [0u8].as_ptr().cast(), 1);
+        });
+        let read = libc::read(ends[0], ptr::from_mut(&mut byte).cast(), 1);
+        shoot.join().unwrap();
+        read
+    }
+}
+
 // Rules: D22
 #[test]
 fn a_fault_that_the_process_ignores_is_deadly_as_ever_and_a_signal_sent_to_it_is_not() {
@@ -369,6 +392,7 @@ fn a_fault_that_the_process_ignores_is_deadly_as_ever_and_a_signal_sent_to_it_is
             // SAFETY: ignored.
             unsafe { libc::raise(libc::SIGSEGV) };
         }
+        assert_eq!(read_under_fire(), 1, "no call is interrupted by it");
         say("still there\n");
         touch(closed_page());
     });
@@ -389,7 +413,6 @@ fn a_signal_that_was_sent_does_what_it_did_before() {
                 false => plain(say_which_and_exit),
             };
             install(signal, handler, 0, None);
-            // In a job, and with an address of its guard where a fault's would be: nobody looks.
             CJob::new(move || {
                 // SAFETY: sent to ourselves.
                 unsafe { libc::kill(libc::getpid(), signal) };
@@ -459,8 +482,6 @@ fn a_handler_that_mends_what_faulted_lets_the_program_go_on_anywhere() {
             1
         })
         .finish(1);
-        // What the handler leaves in errno is not the report's to change.
-        errno::set_errno(errno::Errno(0));
         touch(closed_page());
         assert_eq!(errno::errno().0, libc::EDOM);
         // A thread that has never had a job.
@@ -539,6 +560,53 @@ fn a_bus_error_goes_to_its_own_handler_or_is_deadly() {
         touch(beyond_the_end());
     });
     seen.is(Ending::Signal(libc::SIGBUS), "");
+}
+
+/// Sends a signal to the calling thread as the kernel would describe it.
+fn send(signal: c_int, code: c_int, address: usize) {
+    // SAFETY: a structure of zeros is a valid one; its address follows three numbers and their padding.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        (info.si_signo, info.si_code) = (signal, code);
+        ptr::from_mut(&mut info)
+            .cast::<usize>()
+            .add(2)
+            .write(address);
+        assert_eq!(info.si_addr().addr(), address);
+        let (process, thread) = (libc::getpid(), libc::gettid());
+        let call = libc::SYS_rt_tgsigqueueinfo;
+        assert_eq!(libc::syscall(call, process, thread, signal, &info), 0);
+    }
+}
+
+// Rules: D22
+#[test]
+fn only_faults_are_looked_at_and_those_of_both_kinds() {
+    const ADDRESS_ERROR: c_int = 1;
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        for code in [ADDRESS_ERROR, libc::SI_QUEUE] {
+            let seen = watched(ASKED, || {
+                let handler = informed(say_where_and_exit);
+                install(signal, handler, libc::SA_SIGINFO, None);
+                CJob::new(move || {
+                    let end = stack_end();
+                    TOLD.inside.store(end, Ordering::Relaxed);
+                    TOLD.address.store(end - 8, Ordering::Relaxed);
+                    let handle = ASYNC_get_current_job().addr();
+                    TOLD.handle.store(handle, Ordering::Relaxed);
+                    send(signal, code, end - 8);
+                    0
+                })
+                .go();
+            });
+            let then = format!("informed of {signal} at {:#x}\n", seen.address);
+            if code == ADDRESS_ERROR {
+                seen.is_reported(Ending::Exit(3), &then);
+            } else {
+                seen.is(Ending::Exit(3), &then);
+            }
+        }
+    }
 }
 
 #[inline(never)]

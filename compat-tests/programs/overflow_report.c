@@ -239,8 +239,7 @@ static void *end_on_the_signal_stack(void *unused)
     return unused;
 }
 
-/* What the library does at the end of a thread then runs on the stack that it would free. */
-CASE(a_thread_that_ends_on_its_signal_stack_keeps_it_to_the_end, "Rules: D22, D15")
+CASE(a_thread_that_ends_in_a_handler_on_its_signal_stack_ends_well, "Rules: D22, D15")
 {
     struct sigaction action;
 
