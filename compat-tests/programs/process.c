@@ -54,8 +54,11 @@ static void tell_of_exit(void)
     int ret = UNWRITTEN;
 
     CHECK_EQUAL(ASYNC_in_job(), 1);
-    CHECK_EQUAL(start(&job, &ret, return_one), ASYNC_ERR); /* still inside the job */
-    ASYNC_free_pool();                                     /* refused: this is its stack */
+    /* Still inside the job, on its stack. */
+    CHECK_EQUAL(start(&job, &ret, return_one), ASYNC_ERR);
+    CHECK_EQUAL(only_error(), REFUSED_NESTED);
+    ASYNC_free_pool();
+    CHECK_EQUAL(only_error(), REFUSED_FREE);
     tell("exit");
 }
 
