@@ -1,0 +1,304 @@
+//! What the built library looks like to the linker and to the loader: which names it exports, and that it asks for nothing
+//! that a hardened system would not give. And that it does not listen to the environment of a set-id program.
+
+use compat_tests::{
+    Linkage, command, compile, expected_library, left_out, left_out_for_want, program_source,
+    report, root, run,
+};
+use object::read::archive::ArchiveFile;
+use object::read::elf::{Dyn, ElfFile64, ProgramHeader};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+type Elf = ElfFile64<'static, Endianness>;
+
+fn shared_file() -> PathBuf {
+    expected_library(Path::new(""), Linkage::Shared)
+}
+
+/// `libossl_async.so` as `cargo build --release` makes it.
+fn shared() -> &'static Elf {
+    static SHARED: OnceLock<Elf> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let bytes = fs::read(shared_file()).expect("the library was built");
+        ElfFile64::parse(&*bytes.leak()).expect("it is an ELF file of 64 bits")
+    })
+}
+
+/// The flags of its segments of one type.
+fn segments(kind: u32) -> Vec<u32> {
+    let endian = shared().endian();
+    let all = shared().elf_program_headers().iter();
+    all.filter(|segment| segment.p_type(endian) == kind)
+        .map(|segment| segment.p_flags(endian))
+        .collect()
+}
+
+/// Its dynamic section: tag and value.
+fn dynamic() -> BTreeMap<u64, u64> {
+    let (endian, data) = (shared().endian(), shared().data());
+    let entries = shared()
+        .elf_program_headers()
+        .iter()
+        .find_map(|segment| segment.dynamic(endian, data).expect("it can be read"))
+        .expect("a shared library has a dynamic section");
+    entries
+        .iter()
+        .map(|entry| (entry.d_tag(endian), entry.d_val(endian)))
+        .collect()
+}
+
+fn dynamic_flags(tag: u32) -> u64 {
+    dynamic().get(&tag.into()).copied().unwrap_or(0)
+}
+
+/// The functions that the headers declare, or name in a macro: each word of ours that has an argument list.
+fn declared() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for header in [
+        "csrc/include/openssl/async.h",
+        "csrc/include/openssl/asyncerr.h",
+        "csrc/standalone/openssl/err.h",
+    ] {
+        let text = fs::read_to_string(root().join(header)).expect("the header is there");
+        let mut code = String::new();
+        let mut rest = text.as_str();
+        while let Some((before, comment)) = rest.split_once("/*") {
+            code += before;
+            rest = comment.split_once("*/").expect("a comment that ends").1;
+        }
+        code += rest;
+        let declarations = code.lines().filter(|line| !line.starts_with('#'));
+        for declaration in declarations {
+            let Some((before, _)) = declaration.split_once('(') else {
+                continue;
+            };
+            let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+            let name = before.rsplit(word).next().unwrap_or_default();
+            if name.starts_with("ASYNC_") || name.starts_with("OSSL_ASYNC_") {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+// Rules: B2
+#[test]
+fn the_library_exports_what_the_headers_declare_and_nothing_else() {
+    let exported: BTreeSet<String> = shared()
+        .dynamic_symbols()
+        .filter(|symbol| symbol.is_definition())
+        .map(|symbol| symbol.name().expect("names are text").to_owned())
+        .collect();
+    let declared = declared();
+    assert!(declared.len() > 40, "{declared:?}");
+    assert_eq!(exported, declared);
+}
+
+#[test]
+fn no_stack_is_executable() {
+    let stacks = segments(elf::PT_GNU_STACK);
+    assert_eq!(
+        stacks.len(),
+        1,
+        "without one the kernel takes it for executable"
+    );
+    assert_eq!(stacks[0] & elf::PF_X, 0);
+}
+
+/// Linkers take an object without the note for one that wants an executable stack.
+#[test]
+fn no_object_of_the_archive_wants_an_executable_stack() {
+    let bytes = fs::read(shared_file().with_file_name("libossl_async.a")).expect("it was built");
+    let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
+    let mut seen = BTreeSet::new();
+    for member in archive.members() {
+        let member = member.expect("the archive is whole");
+        let name = String::from_utf8_lossy(member.name()).into_owned();
+        let data = member.data(&*bytes).expect("it is in the archive");
+        if !data.starts_with(&elf::ELFMAG) {
+            continue; // rustc's own notes
+        }
+        let object = object::File::parse(data).expect("it is an ELF file");
+        let stack = object
+            .section_by_name(".note.GNU-stack")
+            .unwrap_or_else(|| panic!("{name} says nothing of its stack"));
+        let SectionFlags::Elf { sh_flags } = stack.flags() else {
+            panic!("{name} is no ELF file")
+        };
+        assert_eq!(sh_flags & u64::from(elf::SHF_EXECINSTR), 0, "{name}");
+        seen.insert(name);
+    }
+    if ossl_async::is_capable() {
+        for file in ["fibre.o", "valgrind.o"] {
+            assert!(
+                seen.iter().any(|name| name.ends_with(file)),
+                "the shim's {file} was not looked at: {seen:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn everything_is_bound_at_the_start_and_read_only_afterwards() {
+    assert_eq!(segments(elf::PT_GNU_RELRO).len(), 1);
+    let now = dynamic().contains_key(&elf::DT_BIND_NOW.into())
+        || dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_BIND_NOW) != 0
+        || dynamic_flags(elf::DT_FLAGS_1) & u64::from(elf::DF_1_NOW) != 0;
+    assert!(now, "{:x?}", dynamic());
+}
+
+#[test]
+fn no_code_is_written_to_by_the_loader_or_anybody_else() {
+    assert!(!dynamic().contains_key(&elf::DT_TEXTREL.into()));
+    assert_eq!(dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_TEXTREL), 0);
+    let loaded = segments(elf::PT_LOAD);
+    assert!(loaded.iter().any(|flags| flags & elf::PF_X != 0));
+    let both = elf::PF_W | elf::PF_X;
+    assert!(
+        loaded.iter().all(|flags| flags & both != both),
+        "{loaded:?}"
+    );
+}
+
+// Rules: D15, F10
+#[test]
+fn the_library_is_not_unloaded() {
+    if !ossl_async::is_capable() {
+        left_out("the flag that keeps the library", "this build has no jobs");
+        return;
+    }
+    let flags = dynamic_flags(elf::DT_FLAGS_1);
+    assert_ne!(flags & u64::from(elf::DF_1_NODELETE), 0, "{flags:x}");
+}
+
+#[test]
+fn no_directory_is_searched_for_what_the_library_needs() {
+    for tag in [elf::DT_RPATH, elf::DT_RUNPATH] {
+        assert!(!dynamic().contains_key(&tag.into()), "{tag}");
+    }
+}
+
+// ---- The environment ----
+
+/// Every variable that the library looks at, with a value that changes something.
+const VARIABLES: [(&str, &str); 3] = [
+    ("OSSL_ASYNC_STATS", "1"),
+    ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
+    ("OSSL_ASYNC_STACK_SIZE", "1048576"),
+];
+
+/// The names of that kind in the sources, as they are handed to the C library.
+fn variables_in_sources(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).expect("the sources are there") {
+        let path = entry.expect("the directory can be read").path();
+        if path.is_dir() {
+            variables_in_sources(&path, found);
+        } else {
+            let text = fs::read_to_string(&path).expect("sources are text");
+            let names = text.split("c\"OSSL_ASYNC_").skip(1);
+            found.extend(names.filter_map(|rest| {
+                let name = rest.split_once('"')?.0;
+                Some(format!("OSSL_ASYNC_{name}"))
+            }));
+        }
+    }
+}
+
+#[test]
+fn a_set_id_program_does_not_listen_to_its_environment() {
+    const OWNER: u32 = 1;
+    const USER: u32 = 65534;
+    let what = "a_set_id_program_does_not_listen_to_its_environment";
+    if !ossl_async::is_capable() {
+        left_out(what, "this build of the library has no jobs");
+        return;
+    }
+    let mut listened_to = BTreeSet::new();
+    variables_in_sources(&root().join("src"), &mut listened_to);
+    let tried: BTreeSet<String> = VARIABLES.map(|(name, _)| name.to_owned()).into();
+    assert!(
+        !listened_to.is_empty() && listened_to.is_subset(&tried),
+        "{listened_to:?}"
+    );
+
+    // With the archive: where to look for libraries would be ignored too.
+    let program = compile(&program_source("setid/environment"), Linkage::Static, &[]);
+    let plain = run(&mut command(&[], &program));
+    assert!(
+        plain.stdout.starts_with("secure 0\nhandler none\n"),
+        "{}",
+        plain.stdout
+    );
+    assert_eq!(plain.stderr, "");
+    let heard = run(command(&[], &program).envs(VARIABLES));
+    assert!(
+        heard.stdout.starts_with("secure 0\nhandler installed\n"),
+        "{}",
+        heard.stdout
+    );
+    assert!(
+        heard.stderr.starts_with("ossl-async: created=1 "),
+        "{}",
+        heard.stderr
+    );
+
+    // SAFETY: asks only.
+    if unsafe { libc::geteuid() } != 0 {
+        left_out_for_want(what, "only root can make a program that is another user's");
+        return;
+    }
+    let directory = Scratch::new();
+    let set_id = directory.0.join("environment");
+    fs::copy(&program, &set_id).expect("a directory of our own");
+    chown(&set_id, Some(OWNER), None).expect("we are root");
+    let mode = fs::Permissions::from_mode(0o4755);
+    fs::set_permissions(&set_id, mode).expect("it is our file");
+    let mut command = command(&[], &set_id);
+    command.uid(USER).gid(USER).envs(VARIABLES);
+    if command.output().is_err() {
+        left_out_for_want(
+            what,
+            "no other user can run programs in the temporary directory",
+        );
+        return;
+    }
+    let ran = run(&mut command);
+    if ran.stdout.starts_with("secure 0\n") {
+        left_out_for_want(
+            what,
+            "the temporary directory ignores set-id bits, or the kernel does",
+        );
+        return;
+    }
+    let expected = plain.stdout.replacen("secure 0", "secure 1", 1);
+    assert_eq!((ran.stdout, ran.stderr), (expected, String::new()));
+    assert!(ran.status.success());
+    report("\nok a set-id program was made and did not listen\n");
+}
+
+/// A directory that other users can reach, gone at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        let name = format!("ossl-async-set-id-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir(&directory).expect("a temporary directory can be made");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&directory, mode).expect("it is our directory");
+        Scratch(directory)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _may_stay_behind = fs::remove_dir_all(&self.0);
+    }
+}
