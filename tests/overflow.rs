@@ -119,7 +119,7 @@ fn descend(end: usize, left: usize, frame: usize) {
     }
 }
 
-/// The low end of the running job's stack: nothing below it can be touched.
+/// The end of what the running job can touch: the guard is below.
 fn stack_end() -> usize {
     let local = 0u8;
     let mut page = ptr::from_ref(&local).addr() / PAGE * PAGE;
@@ -590,7 +590,8 @@ fn only_faults_are_looked_at_and_those_of_both_kinds() {
                 install(signal, handler, libc::SA_SIGINFO, None);
                 CJob::new(move || {
                     let end = stack_end();
-                    TOLD.inside.store(end, Ordering::Relaxed);
+                    let inside = ptr::from_ref(&end).addr();
+                    TOLD.inside.store(inside, Ordering::Relaxed);
                     TOLD.address.store(end - 8, Ordering::Relaxed);
                     let handle = ASYNC_get_current_job().addr();
                     TOLD.handle.store(handle, Ordering::Relaxed);
