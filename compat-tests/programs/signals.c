@@ -126,8 +126,8 @@ CASE(a_handler_on_a_signal_stack_knows_the_job_and_can_wake_it, "Header: openssl
 
 /* ---------------------------------------------------------------------------------------------------- a storm */
 
-#define SIGNALS 2000  /* to be handled in a storm */
-#define ROUNDS 5000   /* jobs to run in a storm at least, by each thread */
+#define SIGNALS 1000  /* to be handled in a storm */
+#define ROUNDS 3000   /* jobs to run in a storm at least, by each thread */
 #define TOO_MANY 10000000 /* signals or rounds: something hangs */
 
 static int pause_twice_in_a_storm(void *unused)
@@ -183,7 +183,7 @@ static void count_and_look(int signal)
 /* Two threads, one of which gets each signal. */
 static void storm(int flags)
 {
-    static const struct itimerval quick = {{0, 20}, {0, 20}}, none = {{0, 0}, {0, 0}};
+    static const struct itimerval quick = {{0, 100}, {0, 100}}, none = {{0, 0}, {0, 0}};
     int descriptors = open_descriptors();
     pthread_t other;
 
@@ -235,7 +235,7 @@ static void trap_through_jobs(int flags)
     install(SIGTRAP, handle, flags);
     ASYNC_free_pool();
     handled = 0;
-    for (life = 0; life < 3; life++) {
+    for (life = 0; life < 2; life++) {
         ASYNC_JOB *job = NULL;
         int ret = UNWRITTEN, paused, finished;
 
