@@ -80,10 +80,8 @@ fn what_is_not_a_paused_job_of_this_thread_cannot_be_cancelled() {
     let mut stale = ended.handle;
     ended.finish(1);
     // SAFETY: the library issued the handle.
-    assert_eq!(
-        unsafe { OSSL_ASYNC_cancel_job(&mut stale, &mut ret) },
-        ASYNC_ERR
-    );
+    let result = unsafe { OSSL_ASYNC_cancel_job(&mut stale, &mut ret) };
+    assert_eq!(result, ASYNC_ERR);
     assert_eq!(errors(), [0x33069042]);
     assert!(!stale.is_null());
 
@@ -143,7 +141,7 @@ fn a_rust_job_is_cancelled_to_its_value_and_drops_what_it_holds() {
     assert_eq!(job.cancel().unwrap(), Err("cancelled"));
     assert_eq!(Rc::strong_count(&held), 1);
 
-    let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else {
+    let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
         panic!("it pauses")
     };
     let inside = Job::start(move || job.cancel());
@@ -164,6 +162,6 @@ fn a_panic_of_a_cancelled_job_reaches_whoever_cancelled_it() {
         panic!("it pauses")
     };
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.cancel()));
-    let payload = caught.err().expect("the panic");
+    let payload = caught.expect_err("the panic");
     assert_eq!(payload.downcast_ref(), Some(&"no way to go on"));
 }
