@@ -27,13 +27,13 @@ use crate::platform;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-const WANT: u64 = 1;
-const HAVE: u64 = 1 << 1;
-const BUSY: u64 = 1 << 2;
-const LIVE: u64 = 1 << 3;
-const PIPE: u64 = 1 << 4;
-const SHOWN: u64 = 1 << 5;
-const USE_SHIFT: u32 = 6;
+pub const WANT: u64 = 1;
+pub const HAVE: u64 = 1 << 1;
+pub const BUSY: u64 = 1 << 2;
+pub const LIVE: u64 = 1 << 3;
+pub const PIPE: u64 = 1 << 4;
+pub const SHOWN: u64 = 1 << 5;
+pub const USE_SHIFT: u32 = 6;
 
 /// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,12 @@ impl<W: Word, C: Channel> Signal<W, C> {
             process,
             channel,
         }
+    }
+
+    /// Where it stands.
+    #[cfg(test)]
+    pub fn word(&self) -> u64 {
+        self.word.load()
     }
 
     /// A new use of the record begins, unsignalled (D19); `shown` if the record's pipe, which it has, is its wait fd. Owner
@@ -224,27 +230,35 @@ fn in_use(word: u64, only: Option<Use>) -> bool {
     word & LIVE != 0 && only.is_none_or(|this| word >> USE_SHIFT == this.0)
 }
 
-impl Word for AtomicU64 {
-    fn load(&self) -> u64 {
-        self.load(Ordering::Acquire)
-    }
+/// Makes an atomic type a word: the standard library's here, a model checker's where these orderings are checked.
+macro_rules! word {
+    ($atomic:ty, $relax:path) => {
+        impl $crate::wake::Word for $atomic {
+            fn load(&self) -> u64 {
+                self.load(core::sync::atomic::Ordering::Acquire)
+            }
 
-    fn store(&self, value: u64) {
-        self.store(value, Ordering::Release);
-    }
+            fn store(&self, value: u64) {
+                self.store(value, core::sync::atomic::Ordering::Release);
+            }
 
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
-    }
+            fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
+                use core::sync::atomic::Ordering::{AcqRel, Acquire};
+                self.compare_exchange(current, new, AcqRel, Acquire)
+            }
 
-    fn fetch_xor(&self, bits: u64) -> u64 {
-        self.fetch_xor(bits, Ordering::AcqRel)
-    }
+            fn fetch_xor(&self, bits: u64) -> u64 {
+                self.fetch_xor(bits, core::sync::atomic::Ordering::AcqRel)
+            }
 
-    fn relax() {
-        std::thread::yield_now();
-    }
+            fn relax() {
+                $relax();
+            }
+        }
+    };
 }
+
+word!(AtomicU64, std::thread::yield_now);
 
 impl Signal<AtomicU64, Pipe> {
     /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
@@ -650,7 +664,7 @@ mod tests {
     }
 
     fn nobody_is_busy() -> bool {
-        with(|signal| signal.word.0.get() & BUSY == 0)
+        with(|signal| signal.word() & BUSY == 0)
     }
 
     // Rules: D16

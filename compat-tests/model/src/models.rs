@@ -1,0 +1,566 @@
+//! What each of two or three threads does to one record, and what must hold however they meet.
+//!
+//! `stale` below is a handle that names its use, as the Rust face's do; C's wake whatever job has the record.
+
+use crate::signal::{
+    Atomic, Exchanged, Signal, check, check_bounded, fresh, inherited, join, live, readable,
+    settled, thread,
+};
+use crate::wake::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
+use loom::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn wake<W: Atomic>(signal: &Signal<W>) {
+    signal.wake(None);
+}
+
+fn clear<W: Atomic>(signal: &Signal<W>) {
+    signal.clear(None);
+}
+
+fn stale_wake<W: Atomic>(signal: &Signal<W>) {
+    signal.wake(Some(Use(1)));
+}
+
+fn stale_clear<W: Atomic>(signal: &Signal<W>) {
+    signal.clear(Some(Use(1)));
+}
+
+/// A live record with a pipe that has been woken.
+fn woken() -> Arc<Signal> {
+    let signal = live();
+    signal.wake(None);
+    signal
+}
+
+/// The word of a record in use `number` that is unsignalled, with a pipe that is its wait fd.
+fn unsignalled(number: u64) -> u64 {
+    LIVE + PIPE + SHOWN + (number << USE_SHIFT)
+}
+
+/// What became of an execution that may end in two ways. A model that never sees one of them models too little.
+#[derive(Default)]
+struct Outcomes([AtomicUsize; 2]);
+
+impl Outcomes {
+    fn new() -> Arc<Outcomes> {
+        Arc::default()
+    }
+
+    fn note(&self, outcome: bool) {
+        self.0[usize::from(outcome)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[track_caller]
+    fn assert_both(&self) {
+        let [no, yes] = [0, 1].map(|outcome| self.0[outcome].load(Ordering::Relaxed));
+        assert!(no > 0 && yes > 0, "{no} without and {yes} with");
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ wakes and clears
+
+// Rules: D9, W5, W8
+#[test]
+fn two_wakers_leave_one_byte() {
+    check(|| {
+        let signal = live();
+        let other = thread(&signal, wake);
+        wake(&signal);
+        join([other]);
+        assert!(settled(&signal));
+    });
+}
+
+// Rules: D9, W5, W8
+#[test]
+fn three_wakers_leave_one_byte() {
+    check_bounded(3, || {
+        let signal = live();
+        let others = [thread(&signal, wake), thread(&signal, wake)];
+        wake(&signal);
+        join(others);
+        assert!(settled(&signal));
+    });
+}
+
+// Rules: D9, W8
+#[test]
+fn two_clears_take_one_byte() {
+    check(|| {
+        let signal = woken();
+        let other = thread(&signal, clear);
+        clear(&signal);
+        join([other]);
+        assert!(!settled(&signal));
+    });
+}
+
+// Rules: D9, W8
+#[test]
+fn a_wake_beside_a_clear_comes_before_or_after_it() {
+    for start in [live, woken] {
+        let seen = Outcomes::new();
+        let noted = Arc::clone(&seen);
+        check(move || {
+            let signal = start();
+            let other = thread(&signal, wake);
+            clear(&signal);
+            join([other]);
+            noted.note(settled(&signal));
+        });
+        seen.assert_both();
+    }
+}
+
+// Rules: D9, W8
+#[test]
+fn a_wake_after_a_clear_is_not_lost_whoever_else_wakes() {
+    check(|| {
+        let signal = woken();
+        let other = thread(&signal, wake);
+        clear(&signal);
+        wake(&signal);
+        join([other]);
+        assert!(settled(&signal));
+    });
+}
+
+// Rules: D9, W8
+#[test]
+fn a_clear_after_a_wake_takes_the_byte_whoever_else_clears() {
+    check(|| {
+        let signal = live();
+        let other = thread(&signal, clear);
+        wake(&signal);
+        clear(&signal);
+        join([other]);
+        assert!(!settled(&signal));
+    });
+}
+
+// Rules: D9, W8
+#[test]
+fn a_wake_that_saw_the_clear_return_is_not_lost() {
+    check(|| {
+        let (signal, cleared) = (woken(), Arc::new(AtomicBool::new(false)));
+        let seen = Arc::clone(&cleared);
+        let other = thread(&signal, move |signal| {
+            if seen.load(Ordering::Acquire) {
+                wake(signal);
+            }
+        });
+        clear(&signal);
+        cleared.store(true, Ordering::Release);
+        join([other]);
+        settled(&signal);
+    });
+}
+
+// Rules: D9, W8
+#[test]
+fn whoever_is_at_the_pipe_hands_over_to_nobody_and_misses_nothing() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check_bounded(3, move || {
+        let signal = live();
+        let others = [thread(&signal, wake), thread(&signal, clear)];
+        wake(&signal);
+        join(others);
+        noted.note(settled(&signal));
+    });
+    seen.assert_both();
+}
+
+// Rules: D9, W8
+#[test]
+fn a_waker_and_a_clearer_may_each_come_twice() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check_bounded(4, move || {
+        let signal = live();
+        let other = thread(&signal, |signal| {
+            wake(signal);
+            wake(signal);
+        });
+        clear(&signal);
+        clear(&signal);
+        join([other]);
+        noted.note(settled(&signal));
+    });
+    seen.assert_both();
+}
+
+// ------------------------------------------------------------------------------------------- the end, and the next use
+
+// Rules: D19, D24
+#[test]
+fn a_wake_beside_the_end_does_not_reach_the_next_use() {
+    for start in [live, woken] {
+        for work in [stale_wake, stale_clear] {
+            check(move || {
+                let signal = start();
+                let other = thread(&signal, work);
+                signal.end();
+                signal.begin(Use(2), true);
+                assert!(!readable(&signal), "it begins unsignalled");
+                join([other]);
+                assert_eq!(signal.word(), unsignalled(2));
+                assert!(!settled(&signal));
+            });
+        }
+    }
+}
+
+// Rules: D19, D24
+#[test]
+fn two_stale_handles_do_not_reach_the_next_use() {
+    check_bounded(3, || {
+        let signal = live();
+        let others = [thread(&signal, stale_wake), thread(&signal, stale_clear)];
+        signal.end();
+        signal.begin(Use(2), true);
+        assert!(!readable(&signal), "it begins unsignalled");
+        join(others);
+        assert_eq!(signal.word(), unsignalled(2));
+        assert!(!settled(&signal));
+    });
+}
+
+// Rules: D19, D24
+#[test]
+fn a_stale_clear_does_not_take_the_next_uses_wake() {
+    check(|| {
+        let signal = woken();
+        let other = thread(&signal, stale_clear);
+        signal.end();
+        signal.begin(Use(2), true);
+        wake(&signal);
+        join([other]);
+        assert!(settled(&signal));
+    });
+}
+
+// Rules: D24, B37
+#[test]
+fn a_wake_without_a_use_reaches_the_old_one_or_the_new_one() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check(move || {
+        let signal = live();
+        let other = thread(&signal, wake);
+        signal.end();
+        signal.begin(Use(2), true);
+        join([other]);
+        noted.note(settled(&signal));
+    });
+    seen.assert_both();
+}
+
+// Rules: D24, D9
+#[test]
+fn the_next_uses_wake_is_not_lost_beside_a_wake_without_a_use() {
+    check(|| {
+        let signal = woken();
+        let other = thread(&signal, wake);
+        signal.end();
+        signal.begin(Use(2), true);
+        clear(&signal);
+        wake(&signal);
+        join([other]);
+        assert!(settled(&signal));
+    });
+}
+
+// ------------------------------------------------------------------------------------------------ making and closing
+
+// Rules: D1, D24
+#[test]
+fn nobody_is_at_the_pipe_when_it_closes_or_later() {
+    for work in [wake, clear] {
+        check(move || {
+            let signal = woken();
+            let other = thread(&signal, work);
+            signal.end();
+            signal.close();
+            join([other]);
+            assert_eq!(signal.word(), 0);
+        });
+    }
+}
+
+// Rules: D1, D24
+#[test]
+fn a_wake_and_a_clear_beside_the_close_are_gone_before_it() {
+    check_bounded(3, || {
+        let signal = live();
+        let others = [thread(&signal, wake), thread(&signal, clear)];
+        signal.end();
+        signal.close();
+        join(others);
+        assert_eq!(signal.word(), 0);
+    });
+}
+
+// Rules: D1, D6, D24
+#[test]
+fn a_stale_handle_does_not_reach_a_new_job_that_got_the_freed_record() {
+    check(|| {
+        let signal = live();
+        let other = thread(&signal, stale_wake);
+        signal.end();
+        signal.close();
+        signal.open().expect("a pipe of ours");
+        signal.begin(Use(2), true);
+        join([other]);
+        assert_eq!(signal.word(), unsignalled(2));
+        assert!(!settled(&signal));
+    });
+}
+
+// Rules: D1, D9, D24
+#[test]
+fn a_handle_without_a_use_may_reach_a_new_pipe_but_not_a_closed_one() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check(move || {
+        let signal = live();
+        let other = thread(&signal, wake);
+        signal.end();
+        signal.close();
+        signal.open().expect("a pipe of ours");
+        signal.begin(Use(2), true);
+        join([other]);
+        noted.note(settled(&signal));
+    });
+    seen.assert_both();
+}
+
+// Rules: B36, B37
+#[test]
+fn a_wake_beside_the_making_of_the_pipe_shows() {
+    check(|| {
+        let signal = fresh::<AtomicU64>();
+        signal.begin(Use(1), false);
+        let other = thread(&signal, wake);
+        signal.open().expect("a pipe of ours");
+        join([other]);
+        assert!(settled(&signal));
+    });
+}
+
+// Rules: B36, B37
+#[test]
+fn a_wake_before_the_pipe_was_made_shows_at_once() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check(move || {
+        let (signal, woken) = (fresh::<AtomicU64>(), Arc::new(AtomicBool::new(false)));
+        signal.begin(Use(1), false);
+        let tell = Arc::clone(&woken);
+        let other = thread(&signal, move |signal| {
+            wake(signal);
+            tell.store(true, Ordering::Release);
+        });
+        let before = woken.load(Ordering::Acquire);
+        signal.open().expect("a pipe of ours");
+        if before {
+            assert!(readable(&signal));
+        }
+        join([other]);
+        noted.note(before);
+    });
+    seen.assert_both();
+}
+
+// Rules: B36, D9
+#[test]
+fn a_wake_and_a_clear_may_meet_the_making_of_the_pipe() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check_bounded(3, move || {
+        let signal = fresh::<AtomicU64>();
+        signal.begin(Use(1), false);
+        let others = [thread(&signal, wake), thread(&signal, clear)];
+        signal.open().expect("a pipe of ours");
+        join(others);
+        noted.note(settled(&signal));
+    });
+    seen.assert_both();
+}
+
+// -------------------------------------------------------------------------------------------------- without a pipe
+
+/// A live record in use 1 without a pipe, whose end is a store.
+fn without_pipe() -> Arc<Signal<Exchanged>> {
+    let signal = fresh();
+    signal.begin(Use(1), false);
+    signal
+}
+
+// Rules: D19, D24
+#[test]
+fn without_a_pipe_a_wake_beside_the_end_does_not_reach_the_next_use() {
+    for work in [stale_wake, stale_clear] {
+        check(move || {
+            let signal = without_pipe();
+            let other = thread(&signal, work);
+            signal.end();
+            signal.begin(Use(2), false);
+            join([other]);
+            assert_eq!(signal.word(), unsignalled(2) - PIPE - SHOWN);
+        });
+    }
+}
+
+// Rules: D19, D24
+#[test]
+fn without_a_pipe_two_stale_handles_reach_neither_the_idle_record_nor_the_next_use() {
+    check_bounded(3, || {
+        let signal = without_pipe();
+        let others = [
+            thread(&signal, stale_wake),
+            thread(&signal, |signal| {
+                stale_wake(signal);
+                stale_clear(signal);
+                stale_wake(signal);
+            }),
+        ];
+        signal.end();
+        let idle = signal.word();
+        assert_eq!(idle & (LIVE | WANT), 0);
+        signal.begin(Use(2), false);
+        join(others);
+        assert_eq!(signal.word(), unsignalled(2) - PIPE - SHOWN);
+    });
+}
+
+// Rules: D19, D24, B36
+#[test]
+fn a_stale_handle_does_not_reach_a_use_for_which_the_pipe_is_made() {
+    for work in [stale_wake, stale_clear] {
+        check(move || {
+            let signal = without_pipe();
+            let other = thread(&signal, work);
+            signal.end();
+            signal.open().expect("a pipe of ours");
+            signal.begin(Use(2), true);
+            assert!(!readable(&signal), "it begins unsignalled");
+            join([other]);
+            assert_eq!(signal.word(), unsignalled(2));
+            assert!(!settled(&signal));
+        });
+    }
+}
+
+// Rules: D24, B37, D9
+#[test]
+fn without_a_pipe_the_next_uses_wake_is_not_lost() {
+    check(|| {
+        let signal = without_pipe();
+        let other = thread(&signal, |signal| {
+            stale_clear(signal);
+            wake(signal);
+        });
+        signal.end();
+        signal.begin(Use(2), false);
+        wake(&signal);
+        signal.open().expect("a pipe of ours");
+        assert!(readable(&signal));
+        join([other]);
+        assert!(settled(&signal));
+    });
+}
+
+// Rules: D1, D24
+#[test]
+fn without_a_pipe_a_freed_record_stays_free() {
+    check(|| {
+        let signal = without_pipe();
+        let other = thread(&signal, |signal| {
+            wake(signal);
+            clear(signal);
+        });
+        signal.end();
+        signal.close();
+        join([other]);
+        assert_eq!(signal.word(), 0);
+    });
+}
+
+// ------------------------------------------------------------------------------------------------------------- fork
+
+/// How a fork may find the word: somebody is BUSY, about to move a byte or done with it.
+const AT_THE_PIPE: [u64; 4] = [BUSY, BUSY + WANT, BUSY + HAVE, BUSY + WANT + HAVE];
+
+// Rules: D16
+#[test]
+fn one_of_a_childs_threads_takes_over_from_one_that_it_does_not_have() {
+    for word in AT_THE_PIPE {
+        for (work, result) in [(wake as fn(&Signal), true), (clear, false)] {
+            check_bounded(3, move || {
+                let signal = inherited(word);
+                let other = thread(&signal, work);
+                work(&signal);
+                join([other]);
+                assert_eq!(settled(&signal), result);
+            });
+        }
+    }
+}
+
+// Rules: D16, D9
+#[test]
+fn a_childs_wake_and_clear_come_one_before_the_other() {
+    for word in AT_THE_PIPE {
+        let seen = Outcomes::new();
+        let noted = Arc::clone(&seen);
+        check_bounded(3, move || {
+            let signal = inherited(word);
+            let other = thread(&signal, wake);
+            clear(&signal);
+            join([other]);
+            noted.note(settled(&signal));
+        });
+        seen.assert_both();
+    }
+}
+
+// Rules: D16, D19, D1
+#[test]
+fn a_child_ends_the_use_and_closes_the_pipe_beside_a_wake() {
+    for word in AT_THE_PIPE {
+        check_bounded(3, move || {
+            let signal = inherited(word);
+            let other = thread(&signal, stale_wake);
+            signal.end();
+            signal.begin(Use(2), true);
+            assert!(!readable(&signal), "it begins unsignalled");
+            signal.end();
+            signal.close();
+            join([other]);
+            assert_eq!(signal.word(), 0);
+        });
+    }
+}
+
+// Rules: D16
+#[test]
+fn in_a_child_whose_parent_was_not_at_the_pipe_one_thread_at_a_time_is() {
+    check(|| {
+        let signal = inherited(0);
+        let other = thread(&signal, wake);
+        wake(&signal);
+        clear(&signal);
+        join([other]);
+        settled(&signal);
+    });
+    check_bounded(3, || {
+        let signal = inherited(0);
+        let others = [thread(&signal, wake), thread(&signal, clear)];
+        wake(&signal);
+        join(others);
+        settled(&signal);
+    });
+}

@@ -1,0 +1,203 @@
+//! A signal made of the checker's atomics and of a pipe that notices misuse; and what runs a model.
+
+use crate::wake::{self, BUSY, Channel, HAVE, Use, WANT, Word};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+word!(AtomicU64, loom::thread::yield_now);
+
+/// The signal of one record.
+pub type Signal<W = AtomicU64> = wake::Signal<W, Pipe>;
+
+/// A word of the checker's.
+pub trait Atomic: Word + 'static {
+    /// A word with this value.
+    fn new(value: u64) -> Self;
+}
+
+impl Atomic for AtomicU64 {
+    fn new(value: u64) -> AtomicU64 {
+        AtomicU64::new(value)
+    }
+}
+
+/// The same, but what stores does it by an exchange, which acquires nothing. For models in which one thread stores while
+/// another exchanges: loom 0.7 then also tries executions in which the store comes between the two halves of the exchange
+/// (tokio-rs/loom issue 254), which is what an atomic exchange rules out.
+pub struct Exchanged(AtomicU64);
+
+impl Atomic for Exchanged {
+    fn new(value: u64) -> Exchanged {
+        Exchanged(AtomicU64::new(value))
+    }
+}
+
+impl Word for Exchanged {
+    fn load(&self) -> u64 {
+        Word::load(&self.0)
+    }
+
+    fn store(&self, value: u64) {
+        self.0.swap(value, Ordering::Release);
+    }
+
+    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
+        Word::compare_exchange(&self.0, current, new)
+    }
+
+    fn fetch_xor(&self, bits: u64) -> u64 {
+        Word::fetch_xor(&self.0, bits)
+    }
+
+    fn relax() {
+        AtomicU64::relax();
+    }
+}
+
+/// A pipe in which every access changes a cell. The checker fails where one is not ordered after all others, so who
+/// gets here must have BUSY, and must see what the last one who had it did, and who made the pipe.
+pub struct Pipe {
+    /// How many bytes are in it, while it is open.
+    bytes: UnsafeCell<Option<u32>>,
+    process: u64,
+}
+
+// SAFETY: the checker runs one thread at a time, and the cell is reached by its means only.
+unsafe impl Sync for Pipe {}
+
+impl Pipe {
+    fn access<R>(&self, f: impl FnOnce(&mut Option<u32>) -> R) -> R {
+        // SAFETY: the checker would have stopped if anybody else could be here.
+        self.bytes.with_mut(|bytes| f(unsafe { &mut *bytes }))
+    }
+
+    fn change(&self, from: u32, to: u32) {
+        self.access(|bytes| {
+            assert_eq!(
+                *bytes,
+                Some(from),
+                "an open pipe, and never two bytes or none to take"
+            );
+            *bytes = Some(to);
+        });
+    }
+}
+
+impl Channel for Pipe {
+    fn open(&self) -> Result<(), errno::Errno> {
+        self.access(|bytes| assert_eq!(bytes.replace(0), None, "one pipe"));
+        Ok(())
+    }
+
+    fn put(&self) {
+        self.change(0, 1);
+    }
+
+    fn take(&self) {
+        self.change(1, 0);
+    }
+
+    fn close(&self) {
+        self.access(|bytes| assert_eq!(bytes.take(), Some(0), "an open and empty pipe"));
+    }
+
+    fn process(&self) -> u64 {
+        self.process
+    }
+}
+
+/// A record that nobody has used.
+pub fn fresh<W: Atomic>() -> Arc<Signal<W>> {
+    Arc::new(Signal::new(
+        W::new(0),
+        W::new(0),
+        Pipe {
+            bytes: UnsafeCell::new(None),
+            process: 0,
+        },
+    ))
+}
+
+/// A live record in use 1 with a pipe.
+pub fn live() -> Arc<Signal> {
+    let signal = fresh();
+    signal.open().expect("a pipe of ours");
+    signal.begin(Use(1), true);
+    signal
+}
+
+/// A live record in use 1 with a pipe, as a forked child finds it: `word` says how WANT, HAVE and BUSY stood.
+pub fn inherited(word: u64) -> Arc<Signal> {
+    let use_1 = live().word();
+    Arc::new(Signal::new(
+        AtomicU64::new(use_1 + word),
+        AtomicU64::new(0),
+        Pipe {
+            bytes: UnsafeCell::new(Some(u32::from(word & HAVE != 0))),
+            process: 1,
+        },
+    ))
+}
+
+/// Whether the fd is readable, asked by somebody who knows that nobody is at the pipe.
+pub fn readable<W: Atomic>(signal: &Signal<W>) -> bool {
+    signal
+        .channel()
+        .expect("the wait fd of a live job")
+        .access(|bytes| *bytes)
+        == Some(1)
+}
+
+/// Whether the fd is readable, once all others are done; then it is what the last change of WANT made it.
+pub fn settled<W: Atomic>(signal: &Signal<W>) -> bool {
+    let (word, readable) = (signal.word(), readable(signal));
+    assert_eq!(word & BUSY, 0, "nobody is at the pipe any more");
+    assert_eq!(word & WANT != 0, readable, "the last one wins");
+    assert_eq!(word & HAVE != 0, readable, "and the word knows it");
+    readable
+}
+
+/// Starts a thread that does something with the signal.
+pub fn thread<W: Atomic>(
+    signal: &Arc<Signal<W>>,
+    work: impl FnOnce(&Signal<W>) + 'static,
+) -> loom::thread::JoinHandle<()> {
+    let signal = Arc::clone(signal);
+    loom::thread::spawn(move || work(&signal))
+}
+
+/// Waits for threads to end.
+pub fn join<const N: usize>(threads: [loom::thread::JoinHandle<()>; N]) {
+    for thread in threads {
+        thread.join().expect("the checker reports panics");
+    }
+}
+
+/// Runs a model in every interleaving.
+#[track_caller]
+pub fn check(model: impl Fn() + Sync + Send + 'static) {
+    run(None, model);
+}
+
+/// Runs a model in every interleaving in which threads are interrupted this often at most, where all would be too many.
+#[track_caller]
+pub fn check_bounded(interruptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    run(Some(interruptions), model);
+}
+
+#[track_caller]
+fn run(interruptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = interruptions;
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let executions = executions.load(Ordering::Relaxed);
+    println!("{executions} executions");
+    assert!(executions > 1, "nothing was interleaved");
+}
