@@ -58,7 +58,7 @@ macro_rules! programs {
 }
 
 programs! {
-    allocation arguments block cycles errors limits null overflow pool process signals states threads upstream wake
+    allocation arguments block cycles errors limits null overflow pool process races signals states threads upstream wake
 }
 
 #[test]
