@@ -322,7 +322,7 @@ CASE(wakes_and_clears_meet_every_step_of_a_jobs_life_and_leave_one_byte_at_most,
 
 /* --------------------------------------------------------------------------------------- a wake for each piece */
 
-static ASYNC_JOB *worker;
+static ASYNC_JOB *worker; /* not what the job is resumed by: each resume writes that */
 static long pieces, done[WAKERS], offered[WAKERS];
 
 /* Offers a piece of work, wakes, and waits until it is done: a wake that is lost stops all of them. */
@@ -366,17 +366,19 @@ CASE(no_piece_of_work_is_left_where_a_wake_follows_each, "Rules: D9, B37, W8")
     struct pollfd p = {0, POLLIN, 0};
     pthread_t wakers[WAKERS];
     int ret = UNWRITTEN, i;
+    ASYNC_JOB *job = NULL;
     long polls = 0;
 
     pieces = count(30000) / WAKERS + 1;
-    NEED(start(&worker, &ret, take_pieces) == ASYNC_PAUSE);
+    NEED(start(&job, &ret, take_pieces) == ASYNC_PAUSE);
+    worker = job;
     p.fd = ASYNC_get_wait_fd(worker);
     for (i = 0; i < WAKERS; i++)
         NEED(pthread_create(&wakers[i], NULL, offer_pieces, (void *)(intptr_t)i) == 0);
     do {
         CHECK_EQUAL(poll(&p, 1, -1), 1);
         polls++;
-    } while (resume(&worker, &ret) == ASYNC_PAUSE);
+    } while (resume(&job, &ret) == ASYNC_PAUSE);
     for (i = 0; i < WAKERS; i++)
         pthread_join(wakers[i], NULL);
     CHECK_EQUAL(ret, 1);

@@ -48,47 +48,60 @@ pub fn root() -> &'static Path {
 }
 
 /// The two files that C programs link with.
-struct Library {
-    shared: PathBuf,
-    archive: PathBuf,
+pub struct Library {
+    /// `libossl_async.so`.
+    pub shared: PathBuf,
+    /// `libossl_async.a`.
+    pub archive: PathBuf,
 }
 
-/// Builds the library, once a process: `cargo build --release` in the same environment, so that a build for another
+/// The library, built once a process: `cargo build --release` in the same environment, so that a build for another
 /// switching method or with other flags is what gets tested.
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--release",
-                "--message-format=json",
-                "--manifest-path",
-            ])
-            .arg(root().join("Cargo.toml"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo runs");
-        assert!(
-            output.status.success(),
-            "cargo build --release: {}",
-            output.status
-        );
-        // Cargo says where the files are, wherever the environment or a configuration file has put the target directory.
-        let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
-        let file = |name: &str| {
-            messages
-                .split('"')
-                .map(Path::new)
-                .find(|path| path.is_absolute() && path.file_name() == Some(OsStr::new(name)))
-                .unwrap_or_else(|| panic!("cargo build --release made no {name}"))
-                .to_owned()
-        };
-        Library {
-            shared: file("libossl_async.so"),
-            archive: file("libossl_async.a"),
-        }
+    LIBRARY.get_or_init(|| cargo_build(|_| ()))
+}
+
+/// Builds the library in another way, which `complete` gives to cargo, with a target directory of its own.
+pub fn build_library(kind: &str, complete: impl FnOnce(&mut Command)) -> Library {
+    cargo_build(|cargo| {
+        let target = release_directory()
+            .parent()
+            .expect("it lies in a target directory")
+            .join(kind);
+        cargo.arg("--target-dir").arg(target);
+        complete(cargo);
     })
+}
+
+fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args([
+            "build",
+            "--release",
+            "--message-format=json",
+            "--manifest-path",
+        ])
+        .arg(root().join("Cargo.toml"))
+        .stderr(Stdio::inherit());
+    complete(&mut cargo);
+    let output = cargo.output().expect("cargo runs");
+    assert!(output.status.success(), "{cargo:?}: {}", output.status);
+    // Cargo says where the files are, wherever the environment or a configuration file has put the target directory.
+    let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
+    let file = |name: &str| {
+        messages
+            .split('"')
+            .map(Path::new)
+            .find(|path| path.is_absolute() && path.file_name() == Some(OsStr::new(name)))
+            .unwrap_or_else(|| panic!("{cargo:?} made no {name}"))
+            .to_owned()
+    };
+    Library {
+        shared: file("libossl_async.so"),
+        archive: file("libossl_async.a"),
+    }
 }
 
 /// The file whose code a program with this linkage must be running: the library's, or the program's own.
@@ -128,9 +141,14 @@ pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
                     .arg(release)
                     .args(["-lossl_async", "-lpthread", "-ldl"])
             }
-            Linkage::Static => command.arg(&library.archive).args(NATIVE_LIBRARIES),
+            Linkage::Static => static_link(command, &library.archive),
         };
     })
+}
+
+/// Adds a static archive of the library and what it needs of the system to a linker's command.
+pub fn static_link<'a>(command: &'a mut Command, archive: &Path) -> &'a mut Command {
+    command.arg(archive).args(NATIVE_LIBRARIES)
 }
 
 /// Compiles a C program with OpenSSL's own headers, as installed, and links it with libssl and libcrypto. It knows nothing of
@@ -198,7 +216,7 @@ fn release_directory() -> &'static Path {
 /// Compiles a C program into the directory of its group. `complete` adds what the group needs, the source file included.
 ///
 /// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
-fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
+pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
 
     let directory = release_directory().join("compat-programs").join(group);
@@ -317,11 +335,9 @@ pub fn program_source(name: &str) -> PathBuf {
         .with_extension("c")
 }
 
-/// Runs one of the C programs, prints a line for each of its cases, and fails unless all of them are well and it was
-/// this library that they ran against. Lines that begin with `#` are remarks.
+/// Compiles one of the C programs, runs it, and has [`check_run`] look at what it says.
 pub fn check_program(name: &str, linkage: Linkage, wrapper: &[&str], arguments: &[&str]) {
     let program = compile(&program_source(name), linkage, &[]);
-    let ran = run(command(wrapper, &program).args(arguments));
     let under = wrapper
         .first()
         .map_or(String::new(), |wrapper| format!(", {wrapper}"));
@@ -329,6 +345,17 @@ pub fn check_program(name: &str, linkage: Linkage, wrapper: &[&str], arguments: 
         "{} ({linkage:?}{under})",
         [&[name], arguments].concat().join(" ")
     );
+    check_run(
+        &heading,
+        command(wrapper, &program).args(arguments),
+        &expected_library(&program, linkage),
+    );
+}
+
+/// Runs one of the C programs, prints a line for each of its cases, and fails unless all of them are well and it was
+/// `expected` that they ran against. Lines that begin with `#` are remarks.
+pub fn check_run(heading: &str, command: &mut Command, expected: &Path) {
+    let ran = run(command);
     let (library, cases) = ran.stdout.split_once('\n').unwrap_or_default();
     report(&format!("\n{heading}\n{cases}"));
 
@@ -337,7 +364,7 @@ pub fn check_program(name: &str, linkage: Linkage, wrapper: &[&str], arguments: 
         .unwrap_or_else(|| panic!("{heading}: {}", ran.stderr));
     assert_eq!(
         fs::canonicalize(library).expect("the library that answered is a file"),
-        fs::canonicalize(expected_library(&program, linkage)).expect("the library was built"),
+        fs::canonicalize(expected).expect("the library was built"),
         "{heading}: the wrong library answered"
     );
     let cases = || cases.lines().filter(|line| !line.starts_with('#'));
