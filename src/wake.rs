@@ -63,6 +63,12 @@ pub trait Channel {
     fn take(&self);
     /// Closes the pipe.
     fn close(&self);
+    /// What is kept of a pipe while no channel has it.
+    type Ends;
+    /// Lets go of the pipe, which stays open.
+    fn detach(&self) -> Self::Ends;
+    /// Has a pipe again that was let go of.
+    fn attach(&self, ends: Self::Ends);
     /// The number of this process among those that have forked from each other.
     fn process(&self) -> u64;
 }
@@ -149,6 +155,21 @@ impl<W: Word, C: Channel> Signal<W, C> {
             self.channel.close();
         }
         self.word.store(0);
+    }
+
+    /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
+    pub fn detach(&self) -> Option<C::Ends> {
+        let piped = self.quiet() & PIPE != 0;
+        self.word.store(0);
+        piped.then(|| self.channel.detach())
+    }
+
+    /// Gives a record that has none, and is not live, a pipe that was taken out of it. Owner only.
+    pub fn attach(&self, ends: Option<C::Ends>) {
+        if let Some(ends) = ends {
+            self.channel.attach(ends);
+            self.word.store(PIPE);
+        }
     }
 
     /// The channel, if the record is live and it is its wait fd.
@@ -260,27 +281,6 @@ macro_rules! word {
 
 word!(AtomicU64, std::thread::yield_now);
 
-impl Signal<AtomicU64, Pipe> {
-    /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
-    pub fn detach(&self) -> Option<Ends> {
-        let piped = self.quiet() & PIPE != 0;
-        self.word.store(0, Ordering::Release);
-        piped.then(|| Ends {
-            read: self.channel.read.load(Ordering::Relaxed),
-            write: self.channel.write.load(Ordering::Relaxed),
-        })
-    }
-
-    /// Gives a record that has none, and is not live, a pipe that was taken out of it. Owner only.
-    pub fn attach(&self, ends: Option<Ends>) {
-        if let Some(Ends { read, write }) = ends {
-            self.channel.read.store(read, Ordering::Relaxed);
-            self.channel.write.store(write, Ordering::Relaxed);
-            self.word.store(PIPE, Ordering::Release);
-        }
-    }
-}
-
 /// The two ends of a pipe that no signal uses now.
 pub struct Ends {
     read: c_int,
@@ -311,8 +311,7 @@ impl Pipe {
 impl Channel for Pipe {
     fn open(&self) -> Result<(), errno::Errno> {
         let [read, write] = platform::pipe()?;
-        self.read.store(read, Ordering::Relaxed);
-        self.write.store(write, Ordering::Relaxed);
+        self.attach(Ends { read, write });
         Ok(())
     }
 
@@ -325,8 +324,21 @@ impl Channel for Pipe {
     }
 
     fn close(&self) {
-        platform::close(self.read.load(Ordering::Relaxed));
-        platform::close(self.write.load(Ordering::Relaxed));
+        self.detach().close();
+    }
+
+    type Ends = Ends;
+
+    fn detach(&self) -> Ends {
+        Ends {
+            read: self.read.load(Ordering::Relaxed),
+            write: self.write.load(Ordering::Relaxed),
+        }
+    }
+
+    fn attach(&self, Ends { read, write }: Ends) {
+        self.read.store(read, Ordering::Relaxed);
+        self.write.store(write, Ordering::Relaxed);
     }
 
     fn process(&self) -> u64 {
@@ -431,6 +443,13 @@ mod tests {
         }
         fn close(&self) {
             assert!(self.open.replace(false));
+        }
+        type Ends = ();
+        fn detach(&self) {
+            self.close();
+        }
+        fn attach(&self, (): ()) {
+            assert!(!self.open.replace(true));
         }
         fn process(&self) -> u64 {
             self.process.get()

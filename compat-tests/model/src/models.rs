@@ -337,6 +337,44 @@ fn a_handle_without_a_use_may_reach_a_new_pipe_but_not_a_closed_one() {
     seen.assert_both();
 }
 
+// Rules: D24, P4
+#[test]
+fn a_stale_handle_does_not_reach_an_idle_record_that_is_without_its_pipe_for_a_while() {
+    for work in [stale_wake, stale_clear] {
+        check(move || {
+            let signal = woken();
+            let other = thread(&signal, work);
+            signal.end();
+            let ends = signal.detach();
+            assert_eq!(signal.word(), 0);
+            signal.attach(ends);
+            signal.begin(Use(2), true);
+            assert!(!readable(&signal), "it begins unsignalled");
+            join([other]);
+            assert_eq!(signal.word(), unsignalled(2));
+            assert!(!settled(&signal));
+        });
+    }
+}
+
+// Rules: D24, D9, P4
+#[test]
+fn a_handle_without_a_use_finds_the_pipe_that_came_back() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check_bounded(3, move || {
+        let signal = live();
+        let others = [thread(&signal, wake), thread(&signal, clear)];
+        signal.end();
+        let ends = signal.detach();
+        signal.attach(ends);
+        signal.begin(Use(2), true);
+        join(others);
+        noted.note(settled(&signal));
+    });
+    seen.assert_both();
+}
+
 // Rules: B36, B37
 #[test]
 fn a_wake_beside_the_making_of_the_pipe_shows() {

@@ -103,6 +103,16 @@ impl Channel for Pipe {
         self.access(|bytes| assert_eq!(bytes.take(), Some(0), "an open and empty pipe"));
     }
 
+    type Ends = ();
+
+    fn detach(&self) {
+        self.close();
+    }
+
+    fn attach(&self, (): ()) {
+        self.open().expect("a pipe of ours");
+    }
+
     fn process(&self) -> u64 {
         self.process
     }
