@@ -197,14 +197,14 @@ impl<T: 'static> Job<T> {
             .signal
             .open()
             .map_err(|errno| std::io::Error::from_raw_os_error(errno.0))?;
-        let pipe = self
+        let fd = self
             .record
             .signal
-            .channel()
+            .channel(Pipe::wait_fd)
             .ok_or(std::io::ErrorKind::NotFound)?;
         // SAFETY: the pipe was just made or is the record's; it is closed when the record is freed, which needs the job
         // to end, and that needs this `Job`.
-        Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(pipe.wait_fd()) })
+        Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
     }
 
     /// The most that the job's stack has been used so far, in bytes, counted in whole pages; by earlier jobs on the same

@@ -172,10 +172,15 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// The channel, if the record is live and it is its wait fd.
-    pub fn channel(&self) -> Option<&C> {
+    /// What `look` finds at the channel, if the record is live and that is its wait fd; before and after, since a record may
+    /// end meanwhile, and its memory then reads as zeros.
+    pub fn channel<R>(&self, look: impl FnOnce(&C) -> R) -> Option<R> {
         let word = self.word.load();
-        (word & LIVE != 0 && word & SHOWN != 0).then_some(&self.channel)
+        if word & LIVE == 0 || word & SHOWN == 0 {
+            return None;
+        }
+        let found = look(&self.channel);
+        in_use(self.word.load(), Some(Use(word >> USE_SHIFT))).then_some(found)
     }
 
     /// Whether the record is in the given use.
@@ -302,9 +307,9 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// The end to wait on.
+    /// The end to wait on. Whoever finds a later one than they asked for also finds that the use has ended.
     pub fn wait_fd(&self) -> c_int {
-        self.read.load(Ordering::Relaxed)
+        self.read.load(Ordering::Acquire)
     }
 }
 
@@ -337,7 +342,7 @@ impl Channel for Pipe {
     }
 
     fn attach(&self, Ends { read, write }: Ends) {
-        self.read.store(read, Ordering::Relaxed);
+        self.read.store(read, Ordering::Release);
         self.write.store(write, Ordering::Relaxed);
     }
 
@@ -492,18 +497,18 @@ mod tests {
         live();
         with(|signal| {
             assert!(
-                signal.channel().is_none(),
+                signal.channel(|_| ()).is_none(),
                 "the record has one, this use has not"
             );
             signal.end();
             signal.begin(Use(2), true);
-            assert!(signal.channel().is_some());
+            assert!(signal.channel(|_| ()).is_some());
             signal.end();
-            assert!(signal.channel().is_none());
+            assert!(signal.channel(|_| ()).is_none());
             signal.begin(Use(3), false);
-            assert!(signal.channel().is_none());
+            assert!(signal.channel(|_| ()).is_none());
             signal.open().unwrap();
-            assert!(signal.channel().is_some(), "asked for after all");
+            assert!(signal.channel(|_| ()).is_some(), "asked for after all");
         });
     }
 
@@ -743,17 +748,17 @@ mod tests {
         begin(1);
         wake();
         assert_eq!(moves(), "");
-        with(|signal| assert!(signal.channel().is_none()));
+        with(|signal| assert!(signal.channel(|_| ()).is_none()));
         with(|signal| signal.channel.fails.set(true));
         assert!(with(Signal::open).is_err());
-        with(|signal| assert!(signal.channel().is_none()));
+        with(|signal| assert!(signal.channel(|_| ()).is_none()));
         with(|signal| signal.channel.fails.set(false));
         with(Signal::open).unwrap();
         with(Signal::open).unwrap();
         assert_eq!((moves().as_str(), readable()), ("+", true));
-        with(|signal| assert!(signal.channel().is_some()));
+        with(|signal| assert!(signal.channel(|_| ()).is_some()));
         end();
         assert_eq!(moves(), "-", "the pipe is still known");
-        with(|signal| assert!(signal.channel().is_none(), "an ended job has none"));
+        with(|signal| assert!(signal.channel(|_| ()).is_none(), "an ended job has none"));
     }
 }

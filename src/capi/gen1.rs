@@ -3,6 +3,7 @@
 use super::start::{ASYNC_ERR, ASYNC_JOB, record, start_or_resume, succeed};
 use crate::dispatch::{self, Argument, Start};
 use crate::job::Function;
+use crate::wake::Pipe;
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
@@ -76,8 +77,8 @@ pub unsafe extern "C" fn ASYNC_get_wait_fd(job: *mut ASYNC_JOB) -> c_int {
     // SAFETY: the caller vouches for the handle.
     let record = unsafe { record(job) };
     record
-        .and_then(|record| record.signal.channel())
-        .map_or(-1, |pipe| pipe.wait_fd())
+        .and_then(|record| record.signal.channel(Pipe::wait_fd))
+        .unwrap_or(-1)
 }
 
 /// Makes a live job's wait fd readable, from any thread (B37, D24).

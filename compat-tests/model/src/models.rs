@@ -3,7 +3,7 @@
 //! `stale` below is a handle that names its use, as the Rust face's do; C's wake whatever job has the record.
 
 use crate::signal::{
-    Atomic, Exchanged, Signal, check, check_bounded, fresh, inherited, join, live, readable,
+    Atomic, Exchanged, Pipe, Signal, check, check_bounded, fresh, inherited, join, live, readable,
     settled, thread,
 };
 use crate::wake::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
@@ -375,6 +375,27 @@ fn a_handle_without_a_use_finds_the_pipe_that_came_back() {
     seen.assert_both();
 }
 
+// Rules: B36
+#[test]
+fn who_asks_for_the_wait_fd_beside_the_end_gets_one_or_none_but_nothing_else() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check(move || {
+        let (signal, outcomes) = (live(), Arc::clone(&noted));
+        let other = thread(&signal, move |signal| {
+            let fd = signal.channel(Pipe::wait_fd);
+            assert_ne!(fd, Some(0), "not what a freed record reads as");
+            outcomes.note(fd.is_some());
+        });
+        signal.end();
+        signal.close();
+        signal.open().expect("a pipe of ours");
+        signal.begin(Use(2), true);
+        join([other]);
+    });
+    seen.assert_both();
+}
+
 // Rules: B36, B37
 #[test]
 fn a_wake_beside_the_making_of_the_pipe_shows() {
@@ -495,7 +516,7 @@ fn a_stale_handle_does_not_reach_a_use_for_which_the_pipe_is_made() {
 // Rules: D24, B37, D9
 #[test]
 fn without_a_pipe_the_next_uses_wake_is_not_lost() {
-    check(|| {
+    check_bounded(4, || {
         let signal = without_pipe();
         let other = thread(&signal, |signal| {
             stale_clear(signal);

@@ -61,6 +61,8 @@ impl Word for Exchanged {
 pub struct Pipe {
     /// How many bytes are in it, while it is open.
     bytes: UnsafeCell<Option<u32>>,
+    /// Its number, which is never 0; that is what the memory of a record reads as that was freed.
+    fd: AtomicU64,
     process: u64,
 }
 
@@ -68,6 +70,11 @@ pub struct Pipe {
 unsafe impl Sync for Pipe {}
 
 impl Pipe {
+    /// As the real one's.
+    pub fn wait_fd(&self) -> u64 {
+        self.fd.load(Ordering::Acquire)
+    }
+
     fn access<R>(&self, f: impl FnOnce(&mut Option<u32>) -> R) -> R {
         // SAFETY: the checker would have stopped if anybody else could be here.
         self.bytes.with_mut(|bytes| f(unsafe { &mut *bytes }))
@@ -88,6 +95,7 @@ impl Pipe {
 impl Channel for Pipe {
     fn open(&self) -> Result<(), errno::Errno> {
         self.access(|bytes| assert_eq!(bytes.replace(0), None, "one pipe"));
+        self.fd.store(1, Ordering::Release);
         Ok(())
     }
 
@@ -101,6 +109,7 @@ impl Channel for Pipe {
 
     fn close(&self) {
         self.access(|bytes| assert_eq!(bytes.take(), Some(0), "an open and empty pipe"));
+        self.fd.store(0, Ordering::Release);
     }
 
     type Ends = ();
@@ -125,6 +134,7 @@ pub fn fresh<W: Atomic>() -> Arc<Signal<W>> {
         W::new(0),
         Pipe {
             bytes: UnsafeCell::new(None),
+            fd: AtomicU64::new(0),
             process: 0,
         },
     ))
@@ -146,6 +156,7 @@ pub fn inherited(word: u64) -> Arc<Signal> {
         AtomicU64::new(0),
         Pipe {
             bytes: UnsafeCell::new(Some(u32::from(word & HAVE != 0))),
+            fd: AtomicU64::new(1),
             process: 1,
         },
     ))
@@ -154,9 +165,8 @@ pub fn inherited(word: u64) -> Arc<Signal> {
 /// Whether the fd is readable, asked by somebody who knows that nobody is at the pipe.
 pub fn readable<W: Atomic>(signal: &Signal<W>) -> bool {
     signal
-        .channel()
+        .channel(|pipe| pipe.access(|bytes| *bytes))
         .expect("the wait fd of a live job")
-        .access(|bytes| *bytes)
         == Some(1)
 }
 
