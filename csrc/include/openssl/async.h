@@ -226,7 +226,9 @@ void ASYNC_free_pool(void);
  * another thread; NULL for job, or for func of a new job. About stale handles
  * see the head of this file.
  *
- * While func runs for the first time *job is still NULL. A new job begins
+ * While func runs for the first time *job is still NULL. Each pause writes the
+ * handle to *job again, so other threads should have a copy of their own, and
+ * not read *job while the job may be resumed. A new job begins
  * with its wait descriptor unsignalled.
  *
  * Queues, returning ASYNC_ERR:
