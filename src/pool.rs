@@ -5,6 +5,7 @@ use crate::idle::Idle;
 use crate::job::Record;
 use crate::libcrypto;
 use crate::thread::Owner;
+use crate::wake::Ends;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -110,21 +111,30 @@ impl Pool {
 
     /// A new record that counts as this pool's. One that could not be made does not count (P8).
     fn create(&self, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
+        // The pipe first: a start that finds no descriptor left is to cost that one system call, and no stack.
+        let ends = if pipe {
+            Some(Ends::open().map_err(|_| Error::WaitPipe)?)
+        } else {
+            None
+        };
         // It counts before it is there: a program's own function that makes stacks may start jobs meanwhile, or make a
         // new pool, which then does not count this one.
         let number = self.number.get();
         self.created.set(self.created.get() + 1);
-        let made = Record::create(owner).and_then(|record| match with_pipe(record, pipe) {
-            Ok(()) => Ok(record),
-            Err(error) => {
-                record.destroy(owner);
-                Err(error)
-            }
-        });
+        let made = Record::create(owner);
         match made {
-            Ok(record) => record.pool.set(number),
-            Err(_) if self.number.get() == number => self.created.set(self.created.get() - 1),
-            Err(_) => {}
+            Ok(record) => {
+                record.signal.attach(ends);
+                record.pool.set(number);
+            }
+            Err(_) => {
+                if let Some(ends) = ends {
+                    ends.close();
+                }
+                if self.number.get() == number {
+                    self.created.set(self.created.get() - 1);
+                }
+            }
         }
         made
     }

@@ -293,6 +293,12 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// A new pipe.
+    pub fn open() -> Result<Ends, errno::Errno> {
+        let [read, write] = platform::pipe()?;
+        Ok(Ends { read, write })
+    }
+
     /// Closes the pipe.
     pub fn close(self) {
         platform::close(self.read);
@@ -315,8 +321,7 @@ impl Pipe {
 
 impl Channel for Pipe {
     fn open(&self) -> Result<(), errno::Errno> {
-        let [read, write] = platform::pipe()?;
-        self.attach(Ends { read, write });
+        self.attach(Ends::open()?);
         Ok(())
     }
 
