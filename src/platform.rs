@@ -11,11 +11,13 @@
 //! | [`at_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
 //! | [`watch_faults`], [`signal_stack`], [`free_signal_stack`], [`SignalStack`] | a word about a fault before it is the program's |
 //! | [`object_of`], [`object_like`], [`Object`] | libraries that are in the process |
-//! | [`environment`], [`environment_is`], [`print_error`] | what a user asks for |
+//! | [`environment`], [`environment_is`], [`print_error`], [`print_formatted`] | what a user asks for |
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_void};
+use core::fmt;
 use core::ptr;
+use std::io::Write;
 
 #[cfg(not(ossl_async_null))]
 #[path = "platform/ucontext.rs"]
@@ -41,6 +43,17 @@ pub use imp::{
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].
 pub fn environment_is(name: &CStr, value: &CStr) -> bool {
     environment(name, &mut [0; 16]).is_some_and(|text| text.as_bytes() == value.to_bytes())
+}
+
+/// Writes text to standard error as [`print_error`] does. Needs no memory; what exceeds 512 bytes is cut off.
+pub fn print_formatted(text: fmt::Arguments<'_>) {
+    let mut bytes = [0; 512];
+    let mut rest = &mut bytes[..];
+    // The one failure is the cut.
+    let _ = rest.write_fmt(text);
+    let left = rest.len();
+    // A cut may be inside a character.
+    print_error(core::str::from_utf8(&bytes[..bytes.len() - left]).unwrap_or_default());
 }
 
 /// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).

@@ -117,7 +117,7 @@ fn size_from_environment() {
     };
     match text.parse::<usize>() {
         Ok(bytes) if (LEAST..=MOST).contains(&bytes) => SIZE.store(bytes, Ordering::Relaxed),
-        _ => platform::print_error(&format!(
+        _ => platform::print_formatted(format_args!(
             "ossl-async: OSSL_ASYNC_STACK_SIZE={text}: expected bytes from {LEAST} to {MOST}; stacks have {DEFAULT}\n"
         )),
     }

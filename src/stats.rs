@@ -282,7 +282,7 @@ pub(crate) fn report_if_asked() {
     static ASKED: AtomicBool = AtomicBool::new(false);
 
     extern "C" fn report() {
-        platform::print_error(&format!("{}\n", process()));
+        platform::print_formatted(format_args!("{}\n", process()));
     }
     if !ASKED.swap(true, Ordering::Relaxed) && platform::environment_is(c"OSSL_ASYNC_STATS", c"1") {
         measure_stacks(true);
