@@ -332,7 +332,7 @@ fn run(
         owner.counters.pauses.add(1);
         return Ok(Outcome::Paused(record));
     }
-    if stats::measures_stacks() {
+    if entered && stats::measures_stacks() {
         owner
             .counters
             .stack_high_water
