@@ -123,6 +123,25 @@ pub fn finish(job: &mut CJob, value: c_int) {
     );
 }
 
+/// A job that must not be had, with this entry.
+#[track_caller]
+pub fn no_job(code: u32) {
+    let mut job = pausing(1, 0);
+    assert_eq!((job.go(), job.ret), (ASYNC_NO_JOBS, UNWRITTEN));
+    assert!(job.handle.is_null());
+    assert_eq!(errors(), [code]);
+}
+
+/// Exactly this many jobs can be paused at once.
+#[track_caller]
+pub fn jobs_to_have(count: usize) {
+    let mut jobs: Vec<CJob> = (0..count).map(|_| pausing(1, 0)).collect();
+    jobs.iter_mut().for_each(CJob::pause);
+    assert_eq!(pausing(1, 0).go(), ASYNC_NO_JOBS);
+    assert_eq!(errors(), []);
+    jobs.iter_mut().for_each(|job| job.finish(0));
+}
+
 /// The codes in the thread's error queue, which is empty afterwards.
 pub fn errors() -> Vec<u32> {
     std::iter::from_fn(|| match OSSL_ASYNC_ERR_get_error() {

@@ -1,0 +1,139 @@
+//! What the library asks of the system: each function that it imports can be made to fail here, or is in the list below
+//! with the reason why that is not needed. So an import that nobody has thought about fails the test.
+
+use super::fault::FAULTS;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Imports that need no fault, and why.
+const WITHOUT_FAULT: &[(&str, &str)] = &[
+    // Nothing in them can go wrong.
+    ("memcpy", "computes"),
+    ("memmove", "computes"),
+    ("memset", "computes"),
+    ("memcmp", "computes"),
+    ("bcmp", "computes"),
+    ("strlen", "computes"),
+    ("free", "has no result"),
+    ("makecontext", "has no result; it computes"),
+    ("_setjmp", "saves registers"),
+    ("_longjmp", "loads registers, and has no result"),
+    ("longjmp", "as _longjmp"),
+    ("siglongjmp", "as _longjmp"),
+    ("sysconf", "a page size is known to libc from the start"),
+    ("__errno_location", "an address of the thread's own"),
+    (
+        "__tls_get_addr",
+        "ends the process by itself where there is no memory",
+    ),
+    ("_GLOBAL_OFFSET_TABLE_", "no function"),
+    // They fail for wrong arguments only, or where the library gives none.
+    (
+        "pthread_mutex_lock",
+        "a plain mutex that its holder does not lock again",
+    ),
+    ("pthread_mutex_unlock", "the holder's"),
+    ("pthread_setcancelstate", "both states are valid"),
+    ("pthread_key_delete", "a key that was just made"),
+    (
+        "swapcontext",
+        "saving cannot fail, the signal mask is valid; what comes before a first entry, getcontext, can",
+    ),
+    (
+        "read",
+        "of a pipe of our own: nothing there, or interrupted, which `pipes` has",
+    ),
+    ("__cxa_finalize", "has no result"),
+    // Failure is the answer that they give all the time.
+    (
+        "dlopen",
+        "only for what is loaded already; none is what a program without libcrypto has",
+    ),
+    ("dlsym", "the same"),
+    ("dladdr", "the same"),
+    ("dl_iterate_phdr", "its result is that of our own function"),
+    // At a time when no test runs.
+    (
+        "pthread_atfork",
+        "once, when the library is loaded: `threads` has a process in which it fails",
+    ),
+    ("__register_atfork", "the same"),
+    // Their failure is somebody else's.
+    (
+        "fputs",
+        "a stream of the caller's; `errors` has one that does not take a line",
+    ),
+    // The compiler's.
+    ("_Unwind_Resume", "only while a panic unwinds"),
+    ("rust_eh_personality", "only while a panic unwinds"),
+    ("__stack_chk_fail", "ends the process"),
+    ("__gcc_personality_v0", "only while a panic unwinds"),
+];
+
+/// What is used of Rust's standard library that is more than `core` and `alloc`. The latter asks for memory as C does.
+const STANDARD: &[&str] = &[
+    "panicking",   // counts panics
+    "panic_count", // the same
+    "yield_now",   // whose result is ignored
+    "thread5local",
+];
+
+/// Symbols of this library as the tests are linked with it: imported ones, and those that it has itself.
+fn symbols() -> (BTreeSet<String>, BTreeSet<String>) {
+    let library = std::env::current_exe()
+        .expect("this program is a file")
+        .with_file_name("libossl_async.rlib");
+    let nm = Command::new("nm")
+        .arg(&library)
+        .output()
+        .expect("nm comes with every C compiler");
+    let (mut imported, mut own) = (BTreeSet::new(), BTreeSet::new());
+    for line in String::from_utf8_lossy(&nm.stdout).lines() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["U" | "w", name] => imported.insert(name.to_owned()),
+            [_, _, name] => own.insert(name.to_owned()),
+            _ => false,
+        };
+    }
+    assert!(own.contains("ASYNC_pause_job"), "{}", library.display());
+    (imported, own)
+}
+
+// Rules: D17, D18, B19
+#[test]
+fn every_function_that_the_library_imports_can_fail_here_or_cannot_fail_at_all() {
+    let (imported, own) = symbols();
+    let known = |name: &str| {
+        FAULTS
+            .iter()
+            .any(|(_, fault)| fault.imports.contains(&name))
+            || WITHOUT_FAULT.iter().any(|(known, _)| *known == name)
+    };
+    // Mangled names are Rust's, in either way of mangling.
+    let is_rust = |name: &str| name.starts_with("_R") || name.starts_with("_ZN");
+    let new: Vec<&String> = imported
+        .difference(&own)
+        .filter(|name| {
+            if is_rust(name) {
+                name.contains("3std") && !STANDARD.iter().any(|part| name.contains(part))
+            } else {
+                !known(name)
+            }
+        })
+        .collect();
+    assert_eq!(new, Vec::<&String>::new(), "have no fault, and no reason");
+    for name in [
+        "malloc",
+        "mmap",
+        "madvise",
+        "pipe2",
+        "getcontext",
+        "read",
+        "dlopen",
+    ] {
+        assert!(
+            imported.contains(name),
+            "{name}: the names are read wrongly"
+        );
+    }
+}

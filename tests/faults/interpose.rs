@@ -1,0 +1,395 @@
+//! This program's own version of some of libc's functions, which the linker takes for every call in the process: each
+//! fails when its [`Fault`](super::fault::Fault) says so, and otherwise goes on to the kernel, or to libc.
+//!
+//! The heap, descriptors and keys have other users in this process, so those fail and are counted only while the calling
+//! thread is [`in_library`].
+
+use super::fault::*;
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+thread_local! {
+    static IN_LIBRARY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes a call of the library, on whose behalf memory and the like may fail.
+pub fn library<R>(call: impl FnOnce() -> R) -> R {
+    let before = IN_LIBRARY.replace(true);
+    let result = call();
+    IN_LIBRARY.set(before);
+    result
+}
+
+/// Leaves the library for a moment, in a job's function for one.
+pub fn outside<R>(work: impl FnOnce() -> R) -> R {
+    let before = IN_LIBRARY.replace(false);
+    let result = work();
+    IN_LIBRARY.set(before);
+    result
+}
+
+/// The thread is about to end, and the library's part in that is to count.
+pub fn in_library_until_the_end() {
+    IN_LIBRARY.set(true);
+}
+
+fn in_library() -> bool {
+    IN_LIBRARY.get()
+}
+
+fn fail(error: c_int) -> c_long {
+    errno::set_errno(errno::Errno(error));
+    -1
+}
+
+/// The function that libc has under this name.
+fn next<F: Copy>(name: &CStr) -> F {
+    // SAFETY: the caller names the type that libc's function has.
+    outside(|| unsafe {
+        let function = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
+        assert!(!function.is_null());
+        std::mem::transmute_copy(&function)
+    })
+}
+
+// ------------------------------------------------------------------------------------------------------- the heap
+
+/// Blocks that the library has got and that nobody has freed, by address: a hash table of small buckets.
+static OURS: [[AtomicUsize; 16]; 1024] = [const { [const { AtomicUsize::new(0) }; 16] }; 1024];
+static OURS_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many blocks of the heap the library holds.
+pub fn blocks() -> usize {
+    OURS_COUNT.load(Ordering::Relaxed)
+}
+
+/// Replaces one value in the bucket of a block, if it is there.
+fn replace_ours(block: *mut c_void, old: usize, new: usize) -> bool {
+    let bucket = (block.addr() >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
+    OURS[bucket].iter().any(|place| {
+        place
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    })
+}
+
+fn note(block: *mut c_void) -> *mut c_void {
+    if in_library() && !block.is_null() {
+        assert!(
+            replace_ours(block, 0, block.addr()),
+            "the table is too small"
+        );
+        OURS_COUNT.fetch_add(1, Ordering::Relaxed);
+    }
+    block
+}
+
+fn forget(block: *mut c_void) {
+    if !block.is_null() && blocks() > 0 && replace_ours(block, block.addr(), 0) {
+        OURS_COUNT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn no_memory() -> *mut c_void {
+    fail(libc::ENOMEM);
+    ptr::null_mut()
+}
+
+unsafe extern "C" {
+    // glibc's own names for its heap, which stay reachable.
+    fn __libc_malloc(size: usize) -> *mut c_void;
+    fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+    fn __libc_realloc(block: *mut c_void, size: usize) -> *mut c_void;
+    fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
+    fn __libc_free(block: *mut c_void);
+    fn __register_atfork(
+        prepare: Option<unsafe extern "C" fn()>,
+        parent: Option<unsafe extern "C" fn()>,
+        child: Option<unsafe extern "C" fn()>,
+        object: *mut c_void,
+    ) -> c_int;
+    fn __cxa_atexit(run: extern "C" fn(), argument: *mut c_void, object: *mut c_void) -> c_int;
+}
+
+// SAFETY (for all of them): the same meaning as libc's, which the linker would have taken otherwise; the calls go on to
+// the kernel or to libc as they came.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+    if in_library() && MALLOC.strikes() {
+        return no_memory();
+    }
+    // SAFETY: as above.
+    note(unsafe { __libc_malloc(size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    if in_library() && CALLOC.strikes() {
+        return no_memory();
+    }
+    // SAFETY: as above.
+    note(unsafe { __libc_calloc(count, size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    if in_library() && REALLOC.strikes() {
+        return no_memory();
+    }
+    forget(block);
+    // SAFETY: as above.
+    note(unsafe { __libc_realloc(block, size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
+    if in_library() && ALIGNED.strikes() {
+        return no_memory();
+    }
+    // SAFETY: as above.
+    note(unsafe { __libc_memalign(alignment, size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_memalign(to: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        let block = aligned_alloc(alignment, size);
+        if block.is_null() {
+            return libc::ENOMEM;
+        }
+        to.write(block);
+        0
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn free(block: *mut c_void) {
+    forget(block);
+    // SAFETY: as above.
+    unsafe { __libc_free(block) }
+}
+
+// ------------------------------------------------------------------------------------------------ memory for stacks
+
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Memory that the library has mapped, in bytes. It unmaps none.
+pub fn mapped() -> usize {
+    MAPPED.load(Ordering::Relaxed)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mmap(
+    at: *mut c_void,
+    size: usize,
+    prot: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: i64,
+) -> *mut c_void {
+    let stack = flags & libc::MAP_NORESERVE != 0;
+    if stack && MMAP.strikes() {
+        fail(libc::ENOMEM);
+        return libc::MAP_FAILED;
+    }
+    // SAFETY: as above.
+    let result = unsafe { libc::syscall(libc::SYS_mmap, at, size, prot, flags, fd, offset) };
+    if stack && result != -1 {
+        MAPPED.fetch_add(size, Ordering::Relaxed);
+    }
+    ptr::with_exposed_provenance_mut(result as usize)
+}
+
+const MADV_GUARD_INSTALL: c_int = 102;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn madvise(at: *mut c_void, size: usize, advice: c_int) -> c_int {
+    let fault = match advice {
+        MADV_GUARD_INSTALL => Some(&LIGHT_GUARD),
+        libc::MADV_NOHUGEPAGE => Some(&NO_HUGE_PAGES),
+        libc::MADV_DONTNEED => Some(&GIVE_BACK),
+        _ => None,
+    };
+    if fault.is_some_and(Fault::strikes) {
+        return fail(libc::EINVAL) as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_madvise, at, size, advice) as c_int }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mprotect(at: *mut c_void, size: usize, prot: c_int) -> c_int {
+    if MPROTECT.strikes() {
+        return fail(libc::ENOMEM) as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_mprotect, at, size, prot) as c_int }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mincore(at: *mut c_void, size: usize, pages: *mut u8) -> c_int {
+    if MINCORE.strikes() {
+        return fail(libc::EAGAIN) as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_mincore, at, size, pages) as c_int }
+}
+
+// ---------------------------------------------------------------------------------------------------------- pipes
+
+/// Reads and writes are interrupted this often before they happen.
+pub static INTERRUPTIONS: AtomicUsize = AtomicUsize::new(0);
+
+fn interrupted() -> bool {
+    let left = INTERRUPTIONS.load(Ordering::Relaxed);
+    INTERRUPTIONS.store(left.saturating_sub(1), Ordering::Relaxed);
+    left > 0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pipe2(ends: *mut c_int, flags: c_int) -> c_int {
+    if PIPE.strikes() {
+        return fail(libc::EMFILE) as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_pipe2, ends, flags) as c_int }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: usize) -> isize {
+    if interrupted() {
+        return fail(libc::EINTR) as isize;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_read, fd, buffer, size) as isize }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: usize) -> isize {
+    if interrupted() {
+        return fail(libc::EINTR) as isize;
+    }
+    // A pipe's write may need a page of the kernel's.
+    if in_library() && WRITE.strikes() {
+        return fail(libc::ENOMEM) as isize;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_write, fd, buffer, size) as isize }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn close(fd: c_int) -> c_int {
+    let strikes = in_library() && CLOSE.strikes();
+    // SAFETY: as above.
+    let result = unsafe { libc::syscall(libc::SYS_close, fd) as c_int };
+    // The descriptor is gone all the same, as it is in Linux.
+    if strikes {
+        fail(libc::EINTR) as c_int
+    } else {
+        result
+    }
+}
+
+// -------------------------------------------------------------------------------------------------------- contexts
+
+type ContextFunction = unsafe extern "C" fn(*mut libc::ucontext_t) -> c_int;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getcontext(context: *mut libc::ucontext_t) -> c_int {
+    if GETCONTEXT.strikes() {
+        return fail(libc::EINVAL) as c_int;
+    }
+    // SAFETY: as above. It notes this function's frame, which makecontext replaces.
+    unsafe { next::<ContextFunction>(c"getcontext")(context) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setcontext(context: *mut libc::ucontext_t) -> c_int {
+    if SETCONTEXT.strikes() {
+        return fail(libc::EINVAL) as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { next::<ContextFunction>(c"setcontext")(context) }
+}
+
+// ---------------------------------------------------------------------------------------------- threads and process
+
+static KEYS: AtomicUsize = AtomicUsize::new(0);
+
+/// Thread-specific keys that the library holds.
+pub fn keys() -> usize {
+    KEYS.load(Ordering::Relaxed)
+}
+
+type Destructor = Option<unsafe extern "C" fn(*mut c_void)>;
+type KeyCreate = unsafe extern "C" fn(*mut c_uint, Destructor) -> c_int;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_key_create(key: *mut c_uint, destructor: Destructor) -> c_int {
+    let ours = in_library();
+    if ours && KEY_CREATE.strikes() {
+        return libc::EAGAIN;
+    }
+    // SAFETY: as above.
+    let result = unsafe { next::<KeyCreate>(c"pthread_key_create")(key, destructor) };
+    KEYS.fetch_add((ours && result == 0).into(), Ordering::Relaxed);
+    result
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_key_delete(key: c_uint) -> c_int {
+    KEYS.fetch_sub(in_library().into(), Ordering::Relaxed);
+    // SAFETY: as above.
+    unsafe { next::<unsafe extern "C" fn(c_uint) -> c_int>(c"pthread_key_delete")(key) }
+}
+
+type SetSpecific = unsafe extern "C" fn(c_uint, *const c_void) -> c_int;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_setspecific(key: c_uint, value: *const c_void) -> c_int {
+    if in_library() && SETSPECIFIC.strikes() {
+        return libc::ENOMEM;
+    }
+    // SAFETY: as above.
+    unsafe { next::<SetSpecific>(c"pthread_setspecific")(key, value) }
+}
+
+/// In a process's environment: no fork handlers can be registered, from the moment the process is loaded.
+pub const NO_FORK_HANDLERS: &CStr = c"FAULTS_NO_FORK_HANDLERS";
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_atfork(
+    prepare: Option<unsafe extern "C" fn()>,
+    parent: Option<unsafe extern "C" fn()>,
+    child: Option<unsafe extern "C" fn()>,
+) -> c_int {
+    // SAFETY: as above; no object means the program's own.
+    unsafe {
+        if libc::getenv(NO_FORK_HANDLERS.as_ptr()).is_null() {
+            __register_atfork(prepare, parent, child, ptr::null_mut())
+        } else {
+            libc::ENOMEM
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn atexit(run: extern "C" fn()) -> c_int {
+    if in_library() && ATEXIT.strikes() {
+        return -1;
+    }
+    // SAFETY: as above; the function ignores the argument that it is passed.
+    unsafe { __cxa_atexit(run, ptr::null_mut(), ptr::null_mut()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn secure_getenv(name: *const c_char) -> *const c_char {
+    if in_library() && ENVIRONMENT.strikes() {
+        return ptr::null();
+    }
+    // SAFETY: as above; this process has no more rights than its user.
+    unsafe { libc::getenv(name) }
+}

@@ -1,0 +1,102 @@
+//! Memory for stacks, and their guards.
+
+use super::common::*;
+use super::fault::*;
+use ossl_async::capi::*;
+use ossl_async::{Error, Job, Pool, StartError};
+
+/// The first byte below a paused job's stack, going down from its record.
+fn below_stack(job: &CJob) -> usize {
+    let top = job.handle.expose_provenance() / 4096 * 4096;
+    (1..60)
+        .map(|page| top - page * 4096)
+        .find(|address| !accessible(*address))
+        .unwrap_or(0)
+}
+
+// Rules: D17, F9, E5, P8, B19, D18, G3, G10
+#[test]
+fn without_memory_for_a_stack_there_is_no_job_and_later_there_is() {
+    alone(|| {
+        assert_eq!(ASYNC_init_pool(2, 0), 1);
+        MMAP.after(0);
+        no_job(E5_JOB);
+        no_job(E5_JOB);
+        assert!(matches!(
+            Job::start(|| ()),
+            Err(StartError::Failed(Error::Job, _))
+        ));
+        MMAP.never();
+        jobs_to_have(2);
+    });
+}
+
+// Rules: B10, P7, D17
+#[test]
+fn a_pool_that_cannot_be_filled_is_smaller_and_grows_later() {
+    alone(|| {
+        MMAP.after(0);
+        assert_eq!(ASYNC_init_pool(5, 3), 1);
+        assert_eq!(errors(), [E5_JOB]);
+        assert_eq!(Pool::init(5, 3), Ok(()));
+        assert_eq!(errors(), []);
+        MMAP.never();
+        jobs_to_have(5);
+    });
+}
+
+// Rules: D17, F8
+#[test]
+fn where_lightweight_guards_are_refused_pages_are_protected() {
+    alone(|| {
+        LIGHT_GUARD.after(0);
+        MPROTECT.calls();
+        let mut job = pausing(1, 0);
+        job.pause();
+        assert_eq!(MPROTECT.calls(), 1);
+        let end = below_stack(&job);
+        assert!((0..80).all(|kib| !accessible(end - kib * 1024)));
+        job.finish(0);
+        LIGHT_GUARD.never();
+        // A stack that is used again has its guard already.
+        job.pause();
+        assert_eq!(MPROTECT.calls(), 0);
+        job.finish(0);
+    });
+}
+
+// Rules: F8, D17
+#[test]
+fn a_lightweight_guard_is_asked_for_first_unless_the_build_forbids_it() {
+    alone(|| {
+        let mut job = pausing(1, 0);
+        job.pause();
+        let asked = usize::from(!cfg!(ossl_async_mprotect));
+        assert_eq!(LIGHT_GUARD.calls(), asked);
+        assert_ne!(below_stack(&job), 0);
+        job.finish(0);
+    });
+}
+
+// Rules: F8, D17, F9
+#[test]
+fn a_stack_that_can_have_no_guard_is_not_used() {
+    alone(|| {
+        assert_eq!(ASYNC_init_pool(1, 0), 1);
+        LIGHT_GUARD.after(0);
+        MPROTECT.after(0);
+        no_job(E5_JOB);
+        no_job(E5_JOB);
+        LIGHT_GUARD.never();
+        MPROTECT.never();
+        let mut job = pausing(1, 1);
+        job.pause();
+        assert_ne!(
+            below_stack(&job),
+            0,
+            "the stack that was refused before has one now"
+        );
+        job.finish(1);
+        jobs_to_have(1);
+    });
+}

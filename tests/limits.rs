@@ -1,0 +1,388 @@
+//! The limits that a process really meets: descriptors, address space, data, mappings, locked memory, thread-specific
+//! keys. Every test runs in a child. Failures one call at a time are in `tests/faults`.
+#![cfg(not(ossl_async_null))]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::{Error, Job, Pool, StartError, stats};
+use std::ffi::{c_int, c_uint, c_void};
+use std::ptr;
+
+const PAGE: usize = 4096;
+
+/// Says why a test is left out, which is a failure where everything is meant to be there: `CI` is set.
+fn left_out(why: &str) {
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!ci, "{why}");
+    eprintln!("left out: {why}");
+}
+
+// ---------------------------------------------------------------------------------------------------- descriptors
+
+// Rules: B10, D18, B19
+#[test]
+fn the_descriptor_limit_gives_a_partial_pool_and_no_jobs() {
+    alone(|| {
+        // The limit is on numbers: no gaps, and none of other tests' descriptors.
+        // SAFETY: this child needs none but the standard ones.
+        unsafe { libc::close_range(3, c_uint::MAX, 0) };
+        let before = limit(libc::RLIMIT_NOFILE, 3 + 5);
+        assert_eq!(ASYNC_init_pool(0, 0), 1);
+        assert_eq!(ASYNC_init_pool(10, 10), 1);
+        assert_eq!(errors(), [E6_PIPE]);
+        let mut jobs = [pausing(1, 1), pausing(1, 2)];
+        jobs[0].pause();
+        jobs[1].pause();
+        no_job(E6_PIPE);
+        limit(libc::RLIMIT_NOFILE, before);
+        let mut job = pausing(1, 3);
+        job.pause();
+        job.finish(3);
+        jobs[0].finish(1);
+        jobs[1].finish(2);
+    });
+}
+
+/// Page faults of this process so far.
+fn page_faults() -> i64 {
+    // SAFETY: zeros are a valid value, and the kernel fills it in.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &mut usage), 0);
+        usage.ru_minflt
+    }
+}
+
+// Rules: D18, P8, B19, B10
+#[test]
+fn starts_at_the_descriptor_limit_touch_no_stack_and_do_not_count() {
+    alone(|| {
+        assert_eq!(ASYNC_init_pool(3, 0), 1);
+        let mut job = pausing(1, 1);
+        job.pause();
+        no_job_at_the_limit(); // from here on all is in place that is needed to look
+        let before = (mappings(), descriptors(), stats::thread());
+        let faults = page_faults();
+        (0..1000).for_each(|_| no_job_at_the_limit());
+        let faults = page_faults() - faults;
+        assert!(faults < 500, "{faults} page faults");
+        assert_eq!((mappings(), descriptors(), stats::thread()), before);
+        job.finish(1);
+        jobs_to_have(3);
+    });
+}
+
+/// A start with one descriptor left, where a pipe takes two.
+fn no_job_at_the_limit() {
+    // The lowest number that is free.
+    // SAFETY: a descriptor of our own.
+    let free = unsafe { libc::dup(0) };
+    // SAFETY: as above.
+    unsafe { libc::close(free) };
+    let before = limit(libc::RLIMIT_NOFILE, free as u64 + 1);
+    no_job(E6_PIPE);
+    limit(libc::RLIMIT_NOFILE, before);
+}
+
+// --------------------------------------------------------------------------------------------------------- memory
+
+/// The first number in a line of a file about this process.
+fn about_process(file: &str, line: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|each| each.strip_prefix(line))
+        .unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+// Rules: D17
+#[test]
+fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
+    alone(|| {
+        // What all slabs but the smallest would need does not fit. Nothing else in this child maps memory.
+        let before = limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+        limit(
+            libc::RLIMIT_AS,
+            about_process("statm", "") * PAGE as u64 + 600 * 1024,
+        );
+        let mut job = pausing(1, 7);
+        job.pause();
+        let mut other = pausing(1, 8);
+        other.pause();
+        no_job(E5_JOB);
+        limit(libc::RLIMIT_AS, before);
+        job.finish(7);
+        other.finish(8);
+        let mut jobs: Vec<CJob> = (0..30).map(|_| pausing(1, 0)).collect();
+        jobs.iter_mut().for_each(CJob::pause);
+    });
+}
+
+/// Has jobs made with so much room under a limit on memory, in bytes, then with more. All that were made go on, and
+/// what could not be made did not count.
+fn with_room(resource: libc::__rlimit_resource_t, in_use: fn() -> u64, room: u64) {
+    const MOST: usize = 24;
+    alone(|| {
+        // What the test itself needs is there before.
+        let mut jobs: Vec<CJob> = (0..MOST as c_int).map(|n| pausing(1, n)).collect();
+        drop(vec![1u8; 100_000]);
+        assert_eq!(ASYNC_init_pool(MOST, 0), 1);
+        let before = limit(resource, libc::RLIM_INFINITY);
+        limit(resource, in_use() + room);
+        let mut paused = 0;
+        for job in &mut jobs {
+            match job.go() {
+                ASYNC_PAUSE => paused += 1,
+                result => {
+                    assert_eq!((result, job.ret), (ASYNC_NO_JOBS, UNWRITTEN));
+                    assert_eq!(errors(), [E5_JOB]);
+                    break;
+                }
+            }
+        }
+        if paused < MOST {
+            (0..20).for_each(|_| no_job(E5_JOB));
+        }
+        assert_eq!(stats::thread().paused, paused as u64);
+        limit(resource, before);
+        jobs[paused..].iter_mut().for_each(CJob::pause);
+        assert_eq!(pausing(1, 0).go(), ASYNC_NO_JOBS);
+        (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
+        assert!(room > 0 || paused == 0);
+        assert!(room < 8 << 20 || paused == MOST);
+    });
+}
+
+// Rules: D17, D18, B19, P8
+#[test]
+fn with_any_room_for_addresses_there_are_as_many_jobs_as_fit_and_later_all() {
+    let in_use = || about_process("statm", "") * PAGE as u64;
+    for kib in (0..3000).step_by(100).chain([9000]) {
+        with_room(libc::RLIMIT_AS, in_use, kib << 10);
+    }
+}
+
+// Rules: D17, D18, B19, P8
+#[test]
+fn with_any_room_for_data_there_are_as_many_jobs_as_fit_and_later_all() {
+    let in_use = || about_process("status", "VmData:") << 10;
+    for kib in (0..3000).step_by(100).chain([9000]) {
+        with_room(libc::RLIMIT_DATA, in_use, kib << 10);
+    }
+}
+
+/// How many mappings a process may have, if that is not too many to try.
+fn most_mappings() -> Option<usize> {
+    let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    most.trim().parse().ok().filter(|most| *most <= 300_000)
+}
+
+/// Uses up the mappings that a process may have. Answers what has to be unmapped to have them back.
+fn use_up_mappings(most: usize) -> (*mut c_void, usize) {
+    let size = most * PAGE;
+    let map = |size, flags| {
+        // SAFETY: a new mapping that nobody else uses.
+        unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                size,
+                libc::PROT_NONE,
+                flags | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        }
+    };
+    let all = map(size, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
+    assert_ne!(all, libc::MAP_FAILED);
+    // Every other page of it becomes a mapping of its own.
+    let refused = (0..most).step_by(2).find(|page| {
+        // SAFETY: a page of that mapping.
+        unsafe { libc::mprotect(all.byte_add(page * PAGE), PAGE, libc::PROT_READ) != 0 }
+    });
+    assert!(refused.is_some(), "mappings have a limit");
+    // A new mapping may go one further. These are never joined with others.
+    while map(PAGE, libc::MAP_SHARED) != libc::MAP_FAILED {}
+    (all, size)
+}
+
+/// Whether the memory below a paused job's stack faults, for 80 KiB.
+fn is_guarded(job: &CJob) -> bool {
+    let top = job.handle.expose_provenance() / PAGE * PAGE;
+    (1..60)
+        .map(|page| top - page * PAGE)
+        .find(|address| !accessible(*address))
+        .is_some_and(|end| (0..80).all(|kib| !accessible(end - kib * 1024)))
+}
+
+// Rules: D17, D18, F8, D22
+#[test]
+fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
+    let Some(most) = most_mappings() else {
+        return left_out("vm.max_map_count is not known, or too large to be used up");
+    };
+    alone(|| {
+        assert_eq!(ASYNC_init_pool(40, 1), 1); // there is a slab now
+        let mut jobs: Vec<CJob> = (0..40).map(|n| pausing(1, n)).collect();
+        let (ballast, size) = use_up_mappings(most);
+        let mut paused = 0;
+        while jobs[paused].go() == ASYNC_PAUSE {
+            paused += 1;
+        }
+        assert_eq!(errors(), [E5_JOB]);
+        // A guard by mprotect takes mappings, and the one above had its; the other kind takes none, and only a slab does.
+        let expected = if cfg!(ossl_async_mprotect) {
+            1..=2
+        } else {
+            8..=8
+        };
+        assert!(expected.contains(&paused), "{paused} jobs");
+        (0..100).for_each(|_| no_job(E5_JOB));
+        assert_eq!(stats::thread().paused, paused as u64);
+        assert!(jobs[..paused].iter().all(is_guarded));
+        jobs[0].finish(0); // those that are there go on
+        // SAFETY: the mapping of our own.
+        assert_eq!(unsafe { libc::munmap(ballast, size) }, 0);
+        jobs[0] = pausing(1, 0);
+        jobs[0].pause();
+        jobs[paused..].iter_mut().for_each(CJob::pause);
+        assert!(jobs.iter().all(is_guarded));
+        (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
+    });
+}
+
+/// Has all memory from now on locked.
+fn lock_memory() -> bool {
+    // SAFETY: nothing moves, and nothing is unmapped.
+    unsafe { libc::mlockall(libc::MCL_FUTURE) == 0 }
+}
+
+// Rules: D17, F8, D22, D6
+#[test]
+fn in_locked_memory_stacks_are_guarded_and_used_again() {
+    alone(|| {
+        if !lock_memory() {
+            return left_out("memory may not be locked");
+        }
+        assert_eq!(ASYNC_init_pool(5, 2), 1);
+        for round in 0..3 {
+            let mut jobs: Vec<CJob> = (0..5).map(|n| pausing(2, n)).collect();
+            jobs.iter_mut().for_each(CJob::pause);
+            assert!(jobs.iter().all(is_guarded), "round {round}");
+            jobs[3].wake();
+            let stale = jobs[3].handle;
+            jobs.iter_mut().for_each(CJob::pause);
+            (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
+            assert_eq!(errors(), []);
+            ASYNC_free_pool();
+            // Its memory could not be given back, and still does not read as a job that is there.
+            jobs[3].handle = stale;
+            assert_eq!((jobs[3].go(), errors()), (ASYNC_ERR, vec![NOT_RESUMABLE]));
+            assert_eq!(jobs[3].wait_fd(), -1);
+            jobs[3].wake();
+            jobs[3].handle = ptr::null_mut();
+        }
+    });
+}
+
+// Rules: D17, D18, B19
+#[test]
+fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
+    alone(|| {
+        let mut jobs: Vec<CJob> = (0..9).map(|n| pausing(1, n)).collect();
+        drop(vec![1u8; 100_000]);
+        assert_eq!(ASYNC_init_pool(9, 0), 1);
+        // Whoever may lock what he likes has no limit.
+        // SAFETY: this child goes on as nobody.
+        if unsafe { libc::geteuid() == 0 && libc::setresuid(65534, 65534, 65534) != 0 } {
+            return left_out("this process cannot become another user's");
+        }
+        let in_use = about_process("status", "VmLck:") << 10;
+        let before = limit(libc::RLIMIT_MEMLOCK, in_use + (600 << 10));
+        if !lock_memory() {
+            return left_out("memory may not be locked");
+        }
+        jobs[0].pause();
+        jobs[1].pause();
+        (0..20).for_each(|_| no_job(E5_JOB));
+        assert!(jobs[..2].iter().all(is_guarded));
+        // SAFETY: as it was.
+        unsafe { libc::munlockall() };
+        limit(libc::RLIMIT_MEMLOCK, before);
+        jobs[2..].iter_mut().for_each(CJob::pause);
+        assert!(jobs.iter().all(is_guarded));
+        (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
+    });
+}
+
+// ----------------------------------------------------------------------------------------------------------- keys
+
+/// Takes every thread-specific key that is left.
+fn take_every_key() -> Vec<libc::pthread_key_t> {
+    let mut keys = vec![];
+    let mut key = 0;
+    // SAFETY: keys of our own.
+    while unsafe { libc::pthread_key_create(&mut key, None) } == 0 {
+        keys.push(key);
+    }
+    keys
+}
+
+// Rules: B9, B18, B19, P10
+#[test]
+fn a_thread_that_cannot_be_cleaned_up_after_gets_no_jobs() {
+    alone(|| {
+        let keys = take_every_key();
+        let mut job = pausing(1, 5);
+        assert_eq!((job.go(), job.ret), (ASYNC_ERR, UNWRITTEN));
+        assert_eq!(errors(), [E1_THREAD]);
+        assert_eq!(ASYNC_init_pool(1, 1), 0);
+        assert_eq!(errors(), [E3_POOL]);
+        assert_eq!(Pool::init(1, 1), Err(Error::Pool));
+        assert!(matches!(
+            Job::start(|| ()),
+            Err(StartError::Failed(Error::Thread, _))
+        ));
+        assert_eq!((ASYNC_in_job(), ASYNC_pause_job()), (0, 1));
+        ASYNC_free_pool();
+        // SAFETY: a key of our own.
+        unsafe { libc::pthread_key_delete(keys[0]) };
+        job.pause();
+        job.finish(5);
+        assert_eq!(
+            take_every_key().len(),
+            0,
+            "one key is all that the library takes"
+        );
+    });
+}
+
+// Rules: F10, D15
+#[test]
+fn many_threads_at_once_find_one_key() {
+    alone(|| {
+        let keys = take_every_key();
+        // SAFETY: keys of our own. Two are left: one for the library, one to lose the race with.
+        unsafe {
+            libc::pthread_key_delete(keys[0]);
+            libc::pthread_key_delete(keys[1]);
+        }
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    // A loser of the race may find no key for the moment, never a wrong one.
+                    let mut job = pausing(1, 2);
+                    match job.go() {
+                        ASYNC_PAUSE => job.finish(2),
+                        result => assert_eq!((result, errors()), (ASYNC_ERR, vec![E1_THREAD])),
+                    }
+                });
+            }
+        });
+        assert_eq!(take_every_key().len(), 1, "the loser's key is given back");
+    });
+}
