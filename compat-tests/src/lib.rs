@@ -166,6 +166,13 @@ pub fn compile_with_openssl(source: &Path) -> PathBuf {
     })
 }
 
+/// Compiles a C program that needs neither the library nor OpenSSL.
+pub fn compile_alone(source: &Path) -> PathBuf {
+    build(source, "alone", |command| {
+        command.arg(source);
+    })
+}
+
 /// Compiles a shared library of one C file, which knows nothing of the library. `kind` tells those of one source apart.
 pub fn compile_shared_library(source: &Path, kind: &str, options: &[&str]) -> PathBuf {
     build(source, &format!("shared-{kind}"), |command| {

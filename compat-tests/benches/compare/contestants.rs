@@ -1,0 +1,210 @@
+//! Who is compared: how each is run, and the proof that it was this one.
+
+use super::coroutines;
+use compat_tests::{
+    Linkage, command, compile, compile_alone, compile_with_openssl, expected_library, left_out,
+    left_out_for_want, openssl_is_installed, program_source, run, with_ossl_async,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a measurement gave: values by their names.
+pub type Values = BTreeMap<String, f64>;
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contestant {
+    /// The library, linked by a C program without OpenSSL.
+    Linked,
+    /// The library in front of libcrypto, by `with-ossl-async`.
+    Preloaded,
+    /// The same program on libcrypto.
+    Libcrypto,
+    /// `_setjmp` and `_longjmp`, nothing around them.
+    Jump,
+    /// `swapcontext`, nothing around it.
+    Swap,
+    /// A pipe, nothing around it.
+    Pipe,
+    /// The corosensei crate, in this process.
+    Corosensei,
+}
+
+/// The programs, compiled.
+pub struct Contestants {
+    linked: PathBuf,
+    wakes: PathBuf,
+    bare: PathBuf,
+    /// For libcrypto, and for the library in front of it; none where OpenSSL is not installed.
+    openssl: Option<PathBuf>,
+}
+
+/// What a program printed.
+struct Printed {
+    values: Values,
+    /// Which file each function came from.
+    libraries: Vec<(String, PathBuf)>,
+    /// Whether libcrypto was in the process.
+    libcrypto: bool,
+    /// What libcrypto calls itself.
+    version: Option<String>,
+}
+
+impl Contestants {
+    /// Builds the library and compiles the programs.
+    pub fn compile() -> Contestants {
+        let source = |name: &str| program_source(&format!("bench/{name}"));
+        let openssl = openssl_is_installed().then(|| compile_with_openssl(&source("jobs")));
+        if openssl.is_none() {
+            left_out_for_want(
+                "the comparison with libcrypto",
+                "OpenSSL's headers are not installed (libssl-dev)",
+            );
+        }
+        Contestants {
+            linked: compile(
+                &source("jobs"),
+                Linkage::Shared,
+                &["-DOSSL_ASYNC_WAIT_CTX_API"],
+            ),
+            wakes: compile(&source("wakes"), Linkage::Shared, &[]),
+            bare: compile_alone(&source("bare")),
+            openssl,
+        }
+    }
+
+    /// Who can take this measurement here.
+    pub fn of(&self, measurement: &str) -> Vec<Contestant> {
+        use Contestant::{Corosensei, Jump, Libcrypto, Linked, Pipe, Preloaded, Swap};
+        let mut all = match measurement {
+            "wake" => vec![Linked, Pipe],
+            "pause_resume" => vec![Linked, Preloaded, Libcrypto, Jump, Swap, Corosensei],
+            "start_finish" | "warm" | "cold" => vec![Linked, Preloaded, Libcrypto, Corosensei],
+            _ => vec![Linked, Preloaded, Libcrypto],
+        };
+        if self.openssl.is_none() {
+            all.retain(|contestant| ![Preloaded, Libcrypto].contains(contestant));
+        }
+        all
+    }
+
+    /// What the libcrypto that is compared with calls itself.
+    pub fn libcrypto_version(&self) -> Option<String> {
+        let program = self.openssl.as_ref()?;
+        let printed = ask(&mut Command::new(program), "start_finish", 1, 1);
+        Some(printed.version.unwrap_or("unknown".to_owned()))
+    }
+
+    /// Lets one of them take a measurement.
+    pub fn measure(
+        &self,
+        contestant: Contestant,
+        measurement: &str,
+        (slices, count): (usize, usize),
+    ) -> Values {
+        let openssl = || {
+            self.openssl
+                .as_ref()
+                .expect("`of` knows whether it is there")
+        };
+        let (mut command, measurement) = match contestant {
+            Contestant::Linked if measurement == "wake" => (command(&[], &self.wakes), measurement),
+            Contestant::Linked => (command(&[], &self.linked), measurement),
+            Contestant::Preloaded => (with_ossl_async(openssl()), measurement),
+            Contestant::Libcrypto => (Command::new(openssl()), measurement),
+            Contestant::Jump => (Command::new(&self.bare), "jump"),
+            Contestant::Swap => (Command::new(&self.bare), "swap"),
+            Contestant::Pipe => (Command::new(&self.bare), "pipe"),
+            Contestant::Corosensei => {
+                return coroutines::measure(measurement, slices, count)
+                    .into_iter()
+                    .collect();
+            }
+        };
+        let printed = ask(&mut command, measurement, slices, count);
+        printed.prove(contestant, measurement);
+        printed.values
+    }
+}
+
+/// Runs a program and reads what it prints.
+fn ask(command: &mut Command, measurement: &str, slices: usize, count: usize) -> Printed {
+    let ran = run(command
+        .arg(measurement)
+        .args([slices, count].map(|n| n.to_string())));
+    assert!(
+        ran.status.success(),
+        "{command:?}: {}\n{}",
+        ran.status,
+        ran.stderr
+    );
+    let mut printed = Printed {
+        values: Values::new(),
+        libraries: Vec::new(),
+        libcrypto: false,
+        version: None,
+    };
+    for line in ran.stdout.lines() {
+        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match (what, rest.split_once(' ')) {
+            ("value", Some((name, value))) => {
+                let value = value.parse().expect("a value is a number");
+                printed.values.insert(name.to_owned(), value);
+            }
+            ("library", Some((function, file))) => {
+                printed
+                    .libraries
+                    .push((function.to_owned(), PathBuf::from(file)));
+            }
+            ("libcrypto", _) => printed.libcrypto = rest == "present",
+            ("version", _) => printed.version = Some(rest.to_owned()),
+            _ => panic!("{command:?} says what nobody understands: {line}"),
+        }
+    }
+    printed
+}
+
+impl Printed {
+    /// Fails unless it was this contestant's code that was measured.
+    fn prove(&self, contestant: Contestant, measurement: &str) {
+        let ours = expected_library(Path::new(""), Linkage::Shared);
+        let ours = fs::canonicalize(ours).expect("the library was built");
+        let is_ours = |file: &Path| fs::canonicalize(file).is_ok_and(|file| file == ours);
+        let is_libcrypto = |file: &Path| {
+            file.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("libcrypto.so"))
+        };
+        let (is_right, libcrypto): (&dyn Fn(&Path) -> bool, bool) = match contestant {
+            Contestant::Linked => (&is_ours, false),
+            Contestant::Preloaded => (&is_ours, true),
+            Contestant::Libcrypto => (&is_libcrypto, true),
+            _ => {
+                assert!(self.libraries.is_empty(), "it has no library");
+                return;
+            }
+        };
+        assert_eq!(
+            self.libcrypto, libcrypto,
+            "{contestant:?}, {measurement}: whether libcrypto is in the process"
+        );
+        assert!(
+            self.libraries.len() >= 3,
+            "{contestant:?}, {measurement}: no word of who answers"
+        );
+        for (function, file) in &self.libraries {
+            assert!(
+                is_right(file),
+                "{contestant:?}, {measurement}: {function} of the wrong library, {}",
+                file.display()
+            );
+        }
+    }
+}
+
+/// Says that a measurement is not taken.
+pub fn say_left_out(measurement: &str, why: &str) -> String {
+    left_out(measurement, why);
+    format!("{measurement}: left out, {why}.")
+}

@@ -1,0 +1,83 @@
+//! What the command line asks for.
+
+use super::measurements::{self, MEASUREMENTS};
+use lexopt::{Arg, Parser, ValueExt};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+/// Rounds if nobody says how many.
+const ROUNDS: usize = 20;
+
+/// Most rounds that may be asked for.
+const MOST_ROUNDS: usize = 1000;
+
+/// What to measure.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How often each contestant takes each measurement.
+    pub rounds: usize,
+    /// Counts so small that the figures mean nothing: to see that everything runs.
+    pub quick: bool,
+    /// Names of the measurements to take; empty is all of them.
+    pub only: Vec<String>,
+}
+
+impl Options {
+    /// Reads the arguments behind the program's name; none if they ask for help.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Option<Options>, lexopt::Error> {
+        let mut parser = Parser::from_args(arguments);
+        let (mut rounds, mut quick, mut only) = (None, false, Vec::new());
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("rounds") => rounds = Some(parser.value()?.parse_with(number_of_rounds)?),
+                Arg::Long("quick") => quick = true,
+                Arg::Long("only") => only.push(parser.value()?.parse_with(measurement)?),
+                Arg::Short('h') | Arg::Long("help") => return Ok(None),
+                // What `cargo bench` adds.
+                Arg::Long("bench") => {}
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(Some(Options {
+            rounds: rounds.unwrap_or(if quick { 1 } else { ROUNDS }),
+            quick,
+            only,
+        }))
+    }
+
+    /// Whether this measurement is to be taken.
+    pub fn includes(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+}
+
+fn number_of_rounds(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))
+        .ok_or_else(|| format!("expected a number from 1 to {MOST_ROUNDS}"))
+}
+
+fn measurement(text: &str) -> Result<String, String> {
+    if measurements::named(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = MEASUREMENTS.iter().map(|known| known.name).collect();
+    Err(format!("expected one of {}", names.join(", ")))
+}
+
+/// What `--help` prints.
+pub fn help() -> String {
+    let mut text = format!(
+        "usage: cargo bench -p compat-tests --bench compare [-- OPTION...]\n\n\
+         \x20 --rounds N   how often everything is measured, 1 to {MOST_ROUNDS}; {ROUNDS} if not given\n\
+         \x20 --only NAME  only this measurement; may be given again\n\
+         \x20 --quick      everything once, in counts that mean nothing: to see that it runs\n\nMeasurements:\n"
+    );
+    for known in &MEASUREMENTS {
+        writeln!(text, "  {:<13}{}", known.name, known.about).expect("a string takes it");
+    }
+    text
+}

@@ -1,0 +1,202 @@
+//! The result as Markdown.
+
+use super::contestants::Contestant;
+use super::measurements::{Goal, Row, Unit};
+use super::rounds::Results;
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets::ASCII_MARKDOWN};
+use std::fmt::Write as _;
+use std::fs;
+
+/// What stands where nothing was measured.
+const NOTHING: &str = "-";
+
+/// Both tables, with the machine above and the notes below.
+pub fn markdown(results: &Results) -> String {
+    let libcrypto = results
+        .libcrypto
+        .as_deref()
+        .map_or("no libcrypto".to_owned(), |version| {
+            format!("libcrypto of {version}")
+        });
+    let mut text = format!(
+        "{}, Linux {}, {libcrypto}; switches by {}. Medians, quartiles in brackets.\n\n{}\n\n{}\n",
+        cpu(),
+        kernel(),
+        ossl_async::switch_method(),
+        compared(results),
+        bare(results),
+    );
+    for note in &results.notes {
+        writeln!(text, "\n{note}").expect("a string takes it");
+    }
+    text
+}
+
+fn rows(results: &Results) -> impl Iterator<Item = &'static Row> {
+    results.taken.iter().flat_map(|taken| taken.rows)
+}
+
+/// The library and libcrypto: every row.
+fn compared(results: &Results) -> Table {
+    let mut table = table(&[
+        "",
+        "linked",
+        "preloaded",
+        "libcrypto",
+        "linked / libcrypto",
+        "preloaded / libcrypto",
+    ]);
+    for row in rows(results) {
+        let [linked, preloaded, libcrypto] = [
+            Contestant::Linked,
+            Contestant::Preloaded,
+            Contestant::Libcrypto,
+        ]
+        .map(|contestant| results.rounds(row.value, contestant));
+        table.add_row([
+            row.title.to_owned(),
+            value(linked, row.unit),
+            value(preloaded, row.unit),
+            value(libcrypto, row.unit),
+            judged(linked, libcrypto, row, |(linked, _)| linked),
+            judged(preloaded, libcrypto, row, |(_, preloaded)| preloaded),
+        ]);
+    }
+    table
+}
+
+/// What has no library around it: the rows that it can be measured for.
+fn bare(results: &Results) -> Table {
+    let columns = [
+        Contestant::Jump,
+        Contestant::Swap,
+        Contestant::Corosensei,
+        Contestant::Pipe,
+    ];
+    let mut table = table(&[
+        "without a library",
+        "`_setjmp`, `_longjmp`",
+        "`swapcontext`",
+        "corosensei",
+        "a pipe",
+    ]);
+    for row in rows(results) {
+        let cells = columns.map(|contestant| results.rounds(row.value, contestant));
+        if cells.iter().any(|rounds| !rounds.is_empty()) {
+            let cells = cells.iter().map(|rounds| value(rounds, row.unit));
+            table.add_row([row.title.to_owned()].into_iter().chain(cells));
+        }
+    }
+    table
+}
+
+fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(columns);
+    for column in table.column_iter_mut() {
+        // A row is a line, however long.
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(1)));
+        if column.index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// What share of libcrypto's value this is, and whether that is what was wanted. `side` says which of two goals it is.
+fn judged(ours: &[f64], libcrypto: &[f64], row: &Row, side: fn((f64, f64)) -> f64) -> String {
+    let Some([_, median, _]) = quartiles(ours) else {
+        return NOTHING.to_owned();
+    };
+    match row.goal {
+        Goal::AtMost(most) => verdict(&format!("at most {most:.1}"), median <= most),
+        Goal::AtLeast(least) => verdict(&format!("at least {least:.1}"), median >= least),
+        Goal::None => share(ours, libcrypto).map_or(NOTHING.to_owned(), |(_, shown)| shown),
+        Goal::OfLibcrypto(linked, preloaded) => {
+            let goal = side((linked, preloaded));
+            share(ours, libcrypto).map_or(NOTHING.to_owned(), |(share, shown)| {
+                format!("{shown}, {}", verdict(&format!("{goal:.2}"), share <= goal))
+            })
+        }
+    }
+}
+
+fn verdict(goal: &str, met: bool) -> String {
+    format!("goal {goal}: {}", if met { "met" } else { "missed" })
+}
+
+/// One median by the other, and the same to be shown: with the quartiles of the rounds' own shares, since what slows the
+/// machine down for a round slows both.
+fn share(ours: &[f64], libcrypto: &[f64]) -> Option<(f64, String)> {
+    let [_, our_median, _] = quartiles(ours)?;
+    let [_, their_median, _] = quartiles(libcrypto)?;
+    let rounds: Vec<f64> = ours.iter().zip(libcrypto).map(|(a, b)| a / b).collect();
+    let [low, _, high] = quartiles(&rounds)?;
+    let share = our_median / their_median;
+    let number = |x: f64| format!("{x:.2}");
+    Some((share, spread(number(share), [low, high], number, &rounds)))
+}
+
+/// A value as the reader sees it, with its quartiles where there were rounds to have them.
+fn value(rounds: &[f64], unit: Unit) -> String {
+    let Some([low, median, high]) = quartiles(rounds) else {
+        return NOTHING.to_owned();
+    };
+    let (divisor, name, digits) = match unit {
+        Unit::Time if median >= 1000.0 => (1000.0, " us", 2),
+        Unit::Time => (1.0, " ns", 1),
+        Unit::Bytes => (1.0, " B", 0),
+        Unit::Times => (1.0, "", 2),
+    };
+    let number = |x: f64| format!("{:.digits$}", x / divisor);
+    spread(
+        format!("{}{name}", number(median)),
+        [low, high],
+        number,
+        rounds,
+    )
+}
+
+/// A median, and the quartiles behind it if there was more than one round.
+fn spread(
+    median: String,
+    quartiles: [f64; 2],
+    number: impl Fn(f64) -> String,
+    rounds: &[f64],
+) -> String {
+    if rounds.len() < 2 {
+        return median;
+    }
+    let [low, high] = quartiles.map(number);
+    format!("{median} ({low}..{high})")
+}
+
+/// Lower quartile, median, upper quartile.
+fn quartiles(values: &[f64]) -> Option<[f64; 3]> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    Some([0.25, 0.5, 0.75].map(|part| {
+        let place = part * last as f64;
+        let (below, above) = (
+            sorted[place.floor() as usize],
+            sorted[place.ceil() as usize],
+        );
+        below + (above - below) * place.fract()
+    }))
+}
+
+fn cpu() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.trim() == "model name")
+        .map_or("unknown processor".to_owned(), |(_, name)| {
+            name.trim().to_owned()
+        })
+}
+
+fn kernel() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or("unknown".to_owned(), |text| text.trim().to_owned())
+}

@@ -1,0 +1,149 @@
+//! Takes the measurements, round by round.
+
+use super::contestants::{Contestant, Contestants, Values, say_left_out};
+use super::measurements::{MANY, MEASUREMENTS, Measurement, THREADS, named};
+use super::options::Options;
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+
+/// Bytes of memory that a paused job takes at most, in any of the libraries, page tables included; and some to spare.
+const BYTES_A_JOB: usize = 7000;
+
+/// Bytes in a page, or less.
+const PAGE: usize = 4096;
+
+/// Everything that was found out.
+#[derive(Default)]
+pub struct Results {
+    /// By value's name and contestant: what each round gave, in order.
+    pub values: BTreeMap<(String, Contestant), Vec<f64>>,
+    /// What libcrypto calls itself; none if it is not there.
+    pub libcrypto: Option<String>,
+    /// The measurements that were taken.
+    pub taken: Vec<&'static Measurement>,
+    /// What the reader must know besides.
+    pub notes: Vec<String>,
+}
+
+impl Results {
+    /// What the rounds gave for one value; empty if it was not measured.
+    pub fn rounds(&self, value: &str, contestant: Contestant) -> &[f64] {
+        self.values
+            .get(&(value.to_owned(), contestant))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    fn add(&mut self, contestant: Contestant, values: Values) {
+        for (name, value) in values {
+            self.values
+                .entry((name, contestant))
+                .or_default()
+                .push(value);
+        }
+    }
+}
+
+/// Measures what the options ask for.
+pub fn run(options: &Options) -> Results {
+    let contestants = Contestants::compile();
+    let mut results = Results {
+        libcrypto: contestants.libcrypto_version(),
+        ..Results::default()
+    };
+    let two_processors = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    for measurement in &MEASUREMENTS {
+        if !options.includes(measurement.name) {
+            continue;
+        }
+        if measurement.name == THREADS && !two_processors {
+            let note = say_left_out(measurement.name, "there is one processor");
+            results.notes.push(note);
+        }
+        results.taken.push(measurement);
+    }
+
+    let in_rounds: Vec<_> = results
+        .taken
+        .iter()
+        .copied()
+        .filter(|measurement| measurement.name != MANY)
+        .filter(|measurement| measurement.name != THREADS || two_processors)
+        .collect();
+    for round in 0..options.rounds {
+        if in_rounds.is_empty() {
+            break;
+        }
+        eprintln!("round {} of {}", round + 1, options.rounds);
+        for (number, measurement) in in_rounds.iter().enumerate() {
+            let mut order = contestants.of(measurement.name);
+            let first = (round + number) % order.len();
+            order.rotate_left(first);
+            for contestant in order {
+                let counts = measurement.counts(options.quick);
+                results.add(
+                    contestant,
+                    contestants.measure(contestant, measurement.name, counts),
+                );
+            }
+        }
+    }
+    if options.includes(MANY) {
+        many(&contestants, options, &mut results);
+    }
+    results
+}
+
+/// A million paused jobs, once, by one contestant after the other.
+fn many(contestants: &Contestants, options: &Options, results: &mut Results) {
+    let counts = named(MANY)
+        .expect("it is one of them")
+        .counts(options.quick);
+    let jobs = counts.0 * counts.1;
+    let bytes = jobs * BYTES_A_JOB;
+    for contestant in contestants.of(MANY) {
+        eprintln!("{jobs} paused jobs: {contestant:?}");
+        if available_memory().is_some_and(|available| available < bytes + bytes / 4) {
+            let why = format!("it may take {} MB of memory", bytes >> 20);
+            results
+                .notes
+                .push(say_left_out(&format!("{MANY} ({contestant:?})"), &why));
+            continue;
+        }
+        touch(bytes);
+        let values = contestants.measure(contestant, MANY, counts);
+        let made = values.get("many_made").copied().unwrap_or_default();
+        if made < jobs as f64 {
+            results.notes.push(format!(
+                "{contestant:?} made {made} of {jobs} jobs, and then no more."
+            ));
+        }
+        results.add(contestant, values);
+    }
+}
+
+/// Writes to so much memory and gives it back. A virtual machine may get its memory only now, which takes several times as
+/// long as all else about a job, and whoever is measured first would pay for all.
+fn touch(bytes: usize) {
+    let mut memory = vec![0_u8; bytes];
+    let half = bytes.div_ceil(2);
+    thread::scope(|scope| {
+        for part in memory.chunks_mut(half) {
+            scope.spawn(|| {
+                for byte in part.iter_mut().step_by(PAGE) {
+                    *std::hint::black_box(byte) = 1;
+                }
+            });
+        }
+    });
+}
+
+/// Memory that can be had without swapping, in bytes.
+fn available_memory() -> Option<usize> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -1,0 +1,123 @@
+/*
+ * Measures switches without a library, and a pipe without a job: usage bare MEASUREMENT SLICES COUNT. A line for each result.
+ */
+/* The fortified longjmp refuses to jump to another stack. */
+#undef _FORTIFY_SOURCE
+
+#include "bench.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static ucontext_t caller, fibre;
+static jmp_buf caller_jump, fibre_jump;
+static char stack[256 * 1024];
+
+static void make(void (*entry)(void))
+{
+    MUST(getcontext(&fibre) == 0);
+    fibre.uc_stack.ss_sp = stack;
+    fibre.uc_stack.ss_size = sizeof(stack);
+    fibre.uc_link = NULL;
+    makecontext(&fibre, entry, 0);
+}
+
+/* Never inlined: variables of a function that calls _setjmp live in memory. */
+static __attribute__((noinline)) void jump(jmp_buf from, jmp_buf to)
+{
+    if (_setjmp(from) == 0)
+        _longjmp(to, 1);
+}
+
+static void pause_by_jump(void)
+{
+    for (;;)
+        jump(fibre_jump, caller_jump);
+}
+
+static void pause_by_swap(void)
+{
+    for (;;)
+        swapcontext(&fibre, &caller);
+}
+
+static __attribute__((noinline)) void enter(void)
+{
+    if (_setjmp(caller_jump) == 0)
+        setcontext(&fibre);
+}
+
+/* COUNT round trips, in the way in which OpenSSL switches. */
+static void by_jump(int slices, int count)
+{
+    double ns;
+    int i;
+
+    make(pause_by_jump);
+    enter();
+    MEASURE(ns, slices, count, {
+        for (i = 0; i < count; i++)
+            jump(caller_jump, fibre_jump);
+    });
+    say("pause_resume", ns);
+}
+
+/* COUNT round trips. */
+static void by_swap(int slices, int count)
+{
+    double ns;
+    int i;
+
+    make(pause_by_swap);
+    MEASURE(ns, slices, count, {
+        for (i = 0; i < count; i++)
+            swapcontext(&caller, &fibre);
+    });
+    say("pause_resume", ns);
+}
+
+/* COUNT times what a wake, a poll and a clear are at least: system calls on a pipe. */
+static void by_pipe(int slices, int count)
+{
+    struct pollfd wait = {-1, POLLIN, 0};
+    char byte = 0;
+    int ends[2], i;
+    double ns;
+
+    MUST(pipe(ends) == 0);
+    wait.fd = ends[0];
+    MEASURE(ns, slices, count, {
+        for (i = 0; i < count; i++) {
+            MUST(write(ends[1], &byte, 1) == 1);
+            MUST(poll(&wait, 1, 0) == 1);
+            MUST(read(ends[0], &byte, 1) == 1);
+        }
+    });
+    say("wake", ns);
+}
+
+int main(int argc, char **argv)
+{
+    int slices, count;
+
+    if (argc != 4) {
+        fprintf(stderr, "usage: %s MEASUREMENT SLICES COUNT\n", argv[0]);
+        return 2;
+    }
+    slices = number(argv[2], MOST_SLICES);
+    count = number(argv[3], 1000000);
+    if (strcmp(argv[1], "jump") == 0) {
+        by_jump(slices, count);
+    } else if (strcmp(argv[1], "swap") == 0) {
+        by_swap(slices, count);
+    } else if (strcmp(argv[1], "pipe") == 0) {
+        by_pipe(slices, count);
+    } else {
+        fprintf(stderr, "%s: no such measurement\n", argv[1]);
+        return 2;
+    }
+    return 0;
+}

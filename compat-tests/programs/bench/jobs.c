@@ -1,0 +1,443 @@
+/*
+ * Measures the jobs of whichever library answers: usage jobs MEASUREMENT SLICES COUNT. Only the calls of OpenSSL 1.1.0 and
+ * later are used, so one source serves both libraries. First it says which library that is, then a line for each result.
+ *
+ * SLICES and COUNT are for MEASURE; what COUNT counts stands at each measurement.
+ */
+#include "bench.h"
+
+#include <link.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/async.h>
+
+/* A thread's own: like a job, a wait context is not for two threads at once. */
+static __thread ASYNC_WAIT_CTX *ctx;
+
+/* ------------------------------------------------------------------------------------------- which library answers */
+
+static int find_libcrypto(struct dl_phdr_info *object, size_t size, void *found)
+{
+    (void)size;
+    if (strstr(object->dlpi_name, "/libcrypto.so") != NULL)
+        *(int *)found = 1;
+    return 0;
+}
+
+static void say_libraries(void)
+{
+    const char *(*version)(int);
+    int libcrypto = 0;
+
+    SAY_LIBRARY(ASYNC_start_job);
+    SAY_LIBRARY(ASYNC_pause_job);
+    SAY_LIBRARY(ASYNC_WAIT_CTX_new);
+    dl_iterate_phdr(find_libcrypto, &libcrypto);
+    printf("libcrypto %s\n", libcrypto ? "present" : "absent");
+    *(void **)&version = dlsym(RTLD_DEFAULT, "OpenSSL_version");
+    if (version != NULL)
+        printf("version %s\n", version(0));
+}
+
+/* ------------------------------------------------------------------------------------------------ jobs, and calls */
+
+static int finish(void *args)
+{
+    (void)args;
+    return 1;
+}
+
+static int pause_once(void *args)
+{
+    (void)args;
+    ASYNC_pause_job();
+    return 1;
+}
+
+/* Pauses until *args says that it is over. */
+static int pause_on(void *args)
+{
+    const volatile int *over = *(const volatile int **)args;
+
+    while (!*over)
+        ASYNC_pause_job();
+    return 1;
+}
+
+/* Starts a job, or resumes it, and wants this result. */
+static inline void go(ASYNC_JOB **job, int (*func)(void *), void *args, size_t size, int wanted)
+{
+    int ret;
+
+    MUST(ASYNC_start_job(job, ctx, &ret, func, args, size) == wanted);
+}
+
+static ASYNC_JOB **new_jobs(int count)
+{
+    /* Written, so that its pages are there. */
+    ASYNC_JOB **jobs = malloc((size_t)count * sizeof(*jobs));
+
+    MUST(jobs != NULL);
+    memset(jobs, 0xff, (size_t)count * sizeof(*jobs));
+    memset(jobs, 0, (size_t)count * sizeof(*jobs));
+    return jobs;
+}
+
+static void start_all(ASYNC_JOB **jobs, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++)
+        go(&jobs[i], pause_once, NULL, 0, ASYNC_PAUSE);
+}
+
+static void finish_all(ASYNC_JOB **jobs, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++)
+        go(&jobs[i], pause_once, NULL, 0, ASYNC_FINISH);
+}
+
+/* --------------------------------------------------------------------------------------------------- measurements */
+
+/* COUNT jobs one after the other that end at once. */
+static void start_finish(int slices, int count)
+{
+    static char bytes[4096];
+    static const struct {
+        const char *name;
+        size_t size;
+    } sizes[] = {{"start_finish", 0}, {"start_finish_64", 64}, {"start_finish_4096", 4096}};
+    ASYNC_JOB *job = NULL;
+    double ns;
+    size_t s;
+    int i;
+
+    for (s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+        size_t size = sizes[s].size;
+        void *args = size == 0 ? NULL : bytes;
+
+        MEASURE(ns, slices, count, {
+            for (i = 0; i < count; i++)
+                go(&job, finish, args, size, ASYNC_FINISH);
+        });
+        say(sizes[s].name, ns);
+    }
+}
+
+/* COUNT jobs one after the other that pause once; COUNT resumes of one that pauses each time. */
+static void pause_resume(int slices, int count)
+{
+    ASYNC_JOB *job = NULL;
+    volatile int over = 0;
+    volatile int *args = &over;
+    double ns;
+    int i;
+
+    MEASURE(ns, slices, count, {
+        for (i = 0; i < count; i++) {
+            go(&job, pause_once, NULL, 0, ASYNC_PAUSE);
+            go(&job, pause_once, NULL, 0, ASYNC_FINISH);
+        }
+    });
+    say("start_pause_resume_finish", ns);
+
+    go(&job, pause_on, &args, sizeof(args), ASYNC_PAUSE);
+    MEASURE(ns, slices, count, {
+        for (i = 0; i < count; i++)
+            go(&job, pause_on, NULL, 0, ASYNC_PAUSE);
+    });
+    over = 1;
+    go(&job, pause_on, NULL, 0, ASYNC_FINISH);
+    say("pause_resume", ns);
+}
+
+/* COUNT jobs, all started, each on a stack that another one used before. */
+static void warm(int slices, int count)
+{
+    ASYNC_JOB **jobs = new_jobs(count);
+    double values[MOST_SLICES], begin;
+    int s;
+
+    start_all(jobs, count);
+    finish_all(jobs, count);
+    for (s = 0; s < slices; s++) {
+        begin = now();
+        start_all(jobs, count);
+        values[s] = (now() - begin) / count;
+        finish_all(jobs, count);
+    }
+    say("start_pause_warm", median(values, slices));
+}
+
+/* A line of a file in /proc, in bytes. */
+static double proc_bytes(const char *file, const char *name)
+{
+    char line[256];
+    double found = -1;
+    FILE *f = fopen(file, "r");
+
+    MUST(f != NULL);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            found = strtod(line + strlen(name), NULL) * 1024;
+    }
+    fclose(f);
+    MUST(found >= 0);
+    return found;
+}
+
+static double resident(void)
+{
+    /* Unlike what statm and status say, this is exact. */
+    return proc_bytes("/proc/self/smaps_rollup", "Rss:");
+}
+
+static double page_tables(void)
+{
+    return proc_bytes("/proc/self/status", "VmPTE:");
+}
+
+static void shuffle(ASYNC_JOB **jobs, int count)
+{
+    uint64_t state = 1;
+    int i;
+
+    for (i = count - 1; i > 0; i--) {
+        ASYNC_JOB *swapped = jobs[i];
+        int other;
+
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        other = (int)((state >> 33) % (uint64_t)(i + 1));
+        jobs[i] = jobs[other];
+        jobs[other] = swapped;
+    }
+}
+
+/* SLICES times COUNT new jobs, all paused at once, and what they keep; then all are finished, in scattered order. */
+static void cold(int slices, int count)
+{
+    int all = slices * count, s;
+    ASYNC_JOB **jobs = new_jobs(all), *first = NULL;
+    double values[MOST_SLICES], rss, pte, kept, tables, begin;
+
+    /* Not counted: what the first job of the thread and of the process takes, and the first use of stdio. */
+    go(&first, finish, NULL, 0, ASYNC_FINISH);
+    page_tables();
+    resident();
+    memset(values, 0xff, sizeof(values));
+    pte = page_tables();
+    rss = resident();
+
+    for (s = 0; s < slices; s++) {
+        begin = now();
+        start_all(jobs + s * count, count);
+        values[s] = (now() - begin) / count;
+    }
+    say("create_cold", median(values, slices));
+    kept = resident() - rss;
+    tables = page_tables() - pte;
+    say("resident", kept / all);
+    say("page_tables", tables / all);
+
+    shuffle(jobs, all);
+    for (s = 0; s < slices; s++) {
+        begin = now();
+        finish_all(jobs + s * count, count);
+        values[s] = (now() - begin) / count;
+    }
+    say("finish_scattered", median(values, slices));
+}
+
+/* COUNT pools of 100 jobs, made and freed. */
+static void pool(int slices, int count)
+{
+    enum { JOBS = 100 };
+    double ns;
+    int i;
+
+    MEASURE(ns, slices, count, {
+        for (i = 0; i < count; i++) {
+            MUST(ASYNC_init_thread(JOBS, JOBS) == 1);
+            ASYNC_cleanup_thread();
+        }
+    });
+    say("pool", ns / JOBS);
+}
+
+/* ---- Two threads ---- */
+
+static pthread_barrier_t barrier;
+static int waiting;
+
+struct worker {
+    int slices, count;
+    /* Of each slice: when this thread began and ended it. */
+    double begin[MOST_SLICES], end[MOST_SLICES];
+};
+
+static void round_trips(ASYNC_JOB **job, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++)
+        go(job, pause_on, NULL, 0, ASYNC_PAUSE);
+}
+
+static void together(struct worker *me, ASYNC_JOB **job, int slice)
+{
+    pthread_barrier_wait(&barrier);
+    /* Leaving the barrier may take a while, so a thread waits for the other one to be awake as well. */
+    __atomic_sub_fetch(&waiting, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&waiting, __ATOMIC_ACQUIRE) > 0)
+        ;
+    me->begin[slice] = now();
+    round_trips(job, me->count);
+    me->end[slice] = now();
+    pthread_barrier_wait(&barrier);
+}
+
+static double fastest(const double *values, int count)
+{
+    double found = values[0];
+    int i;
+
+    for (i = 1; i < count; i++)
+        found = values[i] < found ? values[i] : found;
+    return found;
+}
+
+static void *other_thread(void *arg)
+{
+    struct worker *me = arg;
+    volatile int over = 0;
+    volatile int *args = &over;
+    ASYNC_JOB *job = NULL;
+    int s;
+
+    MUST((ctx = ASYNC_WAIT_CTX_new()) != NULL);
+    go(&job, pause_on, &args, sizeof(args), ASYNC_PAUSE);
+    for (s = 0; s < me->slices; s++)
+        together(me, &job, s);
+    over = 1;
+    go(&job, pause_on, NULL, 0, ASYNC_FINISH);
+    ASYNC_cleanup_thread();
+    ASYNC_WAIT_CTX_free(ctx);
+    return NULL;
+}
+
+/*
+ * COUNT resumes of one job in one thread, then of one job in each of two at once: how much more the two get done. The fastest
+ * slice counts: in others a busy machine had no second processor for it, and what two threads do to each other they do in all.
+ */
+static void threads(int slices, int count)
+{
+    static struct worker one, two;
+    static double alone[MOST_SLICES], both[MOST_SLICES];
+    volatile int over = 0;
+    volatile int *args = &over;
+    ASYNC_JOB *job = NULL;
+    pthread_t thread;
+    double begin;
+    int s;
+
+    one.slices = two.slices = slices;
+    one.count = two.count = count;
+    MUST(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    waiting = 2;
+    MUST(pthread_create(&thread, NULL, other_thread, &two) == 0);
+    go(&job, pause_on, &args, sizeof(args), ASYNC_PAUSE);
+    for (s = 0; s < slices; s++) {
+        /* The other thread sleeps at the barrier. */
+        begin = now();
+        round_trips(&job, count);
+        alone[s] = now() - begin;
+        together(&one, &job, s);
+        __atomic_store_n(&waiting, 2, __ATOMIC_RELEASE);
+    }
+    MUST(pthread_join(thread, NULL) == 0);
+    over = 1;
+    go(&job, pause_on, NULL, 0, ASYNC_FINISH);
+    for (s = 0; s < slices; s++) {
+        double from = one.begin[s] < two.begin[s] ? one.begin[s] : two.begin[s];
+        double to = one.end[s] > two.end[s] ? one.end[s] : two.end[s];
+
+        both[s] = to - from;
+    }
+    say("two_threads", 2 * fastest(alone, slices) / fastest(both, slices));
+}
+
+/* ---- A million ---- */
+
+/* SLICES times COUNT new jobs, all paused at once, under the limits that hold as they are. */
+static void many(int slices, int count)
+{
+    ASYNC_JOB **jobs = new_jobs(slices * count), *first = NULL;
+    double values[MOST_SLICES], begin, early, late;
+    /* What is taken together as the first and the last of them: a hundredth. */
+    int edge = slices < 100 ? 1 : slices / 100;
+    int s, i, ret, made = 0;
+
+    go(&first, finish, NULL, 0, ASYNC_FINISH);
+    for (s = 0; s < slices; s++) {
+        begin = now();
+        for (i = 0; i < count; i++) {
+            if (ASYNC_start_job(&jobs[made], ctx, &ret, pause_once, NULL, 0) != ASYNC_PAUSE)
+                break;
+            made++;
+        }
+        if (i < count)
+            break;
+        values[s] = (now() - begin) / count;
+    }
+    say("many_made", made);
+    if (s == slices) {
+        early = median(values, edge);
+        late = median(values + slices - edge, edge);
+        say("many_first", early);
+        say("many_last", late);
+        say("many_growth", late / early);
+        say("many_median", median(values, slices));
+    }
+    /* The system frees it all faster than they would end. */
+    fflush(stdout);
+    _exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    int slices, count;
+
+    if (argc != 4) {
+        fprintf(stderr, "usage: %s MEASUREMENT SLICES COUNT\n", argv[0]);
+        return 2;
+    }
+    slices = number(argv[2], MOST_SLICES);
+    count = number(argv[3], 1000000);
+    say_libraries();
+    MUST((ctx = ASYNC_WAIT_CTX_new()) != NULL);
+    if (strcmp(argv[1], "start_finish") == 0) {
+        start_finish(slices, count);
+    } else if (strcmp(argv[1], "pause_resume") == 0) {
+        pause_resume(slices, count);
+    } else if (strcmp(argv[1], "warm") == 0) {
+        warm(slices, count);
+    } else if (strcmp(argv[1], "cold") == 0) {
+        cold(slices, count);
+    } else if (strcmp(argv[1], "pool") == 0) {
+        pool(slices, count);
+    } else if (strcmp(argv[1], "threads") == 0) {
+        threads(slices, count);
+    } else if (strcmp(argv[1], "many") == 0) {
+        many(slices, count);
+    } else {
+        fprintf(stderr, "%s: no such measurement\n", argv[1]);
+        return 2;
+    }
+    ASYNC_cleanup_thread();
+    ASYNC_WAIT_CTX_free(ctx);
+    return 0;
+}
