@@ -19,13 +19,16 @@ pub fn markdown(results: &Results) -> String {
             format!("libcrypto of {version}")
         });
     let mut text = format!(
-        "{}, Linux {}, {libcrypto}; switches by {}. Medians, quartiles in brackets.\n\n{}\n\n{}\n",
+        "{}, Linux {}, {libcrypto}; switches by {}. Medians, quartiles in brackets.\n\n{}\n",
         cpu(),
         kernel(),
         ossl_async::switch_method(),
         compared(results),
-        bare(results),
     );
+    let bare = bare(results);
+    if !bare.is_empty() {
+        writeln!(text, "\n{bare}").expect("a string takes it");
+    }
     for note in &results.notes {
         writeln!(text, "\n{note}").expect("a string takes it");
     }

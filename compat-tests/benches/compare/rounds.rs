@@ -5,6 +5,7 @@ use super::measurements::{MANY, MEASUREMENTS, Measurement, THREADS, named};
 use super::options::Options;
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::thread;
 
 /// Bytes of memory that a paused job takes at most, in any of the libraries, page tables included; and some to spare.
@@ -47,11 +48,18 @@ impl Results {
 /// Measures what the options ask for.
 pub fn run(options: &Options) -> Results {
     let contestants = Contestants::compile();
+    let load = load();
     let mut results = Results {
         libcrypto: contestants.libcrypto_version(),
         ..Results::default()
     };
-    let two_processors = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    if let Some(load) = load.filter(|load| *load > processors as f64) {
+        results.notes.push(format!(
+            "The machine was busy with other things (load {load:.1}): rows of several seconds or two threads suffer."
+        ));
+    }
+    let two_processors = processors > 1;
     for measurement in &MEASUREMENTS {
         if !options.includes(measurement.name) {
             continue;
@@ -136,6 +144,12 @@ fn touch(bytes: usize) {
             });
         }
     });
+}
+
+/// How many processes wanted to run, in the minute before.
+fn load() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
 }
 
 /// Memory that can be had without swapping, in bytes.

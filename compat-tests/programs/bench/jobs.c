@@ -271,33 +271,74 @@ static void pool(int slices, int count)
 /* ---- Two threads ---- */
 
 static pthread_barrier_t barrier;
-static int waiting;
+
+/* Threads that have come to a meeting, of all meetings so far. */
+static int arrived;
 
 struct worker {
-    int slices, count;
-    /* Of each slice: when this thread began and ended it. */
-    double begin[MOST_SLICES], end[MOST_SLICES];
+    /* Whether it is the first of the two that runs alone. */
+    int first, slices, count;
+    /* Nanoseconds of each slice alone; when it began and ended each slice together. */
+    double alone[MOST_SLICES], begin[MOST_SLICES], end[MOST_SLICES];
 };
 
-static void round_trips(ASYNC_JOB **job, int count)
+/* Both sleep at first: two that go on looking tend to share a processor. But waking up may take a while. */
+static void meet(int meeting)
 {
-    int i;
-
-    for (i = 0; i < count; i++)
-        go(job, pause_on, NULL, 0, ASYNC_PAUSE);
+    pthread_barrier_wait(&barrier);
+    __atomic_add_fetch(&arrived, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < 2 * (meeting + 1))
+        ;
 }
 
-static void together(struct worker *me, ASYNC_JOB **job, int slice)
+static void run_alone(struct worker *me, ASYNC_JOB **job)
 {
+    double begin;
+    int s, i;
+
+    for (s = 0; s < me->slices; s++) {
+        begin = now();
+        for (i = 0; i < me->count; i++)
+            go(job, pause_on, NULL, 0, ASYNC_PAUSE);
+        me->alone[s] = now() - begin;
+    }
+}
+
+static void run_together(struct worker *me, ASYNC_JOB **job)
+{
+    int s, i;
+
+    for (s = 0; s < me->slices; s++) {
+        meet(s);
+        me->begin[s] = now();
+        for (i = 0; i < me->count; i++)
+            go(job, pause_on, NULL, 0, ASYNC_PAUSE);
+        me->end[s] = now();
+    }
+}
+
+static void *work(void *arg)
+{
+    struct worker *me = arg;
+    volatile int over = 0;
+    volatile int *args = &over;
+    ASYNC_JOB *job = NULL;
+
+    MUST((ctx = ASYNC_WAIT_CTX_new()) != NULL);
+    go(&job, pause_on, &args, sizeof(args), ASYNC_PAUSE);
     pthread_barrier_wait(&barrier);
-    /* Leaving the barrier may take a while, so a thread waits for the other one to be awake as well. */
-    __atomic_sub_fetch(&waiting, 1, __ATOMIC_ACQ_REL);
-    while (__atomic_load_n(&waiting, __ATOMIC_ACQUIRE) > 0)
-        ;
-    me->begin[slice] = now();
-    round_trips(job, me->count);
-    me->end[slice] = now();
+    if (me->first)
+        run_alone(me, &job);
     pthread_barrier_wait(&barrier);
+    if (!me->first)
+        run_alone(me, &job);
+    pthread_barrier_wait(&barrier);
+    run_together(me, &job);
+    over = 1;
+    go(&job, pause_on, NULL, 0, ASYNC_FINISH);
+    ASYNC_cleanup_thread();
+    ASYNC_WAIT_CTX_free(ctx);
+    return NULL;
 }
 
 static double fastest(const double *values, int count)
@@ -310,64 +351,36 @@ static double fastest(const double *values, int count)
     return found;
 }
 
-static void *other_thread(void *arg)
-{
-    struct worker *me = arg;
-    volatile int over = 0;
-    volatile int *args = &over;
-    ASYNC_JOB *job = NULL;
-    int s;
-
-    MUST((ctx = ASYNC_WAIT_CTX_new()) != NULL);
-    go(&job, pause_on, &args, sizeof(args), ASYNC_PAUSE);
-    for (s = 0; s < me->slices; s++)
-        together(me, &job, s);
-    over = 1;
-    go(&job, pause_on, NULL, 0, ASYNC_FINISH);
-    ASYNC_cleanup_thread();
-    ASYNC_WAIT_CTX_free(ctx);
-    return NULL;
-}
-
 /*
- * COUNT resumes of one job in one thread, then of one job in each of two at once: how much more the two get done. The fastest
- * slice counts: in others a busy machine had no second processor for it, and what two threads do to each other they do in all.
+ * COUNT resumes of one job in a thread, with the other thread asleep, then with the other one doing the same: how much more the
+ * two get done than one of them. The fastest slice counts: in others a busy machine had no second processor for it, and what
+ * two threads do to each other they do in all.
  */
 static void threads(int slices, int count)
 {
-    static struct worker one, two;
-    static double alone[MOST_SLICES], both[MOST_SLICES];
-    volatile int over = 0;
-    volatile int *args = &over;
-    ASYNC_JOB *job = NULL;
-    pthread_t thread;
-    double begin;
-    int s;
+    static struct worker workers[2];
+    static double both[MOST_SLICES];
+    pthread_t thread[2];
+    double alone;
+    int i, s;
 
-    one.slices = two.slices = slices;
-    one.count = two.count = count;
     MUST(pthread_barrier_init(&barrier, NULL, 2) == 0);
-    waiting = 2;
-    MUST(pthread_create(&thread, NULL, other_thread, &two) == 0);
-    go(&job, pause_on, &args, sizeof(args), ASYNC_PAUSE);
-    for (s = 0; s < slices; s++) {
-        /* The other thread sleeps at the barrier. */
-        begin = now();
-        round_trips(&job, count);
-        alone[s] = now() - begin;
-        together(&one, &job, s);
-        __atomic_store_n(&waiting, 2, __ATOMIC_RELEASE);
+    for (i = 0; i < 2; i++) {
+        workers[i].first = i == 0;
+        workers[i].slices = slices;
+        workers[i].count = count;
+        MUST(pthread_create(&thread[i], NULL, work, &workers[i]) == 0);
     }
-    MUST(pthread_join(thread, NULL) == 0);
-    over = 1;
-    go(&job, pause_on, NULL, 0, ASYNC_FINISH);
+    for (i = 0; i < 2; i++)
+        MUST(pthread_join(thread[i], NULL) == 0);
     for (s = 0; s < slices; s++) {
-        double from = one.begin[s] < two.begin[s] ? one.begin[s] : two.begin[s];
-        double to = one.end[s] > two.end[s] ? one.end[s] : two.end[s];
+        double begin0 = workers[0].begin[s], begin1 = workers[1].begin[s];
+        double end0 = workers[0].end[s], end1 = workers[1].end[s];
 
-        both[s] = to - from;
+        both[s] = (end0 > end1 ? end0 : end1) - (begin0 < begin1 ? begin0 : begin1);
     }
-    say("two_threads", 2 * fastest(alone, slices) / fastest(both, slices));
+    alone = (fastest(workers[0].alone, slices) + fastest(workers[1].alone, slices)) / 2;
+    say("two_threads", 2 * alone / fastest(both, slices));
 }
 
 /* ---- A million ---- */
