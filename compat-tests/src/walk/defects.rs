@@ -92,6 +92,14 @@ pub fn planted(table: &Table) -> Vec<(&'static str, Table)> {
             }),
         ),
         (
+            "get_wait_ctx is NULL on a thread without jobs",
+            with(Functions {
+                start_job: start_and_note,
+                get_wait_ctx: wait_ctx_at_home_only,
+                ..functions
+            }),
+        ),
+        (
             "a callback cannot be unset",
             Table {
                 functions3: Some(Functions3 {
@@ -221,6 +229,29 @@ unsafe extern "C" fn wait_ctx_inside_only(job: *mut Job) -> *mut WaitCtx {
         }
         (sound().functions.get_wait_ctx)(job)
     }
+}
+
+thread_local!(static HAS_JOBS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+
+unsafe extern "C" fn start_and_note(
+    job: *mut *mut Job,
+    context: *mut WaitCtx,
+    ret: *mut c_int,
+    function: Option<JobFn>,
+    argument: *mut c_void,
+    size: usize,
+) -> c_int {
+    HAS_JOBS.set(true);
+    // SAFETY: as the caller of this has it.
+    unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size) }
+}
+
+unsafe extern "C" fn wait_ctx_at_home_only(job: *mut Job) -> *mut WaitCtx {
+    if !HAS_JOBS.get() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: as the caller of this has it.
+    unsafe { (sound().functions.get_wait_ctx)(job) }
 }
 
 unsafe extern "C" fn set_only(

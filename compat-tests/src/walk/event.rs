@@ -63,6 +63,8 @@ pub enum Event {
     },
     /// A function given to a resume, which must not run, was called.
     WrongFunction,
+    /// The next call is another thread's.
+    Elsewhere,
     /// A wait context called for an entry when it was freed.
     CleanedUp {
         context: Pointer,

@@ -100,6 +100,8 @@ pub enum Call {
     GetStatus(Target),
     /// Replaces the default library context; 0 is the global one.
     SetLibctx(u8),
+    /// Another thread makes the call while this one waits, as an engine's would.
+    Elsewhere(Arc<Call>),
 }
 
 /// A wait context.
@@ -302,11 +304,9 @@ fn init() -> impl Strategy<Value = Call> {
     })
 }
 
-/// What jobs and their callers do alike.
-fn common() -> impl Strategy<Value = Call> {
-    // What is simpler comes first: proptest goes that way.
+/// What any thread may do to a wait context and ask of a job, if they take turns.
+fn of_any_thread() -> impl Strategy<Value = Call> {
     prop_oneof![
-        1 => Just(Call::IsCapable),
         14 => (target(), key(), fd(), below(3), any::<bool>())
             .prop_map(|(on, key, fd, data, cleanup)| Call::SetWaitFd { on, key, fd, data, cleanup }),
         8 => (target(), key()).prop_map(|(on, key)| Call::ClearFd(on, key)),
@@ -319,13 +319,23 @@ fn common() -> impl Strategy<Value = Call> {
         2 => target().prop_map(Call::GetCallback),
         2 => (target(), prop_oneof![0..4, any::<i32>()]).prop_map(|(on, status)| Call::SetStatus(on, status)),
         2 => target().prop_map(Call::GetStatus),
-        2 => Just(Call::GetCurrentJob),
         3 => prop_oneof![
             Just(Whose::Own),
             below(JOBS).prop_map(Whose::Paused),
             below(JOBS).prop_map(Whose::Idle),
         ]
         .prop_map(Call::GetWaitCtx),
+    ]
+}
+
+/// What jobs and their callers do alike.
+fn common() -> impl Strategy<Value = Call> {
+    // What is simpler comes first: proptest goes that way.
+    prop_oneof![
+        1 => Just(Call::IsCapable),
+        49 => of_any_thread().boxed(),
+        2 => of_any_thread().prop_map(|call| Call::Elsewhere(Arc::new(call))).boxed(),
+        2 => Just(Call::GetCurrentJob),
         1 => below(CONTEXTS).prop_map(Call::New),
         1 => target().prop_map(Call::Free),
         2 => below(3).prop_map(Call::SetLibctx),

@@ -10,6 +10,7 @@ use super::table::{Functions3, Job, Libctx, LibctxFunctions, Table, WaitCtx};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::ptr;
+use std::thread;
 
 /// A start, a resume: `ASYNC_PAUSE` and `ASYNC_FINISH`.
 const PAUSE: c_int = 2;
@@ -288,6 +289,7 @@ impl Side {
                 Some(Exclusion::Version)
             }
             Call::SetLibctx(_) if self.libctxs.is_none() => Some(Exclusion::Version),
+            Call::Elsewhere(call) => self.exclusion(call),
             _ => None,
         }
     }
@@ -365,6 +367,22 @@ impl Side {
                 let before = known.map_or(Pointer::Unknown, Pointer::Known);
                 self.log(Event::SetLibctx { before });
             }
+            Call::Elsewhere(ref call) => self.elsewhere(call),
         }
+    }
+
+    /// Makes a call on a thread of its own: one that neither has jobs nor knows of any.
+    fn elsewhere(&self, call: &Call) {
+        struct Lent<'a>(&'a Side, &'a Call);
+        // SAFETY: this thread waits until the other one has ended, and so does all that it shares with it.
+        unsafe impl Send for Lent<'_> {}
+        self.log(Event::Elsewhere);
+        let lent = Lent(self, call);
+        thread::scope(|threads| {
+            threads.spawn(move || {
+                let Lent(side, call) = { lent };
+                side.call(call);
+            });
+        });
     }
 }

@@ -64,6 +64,7 @@ const CLASSES: &[(&str, &[&str])] = &[
         "OSSL_LIB_CTX_set0_default",
         &["inside a job", "outside a job"],
     ),
+    ("  calls of another thread", &["made"]),
     ("error queue", &["invalid pool size", "malloc failure"]),
 ];
 
@@ -90,6 +91,7 @@ impl Entry {
             | Event::Resumed { .. }
             | Event::WrongFunction => return None,
             Event::CleanedUp { .. } => ("  cleanup called by it", "done".into()),
+            Event::Elsewhere => ("  calls of another thread", "made".into()),
             Event::InitThread { result, .. } => (
                 "ASYNC_init_thread",
                 match self.running {
@@ -242,7 +244,7 @@ impl Tally {
             }
             if let Some(class) = entry.class() {
                 *self.classes.entry(class).or_default() += 1;
-                if !matches!(entry.event, Event::CleanedUp { .. }) {
+                if !matches!(entry.event, Event::CleanedUp { .. } | Event::Elsewhere) {
                     self.operations += 1;
                 }
             }
