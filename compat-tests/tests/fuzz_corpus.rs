@@ -1,0 +1,125 @@
+//! The fuzzer's inputs without a fuzzer: the committed corpus, and random bytes, compared with the same model.
+//!
+//! `OSSL_ASYNC_FUZZ_INPUTS` says how many random inputs to take (5000), `OSSL_ASYNC_FUZZ_SEED` which ones (1). A crash that the
+//! fuzzer has found is replayed by copying its file into `fuzz/corpus/operations`.
+
+use compat_tests::{left_out, report, root};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+
+/// Bytes of a random input, at most.
+const LONGEST: u64 = 300;
+
+/// Where an input is said on standard error, so that one that ends the process is known.
+const SAY: &str = "OSSL_ASYNC_FUZZ_SAY";
+
+/// An input counts descriptors and the whole process's jobs, so that nothing else may run.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn are_there_jobs() -> bool {
+    if !ossl_async::is_capable() {
+        left_out(
+            "the fuzzer's inputs",
+            "this build of the library has no jobs",
+        );
+    }
+    ossl_async::is_capable()
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    match env::var(variable) {
+        Ok(value) => value
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable}={value}: expected a number")),
+        Err(_) => default,
+    }
+}
+
+fn check(name: &str, input: &[u8]) {
+    if env::var_os(SAY).is_some() {
+        report(&format!("{name}: {}\n", input.escape_ascii()));
+    }
+    if let Err(difference) = fuzz::check(input) {
+        panic!("{name}: {}\n{difference}", input.escape_ascii());
+    }
+}
+
+// Rules: B8-B14, B19-B25, B27, B30, B31-B37, B40-B45, S2, P1-P8, W3-W7, K1-K6
+// Rules: G9, G11, G13, G16-G31, G33-G35, G40, G42, G43, D1-D8, D10-D15, D19, D24-D28
+#[test]
+fn the_library_does_what_the_model_says_on_the_committed_corpus() {
+    if !are_there_jobs() {
+        return;
+    }
+    let _alone = alone();
+    let begin = Instant::now();
+    let corpus = root().join("fuzz/corpus/operations");
+    let mut files: Vec<PathBuf> = fs::read_dir(&corpus)
+        .expect("the corpus is committed")
+        .map(|file| file.expect("it can be read").path())
+        .collect();
+    files.sort();
+    assert!(files.len() > 100, "{} files only", files.len());
+    for file in &files {
+        let input = fs::read(file).expect("it can be read");
+        check(
+            &file.file_name().unwrap_or_default().to_string_lossy(),
+            &input,
+        );
+    }
+    report(&format!(
+        "\nfuzz corpus: {} inputs as the model says, {:.1?}\n",
+        files.len(),
+        begin.elapsed()
+    ));
+}
+
+// Rules: B19, P2-P4, K1-K6, G17-G31, D2-D8
+#[test]
+fn the_library_does_what_the_model_says_on_random_bytes() {
+    if !are_there_jobs() {
+        return;
+    }
+    let _alone = alone();
+    let begin = Instant::now();
+    let inputs = number("OSSL_ASYNC_FUZZ_INPUTS", 5000);
+    let seed = number("OSSL_ASYNC_FUZZ_SEED", 1);
+    let mut random = Random(seed);
+    for n in 0..inputs {
+        let length = random.next() % (LONGEST + 1);
+        let input: Vec<u8> = (0..length).map(|_| random.byte()).collect();
+        check(&format!("input {n} of seed {seed}"), &input);
+    }
+    report(&format!(
+        "\nrandom bytes: {inputs} inputs as the model says, {:.1?}\n",
+        begin.elapsed()
+    ));
+}
+
+/// splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Small numbers more often than others: they are operations and operands that mean something together.
+    fn byte(&mut self) -> u8 {
+        let [byte, small, ..] = self.next().to_le_bytes();
+        if small % 2 == 0 { byte % 8 } else { byte }
+    }
+}

@@ -1,0 +1,18 @@
+//! libFuzzer's door to `ossl_async_fuzz::check`: any input, each on a thread of its own.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    if let Err(difference) = ossl_async_fuzz::check(input) {
+        panic!("{difference}");
+    }
+});
+
+/// What AddressSanitizer is to do where it would not do what the C library does: sizes that no allocator has get NULL (B24,
+/// D12, G2).
+#[unsafe(no_mangle)]
+pub extern "C" fn __asan_default_options() -> *const std::ffi::c_char {
+    c"allocator_may_return_null=1".as_ptr()
+}

@@ -1,0 +1,345 @@
+//! Jobs and their functions, the pool, wait fds.
+
+use super::super::model::{Begun, Call, ContextId, FINISH, Outcome, PAUSE};
+use super::super::operation::{Argument, Omitted, Start, Target};
+use super::{Driver, Frame, UNTOUCHED, at_work};
+use ossl_async::capi::*;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+/// Jobs that there may be at a time.
+const MOST_JOBS: usize = 24;
+
+/// A size that no allocator has.
+const HUGE: usize = usize::MAX / 2;
+
+/// A job's function.
+type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+/// Two that do the same, so that one from an earlier use of a record shows.
+const FUNCTIONS: [Function; 2] = [body::<0>, body::<1>];
+
+extern "C" fn body<const NUMBER: usize>(argument: *mut c_void) -> c_int {
+    at_work().body(NUMBER, argument.cast())
+}
+
+/// What is given to a resume, and never runs (B22).
+extern "C" fn wrong_function(_: *mut c_void) -> c_int {
+    at_work().fail("the function given to a resume runs");
+    0
+}
+
+/// What the function of a job that is being started should find.
+pub struct Pending {
+    function: usize,
+    /// The caller's bytes and where they are; none: NULL.
+    argument: Option<(Vec<u8>, usize)>,
+}
+
+/// What a job's function knows of itself.
+pub struct JobFrame {
+    argument: *mut u8,
+    /// What is there.
+    bytes: Vec<u8>,
+}
+
+impl JobFrame {
+    /// The argument stays where it is and as it is, from the start to the end (B23).
+    fn check(&self, driver: &Driver<'_>) {
+        // SAFETY: the job's own copy has this length, or it is not looked at.
+        let bytes = unsafe { bytes(self.argument, self.bytes.len()) };
+        if bytes != self.bytes {
+            driver.fail("the argument's copy has changed");
+        }
+    }
+}
+
+/// # Safety
+///
+/// So many bytes can be read there, or it is none.
+unsafe fn bytes<'b>(at: *const u8, length: usize) -> &'b [u8] {
+    if length == 0 {
+        return &[];
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { std::slice::from_raw_parts(at, length) }
+}
+
+impl Driver<'_> {
+    pub(super) fn start(&self, start: Start, context: Option<ContextId>) {
+        let place = &self.places[start.place];
+        let handle = place.get();
+        let (length, huge) = match start.argument {
+            Argument::Null(_) => (0, false),
+            Argument::Bytes(length) => (length, false),
+            Argument::Huge => (16, true),
+        };
+        let call = Call {
+            job: start.omitted != Omitted::Handle,
+            handle: handle.expose_provenance(),
+            function: start.omitted != Omitted::Function,
+            copied: match start.argument {
+                Argument::Null(_) => None,
+                Argument::Bytes(length) => Some(length > 0),
+                Argument::Huge => Some(false),
+            },
+            first_generation: start.generation == 1,
+            context: context.filter(|_| start.generation == 2),
+        };
+        let mut model = self.model.borrow_mut();
+        if model.jobs() >= MOST_JOBS && handle.is_null() {
+            return;
+        }
+        let begun = model.start(&call);
+        drop(model);
+
+        let count = self.starts.get();
+        let number = (count % 2) as usize;
+        let mut block: Vec<u8> = (0..length).map(|n| (n as u64 + 7 * count) as u8).collect();
+        block.reserve(16); // so that there is an address for no bytes too
+        let before = block.clone();
+        let (argument, size) = match start.argument {
+            Argument::Null(size) => (ptr::null_mut(), size),
+            _ if huge => (block.as_mut_ptr(), HUGE),
+            _ => (block.as_mut_ptr(), length),
+        };
+        let function = if handle.is_null() {
+            FUNCTIONS[number]
+        } else {
+            wrong_function
+        };
+        let function = call.function.then_some(function);
+        if begun == Begun::Runs && handle.is_null() {
+            self.pending.set(Some(Pending {
+                function: number,
+                argument: (!argument.is_null()).then(|| (before.clone(), argument.addr())),
+            }));
+        }
+        let context = self.context_address(context);
+        self.launch(start.place, start.omitted, begun, |job, ret| {
+            let argument = argument.cast();
+            // SAFETY: the handle is NULL or the library's own, the pointers are NULL or good, the function gets NULL or its
+            // copy of as many bytes as there are; where more are said no allocator has as many. The context lives.
+            unsafe {
+                match start.generation {
+                    1 => ASYNC_start_job_2015(job, ret, function, argument, size),
+                    _ => ASYNC_start_job(job, context, ret, function, argument, size),
+                }
+            }
+        });
+        if std::hint::black_box(&block) != &before {
+            self.fail("the caller's argument was written to");
+        }
+        // Whatever looks at it from now on finds out.
+        block.fill(0xee);
+        drop(std::hint::black_box(block));
+    }
+
+    pub(super) fn cancel(&self, place: usize, omitted: Omitted) {
+        let handle = self.places[place].get().expose_provenance();
+        let handle = Some(handle).filter(|_| omitted != Omitted::Handle);
+        let begun = self.model.borrow_mut().cancel(handle);
+        self.launch(place, omitted, begun, |job, ret| {
+            // SAFETY: the handle is NULL or the library's own, the pointers are NULL or good.
+            unsafe { OSSL_ASYNC_cancel_job(job, ret) }
+        });
+    }
+
+    /// Calls a function that starts or resumes a job, with the variable for the handle and one for the result, and checks
+    /// what it came to (B19).
+    fn launch(
+        &self,
+        place: usize,
+        omitted: Omitted,
+        begun: Begun,
+        call: impl FnOnce(*mut *mut ASYNC_JOB, *mut c_int) -> c_int,
+    ) {
+        let variable = &self.places[place];
+        let handle = variable.get();
+        let mut ret = UNTOUCHED;
+        let job_or_null = match omitted {
+            Omitted::Handle => ptr::null_mut(),
+            _ => variable.as_ptr(),
+        };
+        let ret_or_null = match omitted {
+            Omitted::Result => ptr::null_mut(),
+            _ => &raw mut ret,
+        };
+        let (launched, depth) = (self.launched.get(), self.depth.get());
+        if begun == Begun::Runs {
+            self.launched.set(place);
+            self.depth.set(0);
+        }
+        self.starts.set(self.starts.get() + 1);
+        let result = call(job_or_null, ret_or_null);
+        self.launched.set(launched);
+        self.depth.set(depth);
+
+        let mut model = self.model.borrow_mut();
+        let want = match (begun, model.returned()) {
+            (Begun::Returns(result), _) => (result, handle.addr(), UNTOUCHED),
+            (Begun::Runs, Some(Outcome::Paused(job))) => (PAUSE, model.handle(job), UNTOUCHED),
+            (Begun::Runs, Some(Outcome::Finished(value))) => match omitted {
+                Omitted::Result => (FINISH, 0, UNTOUCHED),
+                _ => (FINISH, 0, value),
+            },
+            (Begun::Runs, None) => {
+                let why = format!("the start is {result}, and the job has not come to that");
+                return self.fail(&why);
+            }
+        };
+        let got = (result, variable.get().addr(), ret);
+        self.expect("result, *job and *ret of the start", got, want);
+    }
+
+    /// A job's function.
+    fn body(&self, function: usize, argument: *mut u8) -> c_int {
+        let Some(pending) = self.pending.take() else {
+            self.fail("a function runs that is not to run");
+            return 0;
+        };
+        self.expect("the function", function, pending.function);
+        let handle = ASYNC_get_current_job();
+        handle.expose_provenance();
+        if let Err(why) = self.model.borrow_mut().entered(handle.addr()) {
+            self.fail(&why);
+            return 0;
+        }
+        if !self.handles.borrow().contains(&handle) {
+            self.handles.borrow_mut().push(handle);
+        }
+        // B20: the caller does not have the handle yet.
+        let outside = self.places[self.launched.get()].get();
+        self.expect("*job while a new job runs", outside, ptr::null_mut());
+        let mut frame = JobFrame {
+            argument,
+            bytes: Vec::new(),
+        };
+        match pending.argument {
+            None => self.expect("the argument", argument, ptr::null_mut()), // B25
+            Some((bytes, _)) if argument.is_null() => {
+                self.fail(&format!(
+                    "the argument is NULL instead of {} bytes",
+                    bytes.len()
+                ));
+            }
+            Some((bytes, address)) => {
+                // B23, B44: a copy, as malloc aligns it.
+                if argument.addr() == address || argument.addr() & 15 != 0 {
+                    self.fail("the argument is no copy, or not aligned");
+                }
+                frame.bytes = bytes;
+                frame.check(self);
+                for (n, byte) in frame.bytes.iter_mut().enumerate() {
+                    *byte ^= 0x80;
+                    // SAFETY: the job's own copy, which it may write to, has this length.
+                    unsafe { argument.add(n).write(*byte) };
+                }
+            }
+        }
+        self.get_wait_fd(handle);
+        self.invariants();
+        let value = self.run(Frame {
+            job: Some(&frame),
+            cleaned: None,
+        });
+        if !self.has_failed() {
+            frame.check(self);
+            self.model.borrow_mut().finish(value);
+        }
+        value
+    }
+
+    pub(super) fn pause(&self, frame: Option<&JobFrame>) {
+        let handle = ASYNC_get_current_job();
+        let (want, pauses) = self.model.borrow_mut().pause();
+        let (starts, depth) = (self.starts.get(), self.depth.get());
+        let result = ASYNC_pause_job();
+        self.depth.set(depth);
+        self.expect("ASYNC_pause_job", result, want);
+        self.expect("whether it paused", self.starts.get() != starts, pauses);
+        if pauses {
+            // B20: the caller has it now.
+            let outside = self.places[self.launched.get()].get();
+            self.expect("*job while a resumed job runs", outside, handle);
+            if let Some(frame) = frame {
+                frame.check(self);
+            }
+        }
+    }
+
+    /// The input is used up, so that every job ends when it is resumed.
+    pub(super) fn finish_jobs(&self) {
+        loop {
+            let paused = self.model.borrow().some_paused();
+            let Some(handle) = paused.filter(|_| !self.has_failed()) else {
+                break;
+            };
+            self.places[0].set(ptr::with_exposed_provenance_mut(handle));
+            let start = Start {
+                place: 0,
+                generation: 1,
+                omitted: Omitted::Nothing,
+                argument: Argument::Null(0),
+                context: Target::Own,
+            };
+            self.start(start, None);
+            self.invariants();
+        }
+    }
+
+    pub(super) fn init_pool(&self, generation: u8, max: usize, init: usize) {
+        if generation == 1 && init <= max && init > MOST_JOBS {
+            return; // It would make jobs until something runs out.
+        }
+        let want = self
+            .model
+            .borrow_mut()
+            .init_pool(max, init, generation == 1);
+        let got = match generation {
+            1 => ASYNC_init_pool(max, init),
+            _ => ASYNC_init_thread(max, init),
+        };
+        self.expect("the making of a pool", got, want);
+    }
+
+    pub(super) fn free_pool(&self, generation: u8) {
+        self.model.borrow_mut().free_pool();
+        match generation {
+            1 => ASYNC_free_pool(),
+            _ => ASYNC_cleanup_thread(),
+        }
+    }
+
+    pub(super) fn set_woken(&self, handle: *mut ASYNC_JOB, woken: bool) {
+        self.model.borrow_mut().set_woken(handle.addr(), woken);
+        // SAFETY: the handle is NULL or the library's own.
+        unsafe {
+            if woken {
+                ASYNC_wake(handle)
+            } else {
+                ASYNC_clear_wake(handle)
+            }
+        }
+    }
+
+    pub(super) fn get_wait_fd(&self, handle: *mut ASYNC_JOB) {
+        // SAFETY: the handle is NULL or the library's own.
+        let fd = unsafe { ASYNC_get_wait_fd(handle) };
+        self.check_wait_fd(handle, fd);
+    }
+
+    pub(super) fn check_wait_fd(&self, handle: *mut ASYNC_JOB, fd: c_int) {
+        let checked = self.model.borrow_mut().wait_fd(handle.addr(), fd);
+        if let Err(why) = checked {
+            self.fail(&why);
+        }
+    }
+
+    pub(super) fn get_wait_ctx(&self, handle: *mut ASYNC_JOB) {
+        // SAFETY: the handle is NULL or the library's own.
+        let got = unsafe { ASYNC_get_wait_ctx(handle) };
+        let want = self.model.borrow().wait_ctx(handle.addr());
+        self.expect("ASYNC_get_wait_ctx", got, self.context_address(want));
+    }
+}

@@ -1,0 +1,588 @@
+//! What the behaviour reference says, as a program: one thread with its jobs, its pool, its error queue and its wait
+//! contexts. It shares no code with the library and calls nothing of it. Jobs are numbers here; the addresses and
+//! descriptors that the library gives them are learned when they are first seen, and may not change from then on.
+//!
+//! It is a model without failures: there is always memory for a job, and a pipe.
+
+mod contexts;
+mod counts;
+mod queue;
+
+pub use contexts::{Cleaned, ContextId, Contexts};
+pub use counts::Counts;
+pub use queue::{Queue, text as queue_text};
+
+use std::ffi::c_int;
+
+/// Results of a start (B1).
+pub const ERR: c_int = 0;
+pub const NO_JOBS: c_int = 1;
+pub const PAUSE: c_int = 2;
+pub const FINISH: c_int = 3;
+
+/// More than any list has room for (G2).
+const UNLISTABLE: usize = usize::MAX / 8;
+
+/// A job's number.
+pub type Job = usize;
+
+/// Where a job stands (S2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In the pool.
+    Idle,
+    Running,
+    Paused,
+    /// Paused for ever: its thread has ended (D15).
+    Abandoned,
+    /// Destroyed.
+    Gone,
+}
+
+/// One job's record, through all its uses.
+#[derive(Debug)]
+struct Record {
+    state: State,
+    /// The pool that counts it; none: it is destroyed at its end (D2, D3).
+    pool: Option<usize>,
+    /// The handle, once seen. The same in every use of the record (P4).
+    address: Option<usize>,
+    /// It has a pipe, for its whole life (W1).
+    pipe: bool,
+    /// The wait fd, once seen.
+    fd: Option<c_int>,
+    /// This use was started with five arguments, so that the pipe is its wait fd.
+    shown: bool,
+    /// A wake came after the last clear (W3 to W5).
+    woken: bool,
+    /// It does not pause any more.
+    cancelled: bool,
+    /// The wait context of this use (G9).
+    context: Option<ContextId>,
+}
+
+/// The thread's pool (P1).
+#[derive(Debug)]
+struct Pool {
+    /// Tells it from earlier ones.
+    number: usize,
+    max: usize,
+    /// Records ever made for it (P1).
+    made: usize,
+    /// The job released last is the last here, and goes first (P4).
+    idle: Vec<Job>,
+}
+
+/// A call of `ASYNC_start_job`, of either generation.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Whether there is a place for the handle.
+    pub job: bool,
+    /// The handle there; 0 is NULL.
+    pub handle: usize,
+    /// Whether there is a function.
+    pub function: bool,
+    /// The argument is not NULL, and its size is one that can be copied, or cannot.
+    pub copied: Option<bool>,
+    /// Five arguments.
+    pub first_generation: bool,
+    pub context: Option<ContextId>,
+}
+
+/// What a start or resume comes to before any function runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing: it returns this, and writes nothing.
+    Returns(c_int),
+    /// The job runs.
+    Runs,
+}
+
+/// What the job that ran has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Paused(Job),
+    Finished(c_int),
+}
+
+/// A job that an ended thread left paused before the input began.
+#[derive(Clone, Copy, Debug)]
+pub struct Abandoned {
+    pub address: usize,
+    /// Its wait fd, if it was started with five arguments.
+    pub fd: Option<c_int>,
+}
+
+/// The thread.
+pub struct Model {
+    pub queue: Queue,
+    pub contexts: Contexts,
+    records: Vec<Record>,
+    pool: Option<Pool>,
+    /// Pools made.
+    pools: usize,
+    current: Option<Job>,
+    /// What the job has come to that ran last.
+    outcome: Option<Outcome>,
+    /// The thread's block counter (K1).
+    blocks: usize,
+    counts: Counts,
+    /// What the process counts that is not this thread's.
+    elsewhere: Counts,
+    /// The thread has had a job or a pool: from then on it counts for itself.
+    counting: bool,
+    /// Most pipes there were at a time.
+    most_pipes: usize,
+}
+
+impl Model {
+    /// A thread that has not used the library. Jobs of others that were abandoned come with a freed wait context if they
+    /// have no wait fd.
+    pub fn new(abandoned: &[Abandoned]) -> Model {
+        let mut contexts = Contexts::default();
+        let records = abandoned
+            .iter()
+            .map(|job| Record {
+                state: State::Abandoned,
+                pool: None,
+                address: Some(job.address),
+                pipe: false, // not one of this thread's
+                fd: job.fd,
+                shown: job.fd.is_some(),
+                woken: false,
+                cancelled: false,
+                context: job.fd.is_none().then(|| contexts.freed_in_use()),
+            })
+            .collect();
+        Model {
+            queue: Queue::default(),
+            contexts,
+            records,
+            pool: None,
+            pools: 0,
+            current: None,
+            outcome: None,
+            blocks: 0,
+            counts: Counts::default(),
+            elsewhere: Counts::default(),
+            counting: false,
+            most_pipes: 0,
+        }
+    }
+
+    /// `ASYNC_init_pool`, and with `pipes` false `ASYNC_init_thread` (G1).
+    pub fn init_pool(&mut self, max: usize, init: usize, pipes: bool) -> c_int {
+        // B8: the comparison comes first and takes 0 literally (P6); the pool there is stays.
+        if init > max {
+            self.queue.push(queue::INVALID_POOL_SIZE);
+            return 0;
+        }
+        // G2: more than can be listed.
+        if !pipes && init > UNLISTABLE {
+            self.queue.push(queue::POOL_MEMORY);
+            return 0;
+        }
+        // D2: the old idle jobs go; outstanding ones count against no pool. Also inside a job (B12).
+        self.new_pool(max);
+        // B10: jobs made now, generation 1's with a pipe each.
+        for _ in 0..init {
+            let job = self.create(pipes);
+            self.pool_mut().idle.push(job);
+        }
+        1
+    }
+
+    /// `ASYNC_free_pool`, `ASYNC_cleanup_thread`.
+    pub fn free_pool(&mut self) {
+        // D4: no effect inside a job.
+        if self.current.is_some() {
+            self.refuse(queue::FREE_INSIDE_JOB);
+            return;
+        }
+        self.destroy_idle();
+        self.pool = None; // B14; paused jobs stay (B15, D3).
+        self.blocks = 0; // B14
+    }
+
+    /// `ASYNC_start_job` up to where a function runs.
+    pub fn start(&mut self, call: &Call) -> Begun {
+        // Section 8: inside a job every call is the nested case, whatever handle it carries (D5, D7).
+        if self.current.is_some() {
+            return self.refuse_start(queue::NESTED);
+        }
+        if !call.job {
+            return self.refuse_start(queue::NULL_ARGUMENT); // D10
+        }
+        if call.handle != 0 {
+            return self.resume(call.handle, false);
+        }
+        if !call.function {
+            return self.refuse_start(queue::NULL_ARGUMENT); // D10
+        }
+        // B21: an unlimited pool, which stays.
+        if self.pool.is_none() {
+            self.new_pool(0);
+        }
+        // B45: the pool is asked before the argument is looked at.
+        let Some(job) = self.take(call.first_generation) else {
+            return Begun::Returns(NO_JOBS); // P2: no entry
+        };
+        // B24, D12: a size of 0, or one that no allocator has. The job goes back (B27).
+        if call.copied == Some(false) {
+            self.pool_mut().idle.push(job);
+            self.queue.push(queue::ARGUMENTS_MEMORY);
+            return Begun::Returns(ERR);
+        }
+        self.counts.starts += 1;
+        let record = &mut self.records[job];
+        record.shown = call.first_generation;
+        record.woken = false; // D19
+        record.cancelled = false;
+        record.context = call.context; // G9
+        if let Some(context) = call.context {
+            self.contexts.hold(context); // D26
+        }
+        self.run(job)
+    }
+
+    /// `OSSL_ASYNC_cancel_job` up to where the function goes on; no handle is NULL for either pointer.
+    pub fn cancel(&mut self, handle: Option<usize>) -> Begun {
+        match handle.filter(|handle| *handle != 0) {
+            _ if self.current.is_some() => self.refuse_start(queue::NESTED),
+            None => self.refuse_start(queue::NULL_ARGUMENT),
+            Some(handle) => self.resume(handle, true),
+        }
+    }
+
+    fn resume(&mut self, handle: usize, cancelled: bool) -> Begun {
+        // D6, D8: only a paused job of this thread; what the handle's record carries now counts.
+        match self.by_address(handle) {
+            Some(job) if self.records[job].state == State::Paused => {
+                self.counts.resumes += 1;
+                self.records[job].cancelled = cancelled;
+                // G30: the only place where changes are forgotten, inside the pause that ends.
+                if let Some(context) = self.records[job].context {
+                    self.contexts.reset(context);
+                }
+                self.run(job)
+            }
+            _ => self.refuse_start(queue::NOT_RESUMABLE),
+        }
+    }
+
+    fn run(&mut self, job: Job) -> Begun {
+        self.records[job].state = State::Running;
+        self.current = Some(job);
+        self.outcome = None;
+        Begun::Runs
+    }
+
+    /// The running job's function was entered, and its handle is this.
+    pub fn entered(&mut self, handle: usize) -> Result<Job, String> {
+        let job = self.current.ok_or("a function runs outside of any job")?;
+        let other = self.by_address(handle).filter(|other| *other != job);
+        if let Some(other) = other {
+            return Err(format!("job {job} has the handle of job {other}"));
+        }
+        match self.records[job].address {
+            Some(address) if address != handle => Err(format!(
+                "job {job} had handle {address:#x}, now {handle:#x}"
+            )),
+            _ => {
+                self.records[job].address = Some(handle);
+                Ok(job)
+            }
+        }
+    }
+
+    /// `ASYNC_pause_job`: what it returns, and whether it pauses before (B31, B32, K4).
+    pub fn pause(&mut self) -> (c_int, bool) {
+        let Some(job) = self.current else {
+            return (1, false);
+        };
+        if self.records[job].cancelled {
+            return (0, false);
+        }
+        if self.blocks > 0 {
+            return (1, false);
+        }
+        self.current = None;
+        self.counts.pauses += 1;
+        self.records[job].state = State::Paused;
+        self.outcome = Some(Outcome::Paused(job));
+        (1, true)
+    }
+
+    /// The running job's function returns.
+    pub fn finish(&mut self, value: c_int) {
+        let Some(job) = self.current.take() else {
+            return;
+        };
+        self.counts.finishes += 1;
+        self.outcome = Some(Outcome::Finished(value));
+        let record = &mut self.records[job];
+        record.state = State::Idle;
+        record.woken = false; // D19, D24
+        record.shown = false;
+        if let Some(context) = record.context.take() {
+            self.contexts.release(context);
+        }
+        // The pool that counts it takes it back (P4); otherwise it is destroyed (D2, D3).
+        match &mut self.pool {
+            Some(pool) if record.pool == Some(pool.number) => pool.idle.push(job),
+            _ => record.state = State::Gone,
+        }
+    }
+
+    /// The start under way returns: what its job has come to, unless that still runs.
+    pub fn returned(&mut self) -> Option<Outcome> {
+        self.outcome.take()
+    }
+
+    /// `ASYNC_block_pause`: inside a job only (K2).
+    pub fn block(&mut self) {
+        self.blocks += usize::from(self.current.is_some());
+    }
+
+    /// `ASYNC_unblock_pause`: inside a job only; 0 stays 0 (K2, K3).
+    pub fn unblock(&mut self) {
+        if self.current.is_some() {
+            self.blocks = self.blocks.saturating_sub(1);
+        }
+    }
+
+    /// `ASYNC_wake` and `ASYNC_clear_wake`: jobs that run or are paused, also other threads' (B37, W3 to W5, D24).
+    pub fn set_woken(&mut self, handle: usize, woken: bool) {
+        if let Some(job) = self.live(handle) {
+            self.records[job].woken = woken;
+        }
+    }
+
+    /// `ASYNC_get_wait_fd` answered this (B36, D10).
+    pub fn wait_fd(&mut self, handle: usize, fd: c_int) -> Result<(), String> {
+        let job = self.live(handle).filter(|job| self.records[*job].shown);
+        let Some(job) = job else {
+            return (fd == -1)
+                .then_some(())
+                .ok_or(format!("wait fd {fd} instead of -1"));
+        };
+        let others = self.records.iter().enumerate();
+        let mut others =
+            others.filter(|(other, record)| *other != job && record.state != State::Gone);
+        match self.records[job].fd {
+            Some(known) if known != fd => Err(format!("job {job} had wait fd {known}, now {fd}")),
+            None if fd < 0 => Err(format!("job {job} has wait fd {fd}")),
+            None if others.any(|(_, record)| record.fd == Some(fd)) => {
+                Err(format!("job {job} has another job's wait fd {fd}"))
+            }
+            _ => {
+                self.records[job].fd = Some(fd);
+                Ok(())
+            }
+        }
+    }
+
+    /// The wait fds that can be looked at, and whether each is readable: of live jobs, and of idle ones, which are not.
+    pub fn wait_fds(&self) -> impl Iterator<Item = (c_int, bool)> {
+        // What wakes do to a pipe while it is not the job's wait fd nobody can see.
+        let seen = |record: &&Record| match record.state {
+            State::Gone => false,
+            State::Idle => true,
+            _ => record.shown,
+        };
+        self.records
+            .iter()
+            .filter(seen)
+            .filter_map(|record| Some((record.fd?, record.woken)))
+    }
+
+    /// `ASYNC_get_wait_ctx` (G11, D10).
+    pub fn wait_ctx(&self, handle: usize) -> Option<ContextId> {
+        self.live(handle).and_then(|job| self.records[job].context)
+    }
+
+    /// The running job's wait context.
+    pub fn own_context(&self) -> Option<ContextId> {
+        self.current.and_then(|job| self.records[job].context)
+    }
+
+    /// `ASYNC_get_current_job` (B35); 0 is NULL. None: a job that has not been seen yet.
+    pub fn current_handle(&self) -> Option<usize> {
+        self.current
+            .map_or(Some(0), |job| self.records[job].address)
+    }
+
+    /// The running job.
+    pub fn current(&self) -> Option<Job> {
+        self.current
+    }
+
+    /// The handle of a job that was seen.
+    pub fn handle(&self, job: Job) -> usize {
+        self.records[job].address.unwrap_or_default()
+    }
+
+    /// The handle of some paused job of this thread.
+    pub fn some_paused(&self) -> Option<usize> {
+        let paused = |record: &&Record| record.state == State::Paused;
+        self.records.iter().find(paused)?.address
+    }
+
+    /// Pipes that there are now, and the most there were.
+    pub fn pipes(&self) -> (usize, usize) {
+        (self.open_pipes(), self.most_pipes)
+    }
+
+    fn open_pipes(&self) -> usize {
+        let open = |record: &&Record| record.pipe && record.state != State::Gone;
+        self.records.iter().filter(open).count()
+    }
+
+    /// Records that there are.
+    pub fn jobs(&self) -> usize {
+        (self.records.iter())
+            .filter(|record| !matches!(record.state, State::Gone | State::Abandoned))
+            .count()
+    }
+
+    /// What `OSSL_ASYNC_thread_stats` says: nothing before the thread's first job or pool.
+    pub fn thread_counts(&self) -> Counts {
+        self.counts.with(|state| {
+            let count = self.records.iter().filter(|record| record.state == state);
+            count.count() as u64
+        })
+    }
+
+    /// What `OSSL_ASYNC_process_stats` says more than before the input.
+    pub fn process_counts(&self) -> Counts {
+        self.thread_counts() + self.elsewhere
+    }
+
+    /// `OSSL_ASYNC_set_stack_size`, now that there are stacks.
+    pub fn set_stack_size(&mut self) -> c_int {
+        self.queue.push(queue::STACK_SIZE);
+        0
+    }
+
+    /// Whether `OSSL_ASYNC_get_stack_used` is not 0: a job of this thread that runs or is paused.
+    pub fn uses_stack(&self, handle: usize) -> bool {
+        self.live(handle)
+            .is_some_and(|job| self.records[job].state != State::Abandoned)
+    }
+
+    /// A resume by another thread is refused there (D8).
+    pub fn refused_elsewhere(&mut self) {
+        self.elsewhere.refusals += 1;
+    }
+
+    /// Another thread makes `jobs` jobs, runs one to its end, and ends (D15).
+    pub fn pool_elsewhere(&mut self, jobs: u64) {
+        self.elsewhere.created += jobs;
+        self.elsewhere.starts += 1;
+        self.elsewhere.finishes += 1;
+    }
+
+    /// Another thread's job with this wait context pauses, goes on and ends; so does the thread.
+    pub fn job_elsewhere(&mut self, context: Option<ContextId>) {
+        self.pool_elsewhere(1);
+        self.elsewhere.pauses += 1;
+        self.elsewhere.resumes += 1;
+        if let Some(context) = context {
+            self.contexts.reset(context); // G30, G32
+        }
+    }
+
+    /// The thread ends: idle jobs and pool go (D15). No job is paused.
+    pub fn thread_ends(&mut self) {
+        self.destroy_idle();
+        self.pool = None;
+    }
+
+    fn refuse(&mut self, code: u32) {
+        self.queue.push(code);
+        let counts = match self.counting {
+            true => &mut self.counts,
+            false => &mut self.elsewhere,
+        };
+        counts.refusals += 1;
+    }
+
+    /// A clean refusal (section 8): one entry, nothing written, nothing changed.
+    fn refuse_start(&mut self, code: u32) -> Begun {
+        self.refuse(code);
+        Begun::Returns(ERR)
+    }
+
+    fn new_pool(&mut self, max: usize) {
+        self.destroy_idle();
+        self.counting = true;
+        self.pools += 1;
+        self.pool = Some(Pool {
+            number: self.pools,
+            max,
+            made: 0,
+            idle: Vec::new(),
+        });
+    }
+
+    fn pool_mut(&mut self) -> &mut Pool {
+        self.pool.as_mut().expect("made before")
+    }
+
+    fn destroy_idle(&mut self) {
+        for job in self.pool.iter_mut().flat_map(|pool| pool.idle.drain(..)) {
+            self.records[job].state = State::Gone;
+        }
+    }
+
+    /// A job of the pool, with a pipe if it must have one (P2, P3); none: all are in use.
+    fn take(&mut self, pipe: bool) -> Option<Job> {
+        let pool = self.pool_mut();
+        if let Some(job) = pool.idle.pop() {
+            self.records[job].pipe |= pipe;
+            self.count_pipes();
+            return Some(job);
+        }
+        let grows = pool.max == 0 || pool.made < pool.max;
+        grows.then(|| self.create(pipe))
+    }
+
+    /// A new record of the pool (P1).
+    fn create(&mut self, pipe: bool) -> Job {
+        let pool = self.pool_mut();
+        pool.made += 1;
+        let number = pool.number;
+        self.counts.created += 1;
+        self.records.push(Record {
+            state: State::Idle,
+            pool: Some(number),
+            address: None,
+            pipe,
+            fd: None,
+            shown: false,
+            woken: false,
+            cancelled: false,
+            context: None,
+        });
+        self.count_pipes();
+        self.records.len() - 1
+    }
+
+    fn count_pipes(&mut self) {
+        self.most_pipes = self.most_pipes.max(self.open_pipes());
+    }
+
+    /// The record that has this handle now.
+    fn by_address(&self, handle: usize) -> Option<Job> {
+        let has = |record: &Record| record.state != State::Gone && record.address == Some(handle);
+        self.records.iter().position(has)
+    }
+
+    /// The job of a handle, if it runs or is paused.
+    fn live(&self, handle: usize) -> Option<Job> {
+        self.by_address(handle).filter(|job| {
+            let state = self.records[*job].state;
+            matches!(state, State::Running | State::Paused | State::Abandoned)
+        })
+    }
+}
