@@ -1,6 +1,6 @@
 //! The fuzzer's inputs without a fuzzer: the committed corpus, and random bytes, compared with the same model.
 //!
-//! `OSSL_ASYNC_FUZZ_INPUTS` says how many random inputs to take (5000), `OSSL_ASYNC_FUZZ_SEED` which ones (1). A crash that the
+//! `OSSL_ASYNC_FUZZ_INPUTS` says how many random inputs to take (2000), `OSSL_ASYNC_FUZZ_SEED` which ones (1). A crash that the
 //! fuzzer has found is replayed by copying its file into `fuzz/corpus/operations`.
 
 use compat_tests::{left_out, report, root};
@@ -91,7 +91,7 @@ fn the_library_does_what_the_model_says_on_random_bytes() {
     }
     let _alone = alone();
     let begin = Instant::now();
-    let inputs = number("OSSL_ASYNC_FUZZ_INPUTS", 5000);
+    let inputs = number("OSSL_ASYNC_FUZZ_INPUTS", 2000);
     let seed = number("OSSL_ASYNC_FUZZ_SEED", 1);
     let mut random = Random(seed);
     for n in 0..inputs {

@@ -6,7 +6,9 @@
 
 mod contexts;
 mod counts;
+mod handles;
 mod queue;
+mod totals;
 
 pub use contexts::{Cleaned, ContextId, Contexts};
 pub use counts::Counts;
@@ -277,24 +279,6 @@ impl Model {
         Begun::Runs
     }
 
-    /// The running job's function was entered, and its handle is this.
-    pub fn entered(&mut self, handle: usize) -> Result<Job, String> {
-        let job = self.current.ok_or("a function runs outside of any job")?;
-        let other = self.by_address(handle).filter(|other| *other != job);
-        if let Some(other) = other {
-            return Err(format!("job {job} has the handle of job {other}"));
-        }
-        match self.records[job].address {
-            Some(address) if address != handle => Err(format!(
-                "job {job} had handle {address:#x}, now {handle:#x}"
-            )),
-            _ => {
-                self.records[job].address = Some(handle);
-                Ok(job)
-            }
-        }
-    }
-
     /// `ASYNC_pause_job`: what it returns, and whether it pauses before (B31, B32, K4).
     pub fn pause(&mut self) -> (c_int, bool) {
         let Some(job) = self.current else {
@@ -351,65 +335,9 @@ impl Model {
         }
     }
 
-    /// `ASYNC_wake` and `ASYNC_clear_wake`: jobs that run or are paused, also other threads' (B37, W3 to W5, D24).
-    pub fn set_woken(&mut self, handle: usize, woken: bool) {
-        if let Some(job) = self.live(handle) {
-            self.records[job].woken = woken;
-        }
-    }
-
-    /// `ASYNC_get_wait_fd` answered this (B36, D10).
-    pub fn wait_fd(&mut self, handle: usize, fd: c_int) -> Result<(), String> {
-        let job = self.live(handle).filter(|job| self.records[*job].shown);
-        let Some(job) = job else {
-            return (fd == -1)
-                .then_some(())
-                .ok_or(format!("wait fd {fd} instead of -1"));
-        };
-        let others = self.records.iter().enumerate();
-        let mut others =
-            others.filter(|(other, record)| *other != job && record.state != State::Gone);
-        match self.records[job].fd {
-            Some(known) if known != fd => Err(format!("job {job} had wait fd {known}, now {fd}")),
-            None if fd < 0 => Err(format!("job {job} has wait fd {fd}")),
-            None if others.any(|(_, record)| record.fd == Some(fd)) => {
-                Err(format!("job {job} has another job's wait fd {fd}"))
-            }
-            _ => {
-                self.records[job].fd = Some(fd);
-                Ok(())
-            }
-        }
-    }
-
-    /// The wait fds that can be looked at, and whether each is readable: of live jobs, and of idle ones, which are not.
-    pub fn wait_fds(&self) -> impl Iterator<Item = (c_int, bool)> {
-        // What wakes do to a pipe while it is not the job's wait fd nobody can see.
-        let seen = |record: &&Record| match record.state {
-            State::Gone => false,
-            State::Idle => true,
-            _ => record.shown,
-        };
-        self.records
-            .iter()
-            .filter(seen)
-            .filter_map(|record| Some((record.fd?, record.woken)))
-    }
-
-    /// `ASYNC_get_wait_ctx` (G11, D10).
-    pub fn wait_ctx(&self, handle: usize) -> Option<ContextId> {
-        self.live(handle).and_then(|job| self.records[job].context)
-    }
-
     /// The running job's wait context.
     pub fn own_context(&self) -> Option<ContextId> {
         self.current.and_then(|job| self.records[job].context)
-    }
-
-    /// `ASYNC_get_current_job` (B35); 0 is NULL. None: a job that has not been seen yet.
-    pub fn current_handle(&self) -> Option<usize> {
-        self.current
-            .map_or(Some(0), |job| self.records[job].address)
     }
 
     /// The running job.
@@ -417,79 +345,10 @@ impl Model {
         self.current
     }
 
-    /// The handle of a job that was seen.
-    pub fn handle(&self, job: Job) -> usize {
-        self.records[job].address.unwrap_or_default()
-    }
-
-    /// The handle of some paused job of this thread.
-    pub fn some_paused(&self) -> Option<usize> {
-        let paused = |record: &&Record| record.state == State::Paused;
-        self.records.iter().find(paused)?.address
-    }
-
-    /// Pipes that there are now, and the most there were.
-    pub fn pipes(&self) -> (usize, usize) {
-        (self.open_pipes(), self.most_pipes)
-    }
-
-    fn open_pipes(&self) -> usize {
-        let open = |record: &&Record| record.pipe && record.state != State::Gone;
-        self.records.iter().filter(open).count()
-    }
-
-    /// Records that there are.
-    pub fn jobs(&self) -> usize {
-        (self.records.iter())
-            .filter(|record| !matches!(record.state, State::Gone | State::Abandoned))
-            .count()
-    }
-
-    /// What `OSSL_ASYNC_thread_stats` says: nothing before the thread's first job or pool.
-    pub fn thread_counts(&self) -> Counts {
-        self.counts.with(|state| {
-            let count = self.records.iter().filter(|record| record.state == state);
-            count.count() as u64
-        })
-    }
-
-    /// What `OSSL_ASYNC_process_stats` says more than before the input.
-    pub fn process_counts(&self) -> Counts {
-        self.thread_counts() + self.elsewhere
-    }
-
     /// `OSSL_ASYNC_set_stack_size`, now that there are stacks.
     pub fn set_stack_size(&mut self) -> c_int {
         self.queue.push(queue::STACK_SIZE);
         0
-    }
-
-    /// Whether `OSSL_ASYNC_get_stack_used` is not 0: a job of this thread that runs or is paused.
-    pub fn uses_stack(&self, handle: usize) -> bool {
-        self.live(handle)
-            .is_some_and(|job| self.records[job].state != State::Abandoned)
-    }
-
-    /// A resume by another thread is refused there (D8).
-    pub fn refused_elsewhere(&mut self) {
-        self.elsewhere.refusals += 1;
-    }
-
-    /// Another thread makes `jobs` jobs, runs one to its end, and ends (D15).
-    pub fn pool_elsewhere(&mut self, jobs: u64) {
-        self.elsewhere.created += jobs;
-        self.elsewhere.starts += 1;
-        self.elsewhere.finishes += 1;
-    }
-
-    /// Another thread's job with this wait context pauses, goes on and ends; so does the thread.
-    pub fn job_elsewhere(&mut self, context: Option<ContextId>) {
-        self.pool_elsewhere(1);
-        self.elsewhere.pauses += 1;
-        self.elsewhere.resumes += 1;
-        if let Some(context) = context {
-            self.contexts.reset(context); // G30, G32
-        }
     }
 
     /// The thread ends: idle jobs and pool go (D15). No job is paused.
@@ -566,23 +425,5 @@ impl Model {
         });
         self.count_pipes();
         self.records.len() - 1
-    }
-
-    fn count_pipes(&mut self) {
-        self.most_pipes = self.most_pipes.max(self.open_pipes());
-    }
-
-    /// The record that has this handle now.
-    fn by_address(&self, handle: usize) -> Option<Job> {
-        let has = |record: &Record| record.state != State::Gone && record.address == Some(handle);
-        self.records.iter().position(has)
-    }
-
-    /// The job of a handle, if it runs or is paused.
-    fn live(&self, handle: usize) -> Option<Job> {
-        self.by_address(handle).filter(|job| {
-            let state = self.records[*job].state;
-            matches!(state, State::Running | State::Paused | State::Abandoned)
-        })
     }
 }
