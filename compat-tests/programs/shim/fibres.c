@@ -1,0 +1,524 @@
+/*
+ * The fibre layer by itself: csrc/fibre.c is compiled and linked with this, and nothing of the rest of the library.
+ * tests/shim.rs builds it in every way, with several compilers, for this machine and for aarch64.
+ *
+ * Linked with --wrap=setcontext and --wrap=swapcontext, so that both can fail on demand. The one argument is the name
+ * that ossl_async_fibre_way must have; "miss-landing-pad" instead of it does what only a machine that checks them refuses.
+ */
+#define _GNU_SOURCE 1
+
+#include "checkers.h"
+#include "fibre.h"
+#include "registers_kept.h"
+
+#include <fenv.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#define STACK (128 * 1024)
+#define FIBRES 7
+
+static int failures;
+static const char *case_name;
+
+#define CHECK(EXPRESSION) ((EXPRESSION) ? (void)0 : failed(__LINE__, #EXPRESSION))
+
+static void failed(int line, const char *expression)
+{
+    if (failures++ < 20)
+        printf("not ok %s: line %d: %s\n", case_name, line, expression);
+}
+
+/* ------------------------------------------------------------------------------- fibres, and main as one more */
+
+struct fibre {
+    void *context; /* where it is suspended */
+    void *low;     /* its memory, all of STACK */
+    char *stack;
+    size_t size;
+    void (*run)(void);
+    unsigned long random;
+    long result;
+};
+
+static struct fibre fibres[FIBRES], thread;
+static struct fibre *current = &thread;
+
+unsigned long kept_entry_stack;
+
+static unsigned long next_random(struct fibre *who)
+{
+    who->random = who->random * 6364136223846793005UL + 1442695040888963407UL;
+    return who->random >> 33;
+}
+
+/* Values that no two calls have in common. */
+static void fill(struct kept *call, struct fibre *who)
+{
+    memset(call, 0, sizeof(*call));
+    for (int i = 0; i < KEPT_REGISTERS; i++)
+        call->values[i] = next_random(who) << 32 | next_random(who);
+}
+
+/* Leaves the current fibre for another, with known registers, and checks them when it goes on. */
+static void leave_for(struct fibre *to)
+{
+    struct fibre *me = current;
+    struct kept call;
+
+    fill(&call, me);
+    call.function = (void *)ossl_async_fibre_switch;
+    call.arguments[0] = &me->context;
+    call.arguments[1] = to->context;
+    current = to;
+    CHECK(kept_call(&call) == 1);
+    CHECK(call.wrong == 0);
+    CHECK(current == me);
+}
+
+/* Enters a fibre on its stack; the answer is ossl_async_fibre_enter's. */
+static long enter(struct fibre *fresh, void (*run)(void))
+{
+    struct fibre *me = current;
+    struct kept call;
+    long entered;
+
+    fresh->run = run;
+    fill(&call, me);
+    call.function = (void *)ossl_async_fibre_enter;
+    call.arguments[0] = &me->context;
+    call.arguments[1] = fresh->stack;
+    call.arguments[2] = (void *)fresh->size;
+    call.arguments[3] = (void *)kept_entry;
+    current = fresh;
+    entered = kept_call(&call);
+    if (!entered)
+        current = me;
+    CHECK(call.wrong == 0);
+    CHECK(current == me);
+    return entered;
+}
+
+/* The bottom of every fibre. kept_entry jumps here. */
+void fibre_main(void)
+{
+    current->run();
+    for (;;)
+        leave_for(&thread);
+}
+
+static void make_fibres(void)
+{
+    for (int i = 0; i < FIBRES; i++) {
+        fibres[i].size = STACK;
+        fibres[i].stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (fibres[i].stack == MAP_FAILED) {
+            perror("mmap");
+            exit(1);
+        }
+        fibres[i].random = (unsigned long)i + 1;
+        fibres[i].low = fibres[i].stack;
+        ossl_async_job_register(fibres[i].low, STACK, &fibres[i], sizeof(fibres[i]));
+    }
+}
+
+/* Nobody goes on with a fibre, and its stack is plain memory again: what the library does with a job that it frees. */
+static void forget(struct fibre *fibre)
+{
+    ossl_async_fibre_forget(fibre->context);
+    fibre->context = NULL;
+    ossl_async_job_deregister(0, fibre->low, STACK, fibre, sizeof(*fibre));
+    ossl_async_job_register(fibre->low, STACK, fibre, sizeof(*fibre));
+}
+
+static void forget_all(void)
+{
+    for (int i = 0; i < FIBRES; i++)
+        forget(&fibres[i]);
+}
+
+/* --------------------------------------------------------------------------------- functions that may not work */
+
+static int contexts_fail;
+
+int __real_setcontext(const ucontext_t *context);
+int __wrap_setcontext(const ucontext_t *context);
+int __real_swapcontext(ucontext_t *from, const ucontext_t *to);
+int __wrap_swapcontext(ucontext_t *from, const ucontext_t *to);
+
+int __wrap_setcontext(const ucontext_t *context)
+{
+    return contexts_fail ? -1 : __real_setcontext(context);
+}
+
+int __wrap_swapcontext(ucontext_t *from, const ucontext_t *to)
+{
+    return contexts_fail ? -1 : __real_swapcontext(from, to);
+}
+
+/* -------------------------------------------------------------------------------------------------------- cases */
+
+static const char *expected_way;
+
+/* Rules: F2, F13 */
+static void the_way_is_the_one_that_was_compiled(void)
+{
+    CHECK(ossl_async_fibre_capable() == 1);
+    CHECK(strcmp(ossl_async_fibre_way(), expected_way) == 0);
+}
+
+static void nothing(void)
+{
+}
+
+/* Rules: F1, F2 */
+static void a_stack_is_aligned_at_the_entry_and_lies_in_its_memory(void)
+{
+    struct fibre *odd = &fibres[0];
+    char *stack = odd->stack;
+
+    for (size_t shift = 0; shift < 64; shift += 8) {
+        for (size_t cut = 0; cut < 64; cut += 4) {
+            odd->stack = stack + shift;
+            odd->size = STACK - shift - cut;
+            CHECK(enter(odd, nothing) == 1);
+            CHECK(KEPT_ENTRY_ALIGNED);
+            CHECK(kept_entry_stack >= (uintptr_t)odd->stack + odd->size - 512);
+            CHECK(kept_entry_stack <= (uintptr_t)odd->stack + odd->size);
+            CHECK((uintptr_t)odd->context >= (uintptr_t)odd->stack);
+            CHECK((uintptr_t)odd->context < kept_entry_stack);
+            forget(odd);
+        }
+    }
+    odd->stack = stack;
+    odd->size = STACK;
+}
+
+#define WALK_STEPS 20000
+static long steps;
+static volatile sig_atomic_t signal_soon;
+
+/* One signal, some microseconds from now: the next is asked for when it has come, however slow the machine is. */
+static void ask_for_signal(void)
+{
+    struct itimerval soon = {{0, 0}, {0, 1 + (long)(next_random(current) % 100)}};
+
+    signal_soon = 0;
+    setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+/* Goes from fibre to fibre in no order, the thread among them. */
+static void walk(void)
+{
+    while (steps < WALK_STEPS) {
+        struct fibre *next = &fibres[next_random(current) % FIBRES];
+
+        steps++;
+        if (signal_soon)
+            ask_for_signal();
+        if (next != current)
+            leave_for(next_random(current) % 16 == 0 && current != &thread ? &thread : next);
+    }
+}
+
+
+/* The fibre that was entered leaves at once, so that all exist before any leaves for another. */
+static void walk_later(void)
+{
+    leave_for(&thread);
+    walk();
+}
+
+/* Rules: F2, F3, F4 */
+static void every_register_survives_thousands_of_switches_in_any_order(void)
+{
+    steps = 0;
+    for (int i = 0; i < FIBRES; i++)
+        CHECK(enter(&fibres[i], walk_later) == 1);
+    walk();
+    CHECK(steps >= WALK_STEPS);
+    forget_all();
+}
+
+static volatile sig_atomic_t signals;
+
+/* Writes to the stack below whatever runs. */
+static void on_signal(int signal)
+{
+    volatile char below[2048];
+
+    memset((char *)below, 0x5a, sizeof(below));
+    signals += signal == SIGALRM;
+    signal_soon = 1;
+}
+
+/* Rules: F2, F4 */
+static void signals_at_any_moment_of_a_switch_change_nothing(void)
+{
+    struct itimerval never = {{0, 0}, {0, 0}};
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_signal;
+    sigaction(SIGALRM, &action, NULL);
+    signal_soon = 1;
+    do {
+        every_register_survives_thousands_of_switches_in_any_order();
+    } while (signals < 10 && failures == 0);
+    setitimer(ITIMER_REAL, &never, NULL);
+    signal(SIGALRM, SIG_IGN);
+    signal_soon = 0;
+}
+
+/* Uses the stack down to the last few KiB, leaves from there, and checks all frames on the way back. */
+static unsigned long dig(long depth, unsigned long seed)
+{
+    volatile unsigned long frame[128];
+    unsigned long sum = 0;
+
+    for (int i = 0; i < 128; i++)
+        frame[i] = seed + (unsigned long)i;
+    if (depth == 0)
+        leave_for(&thread);
+    else
+        sum = dig(depth - 1, seed + 1);
+    for (int i = 0; i < 128; i++)
+        CHECK(frame[i] == seed + (unsigned long)i);
+    return sum + seed;
+}
+
+static void dig_deep(void)
+{
+    long depth = (STACK - 40 * 1024) / 1280;
+
+    current->result = dig(depth, current->random) != 0;
+}
+
+/* Rules: F1, F2 */
+static void deep_stacks_of_several_fibres_keep_what_is_on_them(void)
+{
+    for (int i = 0; i < FIBRES; i++) {
+        fibres[i].result = 0;
+        CHECK(enter(&fibres[i], dig_deep) == 1);
+    }
+    for (int i = FIBRES; i-- > 0;) {
+        leave_for(&fibres[i]);
+        CHECK(fibres[i].result == 1);
+    }
+    forget_all();
+}
+
+static void enter_the_next(void)
+{
+    long next = current - fibres + 1;
+
+    if (next < FIBRES) {
+        struct fibre *before = current;
+
+        CHECK(enter(&fibres[next], enter_the_next) == 1);
+        CHECK(current == before);
+        before->result = next;
+    }
+    if (current == &fibres[0])
+        return;
+    leave_for(current - 1);
+}
+
+/* Rules: F2 */
+static void a_fibre_can_be_entered_from_a_fibre(void)
+{
+    CHECK(enter(&fibres[0], enter_the_next) == 1);
+    for (int i = 0; i < FIBRES - 1; i++)
+        CHECK(fibres[i].result == i + 1);
+    forget_all();
+}
+
+static void leave_for_good(void)
+{
+    volatile char mark[512];
+
+    memset((char *)mark, (int)current->random, sizeof(mark));
+    leave_for(&thread);
+    failed(__LINE__, "nobody resumes this fibre");
+}
+
+/* Rules: F1, F11 */
+static void a_fibre_that_is_left_for_good_leaves_a_stack_that_can_be_entered_again(void)
+{
+    for (int i = 0; i < 1000; i++) {
+        CHECK(enter(&fibres[i % 2], leave_for_good) == 1);
+        forget(&fibres[i % 2]);
+        if (i % 3 == 0)
+            memset(fibres[i % 2].stack, 0, STACK);
+    }
+}
+
+static void must_not_run(void)
+{
+    failed(__LINE__, "nothing runs in a fibre that was not entered");
+}
+
+/* Rules: F6, D30 */
+static void a_context_that_cannot_be_entered_is_reported_and_nothing_has_run(void)
+{
+    for (int i = 0; i < 100; i++) {
+        contexts_fail = 1;
+        CHECK(enter(&fibres[0], must_not_run) == 0);
+        contexts_fail = 0;
+        CHECK(enter(&fibres[0], nothing) == 1);
+        leave_for(&fibres[0]);
+        forget_all();
+    }
+}
+
+static void change_modes(void)
+{
+    sigset_t set;
+
+    fesetround(FE_DOWNWARD);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    leave_for(&thread);
+    current->result = fegetround();
+}
+
+/* Rules: F4, F7, F13, F20 */
+static void rounding_and_signal_mask_are_the_threads_or_with_swapcontext_the_fibres(void)
+{
+    int by_jumps = strcmp(expected_way, "swapcontext") != 0;
+    sigset_t set;
+
+    fesetround(FE_UPWARD);
+    CHECK(enter(&fibres[0], change_modes) == 1);
+    CHECK(fegetround() == (by_jumps ? FE_DOWNWARD : FE_UPWARD));
+    sigprocmask(SIG_BLOCK, NULL, &set);
+    CHECK(sigismember(&set, SIGUSR1) == by_jumps);
+    fesetround(FE_TOWARDZERO);
+    leave_for(&fibres[0]);
+    CHECK(fibres[0].result == (by_jumps ? FE_TOWARDZERO : FE_DOWNWARD));
+    fesetround(FE_TONEAREST);
+    sigemptyset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    forget_all();
+}
+
+static _Unwind_Reason_Code count_frame(struct _Unwind_Context *context, void *count)
+{
+    (void)context;
+    return ++*(int *)count < 1000 ? _URC_NO_REASON : _URC_NORMAL_STOP;
+}
+
+static int frames(void)
+{
+    int count = 0;
+    /* A last frame is _URC_END_OF_STACK. */
+    _Unwind_Reason_Code ended = _Unwind_Backtrace(count_frame, &count);
+
+    CHECK(ended == _URC_END_OF_STACK);
+    return count;
+}
+
+static __attribute__((noinline)) int frames_from(int depth)
+{
+    volatile int below = depth > 0 ? frames_from(depth - 1) : frames();
+
+    return below;
+}
+
+static void unwind(void)
+{
+    int first = frames_from(10);
+
+    CHECK(first >= 12 && first < 24);
+    leave_for(&thread);
+    CHECK(frames_from(10) == first);
+    CHECK(frames_from(11) == first + 1);
+    current->result = 1;
+}
+
+/* Rules: F1 */
+static void a_stack_trace_ends_at_the_entry_also_after_a_switch(void)
+{
+    fibres[0].result = 0;
+    CHECK(enter(&fibres[0], unwind) == 1);
+    leave_for(&fibres[0]);
+    CHECK(fibres[0].result == 1);
+    forget_all();
+}
+
+#ifdef __ARM_FEATURE_BTI_DEFAULT
+extern char __executable_start[], etext[];
+
+/* Has the machine check landing pads in this program. The linker would do so if libc's own start files had them. */
+static void check_landing_pads(void)
+{
+    uintptr_t low = (uintptr_t)__executable_start & ~(uintptr_t)4095;
+
+    if (mprotect((void *)low, (uintptr_t)etext - low, PROT_READ | PROT_EXEC | 0x10 /* PROT_BTI */) != 0) {
+        perror("PROT_BTI");
+        _exit(1);
+    }
+}
+#else
+static void check_landing_pads(void)
+{
+}
+#endif
+
+/* An indirect jump to where there is no landing pad. */
+static int miss_landing_pad(void)
+{
+#ifdef __aarch64__
+    __asm__ volatile("adr x9, 1f\n br x9\n nop\n 1: nop\n" : : : "x9");
+#endif
+    printf("nobody minds\n");
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+#define ENTRY(NAME) {#NAME, NAME}
+    ENTRY(the_way_is_the_one_that_was_compiled),
+    ENTRY(a_stack_is_aligned_at_the_entry_and_lies_in_its_memory),
+    ENTRY(every_register_survives_thousands_of_switches_in_any_order),
+    ENTRY(signals_at_any_moment_of_a_switch_change_nothing),
+    ENTRY(deep_stacks_of_several_fibres_keep_what_is_on_them),
+    ENTRY(a_fibre_can_be_entered_from_a_fibre),
+    ENTRY(a_fibre_that_is_left_for_good_leaves_a_stack_that_can_be_entered_again),
+    ENTRY(a_context_that_cannot_be_entered_is_reported_and_nothing_has_run),
+    ENTRY(rounding_and_signal_mask_are_the_threads_or_with_swapcontext_the_fibres),
+    ENTRY(a_stack_trace_ends_at_the_entry_also_after_a_switch),
+};
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    check_landing_pads();
+    if (strcmp(argv[1], "miss-landing-pad") == 0)
+        return miss_landing_pad();
+    expected_way = argv[1];
+    setvbuf(stdout, NULL, _IONBF, 0);
+    make_fibres();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int before = failures;
+
+        case_name = cases[i].name;
+        cases[i].run();
+        if (failures == before)
+            printf("ok %s\n", case_name);
+    }
+    fflush(stdout);
+    _exit(failures != 0); /* libc's own end of a program has no landing pads */
+}
