@@ -2,11 +2,12 @@
 //!
 //! ```sh
 //! cargo install cargo-fuzz --locked
-//! export RUSTC_BOOTSTRAP=1 # or a nightly toolchain
-//! mkdir -p target/corpus # new inputs go to the first directory
-//! cargo fuzz run -s none operations target/corpus fuzz/corpus/operations -- -max_total_time=300
-//! cargo fuzz run operations target/corpus fuzz/corpus/operations -- -max_total_time=300 # with AddressSanitizer, ten times slower
+//! mkdir -p target/fuzz-corpus # where new inputs go
+//! cargo fuzz run -s none operations target/fuzz-corpus fuzz/corpus/operations -- -max_total_time=300
 //! ```
+//!
+//! Without `-s none` it is AddressSanitizer's turn too, ten times slower; on a stable toolchain that needs `RUSTC_BOOTSTRAP=1`.
+//! An input that was found goes into `fuzz/corpus/operations`, and `cargo test` replays it.
 //!
 //! On a busy machine `taskset -c 0` in front is several times faster, because a thread and the one that waits for it then
 //! share a processor.
