@@ -81,6 +81,7 @@ pub static ALIGNED: Fault = Fault::of(&["posix_memalign", "aligned_alloc"]);
 pub static MMAP: Fault = Fault::of(&["mmap"]);
 pub static NO_HUGE_PAGES: Fault = Fault::of(&["madvise"]);
 pub static LIGHT_GUARD: Fault = Fault::of(&["madvise"]);
+pub static POPULATE: Fault = Fault::of(&["madvise"]);
 pub static GIVE_BACK: Fault = Fault::of(&["madvise"]);
 pub static MPROTECT: Fault = Fault::of(&["mprotect"]);
 pub static MINCORE: Fault = Fault::of(&["mincore"]);
@@ -92,10 +93,11 @@ pub static SETCONTEXT: Fault = Fault::of(&["setcontext"]);
 pub static KEY_CREATE: Fault = Fault::of(&["pthread_key_create"]);
 pub static SETSPECIFIC: Fault = Fault::of(&["pthread_setspecific"]);
 pub static ENVIRONMENT: Fault = Fault::of(&["secure_getenv"]);
+pub static SIGNAL_STACK: Fault = Fault::of(&["sigaltstack"]);
 pub static ATEXIT: Fault = Fault::of(&["atexit", "__cxa_atexit"]);
 
 /// All of them, each with a name to report.
-pub static FAULTS: [(&str, &Fault); 19] = [
+pub static FAULTS: [(&str, &Fault); 21] = [
     ("malloc", &MALLOC),
     ("calloc", &CALLOC),
     ("realloc", &REALLOC),
@@ -103,6 +105,7 @@ pub static FAULTS: [(&str, &Fault); 19] = [
     ("mmap", &MMAP),
     ("MADV_NOHUGEPAGE", &NO_HUGE_PAGES),
     ("MADV_GUARD_INSTALL", &LIGHT_GUARD),
+    ("MADV_POPULATE_WRITE", &POPULATE),
     ("MADV_DONTNEED", &GIVE_BACK),
     ("mprotect", &MPROTECT),
     ("mincore", &MINCORE),
@@ -113,6 +116,7 @@ pub static FAULTS: [(&str, &Fault); 19] = [
     ("setcontext", &SETCONTEXT),
     ("pthread_key_create", &KEY_CREATE),
     ("pthread_setspecific", &SETSPECIFIC),
+    ("sigaltstack", &SIGNAL_STACK),
     ("secure_getenv", &ENVIRONMENT),
     ("atexit", &ATEXIT),
 ];

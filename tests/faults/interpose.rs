@@ -174,11 +174,22 @@ unsafe extern "C" fn free(block: *mut c_void) {
 
 // ------------------------------------------------------------------------------------------------ memory for stacks
 
-static MAPPED: AtomicUsize = AtomicUsize::new(0);
+static SLABS: AtomicUsize = AtomicUsize::new(0);
+static SMALL_MAPPINGS: AtomicUsize = AtomicUsize::new(0);
 
-/// Memory that the library has mapped, in bytes. It unmaps none.
-pub fn mapped() -> usize {
-    MAPPED.load(Ordering::Relaxed)
+/// Memory that the library has mapped for stacks, in bytes. It unmaps none.
+pub fn slabs() -> usize {
+    SLABS.load(Ordering::Relaxed)
+}
+
+/// Mappings that the library holds for other things: signal stacks, records without stacks.
+pub fn small_mappings() -> usize {
+    SMALL_MAPPINGS.load(Ordering::Relaxed)
+}
+
+/// A mapping of this size holds no stack of a job, which has a guard of more.
+fn is_small(size: usize) -> bool {
+    size <= 80 * 1024
 }
 
 #[unsafe(no_mangle)]
@@ -198,9 +209,23 @@ unsafe extern "C" fn mmap(
     // SAFETY: as above.
     let result = unsafe { libc::syscall(libc::SYS_mmap, at, size, prot, flags, fd, offset) };
     if stack && result != -1 {
-        MAPPED.fetch_add(size, Ordering::Relaxed);
+        if is_small(size) {
+            SMALL_MAPPINGS.fetch_add(1, Ordering::Relaxed);
+        } else {
+            SLABS.fetch_add(size, Ordering::Relaxed);
+        }
     }
     ptr::with_exposed_provenance_mut(result as usize)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn munmap(at: *mut c_void, size: usize) -> c_int {
+    if in_library() {
+        assert!(is_small(size), "a stack is never unmapped");
+        SMALL_MAPPINGS.fetch_sub(1, Ordering::Relaxed);
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_munmap, at, size) as c_int }
 }
 
 const MADV_GUARD_INSTALL: c_int = 102;
@@ -210,6 +235,7 @@ unsafe extern "C" fn madvise(at: *mut c_void, size: usize, advice: c_int) -> c_i
     let fault = match advice {
         MADV_GUARD_INSTALL => Some(&LIGHT_GUARD),
         libc::MADV_NOHUGEPAGE => Some(&NO_HUGE_PAGES),
+        libc::MADV_POPULATE_WRITE => Some(&POPULATE),
         libc::MADV_DONTNEED => Some(&GIVE_BACK),
         _ => None,
     };
@@ -355,6 +381,17 @@ unsafe extern "C" fn pthread_setspecific(key: c_uint, value: *const c_void) -> c
     }
     // SAFETY: as above.
     unsafe { next::<SetSpecific>(c"pthread_setspecific")(key, value) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
+    // SAFETY: NULL, or the caller's. A question cannot fail, and giving a stack up neither.
+    let is_new = unsafe { new.as_ref() }.is_some_and(|new| new.ss_flags & libc::SS_DISABLE == 0);
+    if is_new && in_library() && SIGNAL_STACK.strikes() {
+        return fail(libc::ENOMEM) as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_sigaltstack, new, old) as c_int }
 }
 
 /// In a process's environment: no fork handlers can be registered, from the moment the process is loaded.

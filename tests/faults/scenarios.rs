@@ -440,6 +440,18 @@ pub const THREADS: Scenario = Scenario {
     ..PLAIN
 };
 
+/// Each thread gets a stack for its signal handlers, if it can.
+pub const OVERFLOW_REPORTS: Scenario = Scenario {
+    name: "threads whose overflows are to be reported",
+    before: || set_environment(c"OSSL_ASYNC_OVERFLOW_REPORT", c"1"),
+    run: || {
+        in_thread(thread);
+        in_thread(thread);
+    },
+    needs: &["mmap", "sigaltstack", "secure_getenv"],
+    ..PLAIN
+};
+
 /// With the first 32 keys taken, those of a thread need memory.
 pub const MANY_KEYS: Scenario = Scenario {
     name: "threads of a program with many keys",

@@ -5,7 +5,7 @@
 use super::checked::{Generation, Task, sure};
 use super::common::*;
 use super::fault::{FAULTS, Fault, MMAP};
-use super::interpose::{blocks, keys, mapped};
+use super::interpose::{blocks, keys, slabs, small_mappings};
 use super::scenarios::{self, Scenario};
 use ossl_async::capi::*;
 use std::ptr;
@@ -19,6 +19,7 @@ struct Held {
     blocks: usize,
     keys: usize,
     descriptors: usize,
+    small_mappings: usize,
     /// Stacks that nobody uses and nobody can have again.
     lost_stacks: usize,
 }
@@ -32,6 +33,7 @@ struct Told {
     blocks: AtomicUsize,
     keys: AtomicUsize,
     descriptors: AtomicUsize,
+    small_mappings: AtomicUsize,
     /// Runs with a fault.
     runs: AtomicUsize,
     /// Calls that failed in them.
@@ -60,6 +62,8 @@ impl Told {
         self.blocks.store(held.blocks, Ordering::Relaxed);
         self.keys.store(held.keys, Ordering::Relaxed);
         self.descriptors.store(held.descriptors, Ordering::Relaxed);
+        self.small_mappings
+            .store(held.small_mappings, Ordering::Relaxed);
     }
 
     fn held(&self) -> Held {
@@ -67,6 +71,7 @@ impl Told {
             blocks: self.blocks.load(Ordering::Relaxed),
             keys: self.keys.load(Ordering::Relaxed),
             descriptors: self.descriptors.load(Ordering::Relaxed),
+            small_mappings: self.small_mappings.load(Ordering::Relaxed),
             lost_stacks: 0,
         }
     }
@@ -74,7 +79,7 @@ impl Told {
 
 /// Has every stack that there is in use at once, and answers how many seem to be missing.
 fn lost_stacks() -> usize {
-    let (all, before) = (mapped(), MMAP.total());
+    let (all, before) = (slabs(), MMAP.total());
     let mut tasks = vec![];
     while MMAP.total() == before {
         let mut task = Task::new(Generation::Two, 0, 1);
@@ -98,6 +103,7 @@ fn held(scenario: &Scenario) -> Held {
         blocks: blocks(),
         keys: keys(),
         descriptors: descriptors(),
+        small_mappings: small_mappings(),
         lost_stacks: if scenario.own_stacks {
             lost_stacks()
         } else {
@@ -240,6 +246,8 @@ sweeps! {
     stacks_of_the_programs_own_survive_every_fault: STACKS_OF_THE_PROGRAM;
     // Rules: D15, B18, G6
     threads_survive_every_fault: THREADS;
+    // Rules: D22, D15
+    threads_that_report_overflows_survive_every_fault: OVERFLOW_REPORTS;
     // Rules: D15, B18
     threads_of_a_program_with_many_keys_survive_every_fault: MANY_KEYS;
     // Rules: D16
