@@ -90,6 +90,26 @@ CASE(without_descriptors_a_start_answers_no_jobs_with_the_reason_and_works_later
     ASYNC_free_pool();
 }
 
+CASE(a_start_without_descriptors_makes_no_job_that_it_has_to_throw_away, "Rules: D18, P8")
+{
+    OSSL_ASYNC_STATS before, after;
+    ASYNC_JOB *job = NULL, *paused;
+    int ret = UNWRITTEN, i;
+
+    CHECK_PAUSES(paused);
+    leave_descriptors(1);
+    CHECK_EQUAL(OSSL_ASYNC_thread_stats(&before, sizeof(before)), 1);
+    for (i = 0; i < 100; i++) {
+        CHECK_EQUAL(start(&job, &ret, return_one), ASYNC_NO_JOBS);
+        CHECK_EQUAL(only_error(), E6_NO_WAIT_PIPE);
+    }
+    CHECK_EQUAL(OSSL_ASYNC_thread_stats(&after, sizeof(after)), 1);
+    CHECK(memcmp(&before, &after, sizeof(before)) == 0);
+    give_back_descriptors();
+    CHECK_FINISHES(paused);
+    ASYNC_free_pool();
+}
+
 /* ---------------------------------------------------------------------------------------------------- memory */
 
 #define MOST_JOBS 20000
