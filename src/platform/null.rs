@@ -37,6 +37,12 @@ pub unsafe fn guard(_start: NonNull<u8>, _size: usize) -> bool {
     false
 }
 
+pub unsafe fn guard_each(_start: NonNull<u8>, _size: usize, _stride: usize, _count: usize) -> bool {
+    false
+}
+
+pub unsafe fn populate_each(_start: NonNull<u8>, _size: usize, _stride: usize, _count: usize) {}
+
 pub unsafe fn populate(_start: NonNull<u8>, _size: usize) {}
 
 pub unsafe fn give_back(_start: NonNull<u8>, _size: usize) {}
@@ -175,6 +181,8 @@ mod tests {
             assert_eq!(switch(&fibre, &fibre), 0);
             forget(&fibre);
             deregister_job(0, memory_again, memory_again);
+            assert!(!guard_each(NonNull::from(&mut memory).cast(), 8, 8, 1));
+            populate_each(NonNull::from(&mut memory).cast(), 8, 8, 1);
             populate(NonNull::from(&mut memory).cast(), 8);
             give_back(NonNull::from(&mut memory).cast(), 8);
             free(block);
