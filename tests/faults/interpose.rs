@@ -230,8 +230,8 @@ unsafe extern "C" fn munmap(at: *mut c_void, size: usize) -> c_int {
 
 const MADV_GUARD_INSTALL: c_int = 102;
 
-#[unsafe(no_mangle)]
-unsafe extern "C" fn madvise(at: *mut c_void, size: usize, advice: c_int) -> c_int {
+/// Whether an advice fails, for one range or for many.
+fn advice_fails(advice: c_int) -> bool {
     let fault = match advice {
         MADV_GUARD_INSTALL => Some(&LIGHT_GUARD),
         libc::MADV_NOHUGEPAGE => Some(&NO_HUGE_PAGES),
@@ -239,7 +239,39 @@ unsafe extern "C" fn madvise(at: *mut c_void, size: usize, advice: c_int) -> c_i
         libc::MADV_DONTNEED => Some(&GIVE_BACK),
         _ => None,
     };
-    if fault.is_some_and(Fault::strikes) {
+    fault.is_some_and(Fault::strikes)
+}
+
+/// The library asks for one system call in this way, `process_madvise`; so does the standard library for some.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn syscall(
+    number: c_long,
+    a: c_long,
+    b: c_long,
+    c: c_long,
+    d: c_long,
+    e: c_long,
+    f: c_long,
+) -> c_long {
+    type Syscall =
+        unsafe extern "C" fn(c_long, c_long, c_long, c_long, c_long, c_long, c_long) -> c_long;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    if number == libc::SYS_process_madvise && advice_fails(d as c_int) {
+        return fail(libc::EINVAL);
+    }
+    if NEXT.load(Ordering::Relaxed) == 0 {
+        NEXT.store(next(c"syscall"), Ordering::Relaxed);
+    }
+    // SAFETY: libc's function of this name, which takes as many arguments as the call has.
+    unsafe {
+        let next: Syscall = std::mem::transmute(NEXT.load(Ordering::Relaxed));
+        next(number, a, b, c, d, e, f)
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn madvise(at: *mut c_void, size: usize, advice: c_int) -> c_int {
+    if advice_fails(advice) {
         return fail(libc::EINVAL) as c_int;
     }
     // SAFETY: as above.
