@@ -187,6 +187,8 @@ struct Slabs {
     /// How many slots at its beginning are ready: guarded, and with the page that every job touches. The others' guards
     /// are still to be made.
     ready: usize,
+    /// Whether the kernel makes several ready at once, as far as is known.
+    several: bool,
     /// Slots in all slabs together.
     total: usize,
 }
@@ -244,6 +246,7 @@ impl Slabs {
             fresh: NonNull::dangling(),
             fresh_slots: 0,
             ready: 0,
+            several: true,
             total: 0,
         }
     }
@@ -270,7 +273,10 @@ impl Slabs {
         let several = (used / 8).clamp(1, MOST_READY).min(self.fresh_slots);
         // SAFETY: this part of the slab was never handed out.
         self.ready = unsafe {
-            if several > 1 && platform::guard_each(self.fresh, layout.guard, layout.slot, several) {
+            if several > 1 && self.several {
+                self.several = platform::guard_each(self.fresh, layout.guard, layout.slot, several);
+            }
+            if several > 1 && self.several {
                 let (page, top) = layout.first_touched();
                 platform::populate_each(self.fresh.add(top), page, layout.slot, several);
                 several
