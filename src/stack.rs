@@ -2,9 +2,9 @@
 //! is not known here.
 //!
 //! ```text
-//! slot, low address                                                               high address
-//! |<----- GUARD: 84 KiB ----->|<-------------- the stack ---------------->|<- record ->|<-colour->|
-//! | every access faults       | grows down from the record  <- first frames | RECORD bytes | unused |
+//! slot, low address                                                                  high address
+//! |<-- GUARD: 84 KiB at least -->|<-------------- the stack ---------------->|<- record ->|<-colour->|
+//! | every access faults          | grows down from the record  <- first frames | RECORD bytes | unused |
 //! ```
 //!
 //! The record shares the top page with the first frames, so that a job that does little touches one page. The guard
@@ -66,12 +66,14 @@ struct Layout {
 
 impl Layout {
     fn new(page: usize, usable: usize) -> Layout {
-        let guard = GUARD.next_multiple_of(page);
+        let mut guard = GUARD.next_multiple_of(page);
         let top = (usable + TOP).next_multiple_of(page);
-        let pages = ((guard + top) / page) | 1;
+        if (guard + top) / page % 2 == 0 {
+            guard += page;
+        }
         Layout {
             guard,
-            slot: pages * page,
+            slot: guard + top,
         }
     }
 
@@ -320,17 +322,17 @@ mod tests {
             for usable in [LEAST, DEFAULT, DEFAULT + 1, 1 << 20, MOST] {
                 let layout = Layout::new(page, usable);
                 assert_eq!((layout.guard % page, layout.slot % page), (0, 0));
-                assert!(layout.guard >= GUARD && layout.guard - GUARD < page);
+                assert!(layout.guard >= GUARD && layout.guard - GUARD < 2 * page);
                 assert_eq!(layout.slot / page % 2, 1, "pages of a slot");
                 let rest = layout.slot - layout.guard - usable - TOP;
-                assert!(rest < 2 * page, "{rest} bytes too many");
+                assert!(rest < page, "{rest} bytes too many");
             }
         }
         assert_eq!(
             Layout::new(4096, DEFAULT),
             Layout {
-                guard: 84 * 1024,
-                slot: (84 + 128 + 4 + 4) * 1024
+                guard: 88 * 1024,
+                slot: (88 + 128 + 4) * 1024
             }
         );
     }
