@@ -59,6 +59,9 @@ fn main() {
     for sanitizer in target("CARGO_CFG_SANITIZE").split(',') {
         if matches!(sanitizer, "address" | "thread") {
             shim.flag(format!("-fsanitize={sanitizer}"));
+            println!("cargo::rustc-cfg=ossl_async_sanitizer");
+            // A plugin that has the library inside finds the sanitizer's run-time in the test program.
+            println!("cargo::rustc-link-arg-tests=-rdynamic");
         }
     }
     shim.compile("ossl_async_fibre");

@@ -48,6 +48,10 @@ fn little_work(times: usize) {
 
 // Rules: P4, P5, B14
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer keeps freed blocks in memory"
+)]
 fn a_peak_does_not_stay_in_memory_for_ever() {
     alone(|| {
         let jobs = 4 * KEPT;
@@ -72,6 +76,10 @@ fn a_peak_does_not_stay_in_memory_for_ever() {
 
 // Rules: P4, P5, B36
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer keeps freed blocks in memory"
+)]
 fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and_wait_fds() {
     alone(|| {
         limit(libc::RLIMIT_NOFILE, 8000);

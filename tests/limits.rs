@@ -56,6 +56,10 @@ fn page_faults() -> i64 {
 
 // Rules: D18, P8, B19, B10
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer's allocator makes mappings of its own"
+)]
 fn starts_at_the_descriptor_limit_touch_no_stack_and_do_not_count() {
     alone(|| {
         assert_eq!(ASYNC_init_pool(3, 0), 1);
@@ -99,6 +103,10 @@ fn about_process(file: &str, line: &str) -> u64 {
 
 // Rules: D17
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "what a sanitizer reserves exceeds any limit of the address space"
+)]
 fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
     alone(|| {
         // What all slabs but the smallest would need does not fit. Nothing else in this child maps memory.
@@ -219,6 +227,10 @@ fn is_guarded(job: &CJob) -> bool {
 
 // Rules: D17, D18, F8, D22
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer that finds no mapping ends the process"
+)]
 fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
     let Some(most) = most_mappings() else {
         return left_out("vm.max_map_count is not known, or too large to be used up");
@@ -289,6 +301,10 @@ fn in_locked_memory_stacks_are_guarded_and_used_again() {
 
 // Rules: D17, D18, B19
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer's own memory counts as locked too"
+)]
 fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
     alone(|| {
         let mut jobs: Vec<CJob> = (0..9).map(|n| pausing(1, n)).collect();

@@ -267,6 +267,10 @@ fn the_pool_cannot_be_freed_inside_a_job() {
 
 // Rules: B14, B16, D1, P5
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer's allocator makes mappings of its own"
+)]
 fn a_thousand_cycles_leave_no_descriptor_and_no_mapping_behind() {
     alone(|| {
         // Plain functions and arrays: a heap that grows would show as a mapping.

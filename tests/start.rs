@@ -225,6 +225,10 @@ fn arguments_of_any_size_stay_what_they_were_beside_those_of_other_jobs_and_afte
 
 // Rules: B23
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer keeps freed blocks in memory"
+)]
 fn large_arguments_do_not_outlive_their_job() {
     alone(|| {
         let mut bytes = vec![0u8; 4 << 20];
@@ -330,6 +334,10 @@ fn a_size_that_no_memory_can_have_is_an_error() {
 
 // Rules: B26, D12
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "what a sanitizer reserves exceeds any limit of the address space"
+)]
 fn a_size_above_int_max_is_not_cut_down_to_an_int() {
     alone(|| {
         limit(libc::RLIMIT_AS, 1 << 30);

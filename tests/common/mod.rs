@@ -1,16 +1,16 @@
 //! What the tests share: jobs of the C face made from closures, a look at the error queue, descriptors and mappings,
-//! and child processes for tests that end their process or change it.
+//! child processes for tests that end their process or change it, and what the tests want of AddressSanitizer.
 
 #![allow(dead_code, missing_docs, reason = "each test program uses some of it")]
 
 use ossl_async::capi::*;
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::panic::AssertUnwindSafe;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-/// A job of the C face whose function is a closure. The closure is never freed: a job may outlive its test.
+/// A job of the C face whose function is a closure.
 pub struct CJob {
     pub handle: *mut ASYNC_JOB,
     pub ret: c_int,
@@ -18,6 +18,40 @@ pub struct CJob {
 }
 
 type Closure = Box<dyn FnMut() -> c_int>;
+
+/// A closure whose job may outlive its test, and those kept before: within reach, so that it is not taken for lost.
+struct Kept {
+    closure: *mut Closure,
+    before: *mut Kept,
+}
+
+/// The last one. No lock: a forked child could find it taken.
+static KEPT: AtomicPtr<Kept> = AtomicPtr::new(ptr::null_mut());
+
+fn keep(closure: *mut Closure) {
+    let before = ptr::null_mut();
+    let kept = Box::into_raw(Box::new(Kept { closure, before }));
+    loop {
+        let before = KEPT.load(Ordering::Acquire);
+        // SAFETY: just made, and not in the list yet.
+        unsafe { (*kept).before = before };
+        let pushed = KEPT.compare_exchange(before, kept, Ordering::Release, Ordering::Relaxed);
+        if pushed.is_ok() {
+            return;
+        }
+    }
+}
+
+impl Drop for CJob {
+    fn drop(&mut self) {
+        if self.handle.is_null() {
+            // SAFETY: it came from a box, and the function that uses it has returned.
+            drop(unsafe { Box::from_raw(self.closure) });
+        } else {
+            keep(self.closure); // its handle may have been copied
+        }
+    }
+}
 
 /// What `ret` holds as long as nobody has written to it.
 pub const UNWRITTEN: c_int = -12345;
@@ -28,7 +62,7 @@ impl CJob {
         CJob {
             handle: ptr::null_mut(),
             ret: UNWRITTEN,
-            closure: Box::leak(Box::new(closure)),
+            closure: Box::into_raw(Box::new(closure)),
         }
     }
 
@@ -91,7 +125,7 @@ impl CJob {
 
 /// The C function of every `CJob`.
 pub unsafe extern "C" fn call(argument: *mut c_void) -> c_int {
-    // SAFETY: `CJob::go` passes the address of its closure, which is never freed.
+    // SAFETY: `CJob::go` passes the address of its closure, which is not freed while the job has a handle.
     unsafe { (**argument.cast::<*mut Closure>())() }
 }
 
@@ -266,6 +300,13 @@ pub fn wait_for(child: libc::pid_t) -> Ending {
     }
 }
 
+/// Limits the process's address space, where what it has is in proportion: AddressSanitizer reserves terabytes.
+pub fn limit_memory(bytes: u64) {
+    if !cfg!(ossl_async_sanitizer) {
+        limit(libc::RLIMIT_AS, bytes);
+    }
+}
+
 /// Sets a resource's soft limit and answers what it was.
 pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
     let mut limit = libc::rlimit {
@@ -280,6 +321,23 @@ pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
         assert_eq!(libc::setrlimit(resource, &limit), 0);
         before
     }
+}
+
+/// What AddressSanitizer asks a program for, if the tests are compiled for it.
+#[unsafe(no_mangle)]
+extern "C" fn __asan_default_options() -> *const c_char {
+    // NULL for memory that cannot be had, as malloc is to answer. Faults that end a process by their signal, as some tests
+    // want to see. No locals on the heap: LeakSanitizer does not look at those of paused jobs, and some tests
+    // want to see how deep a stack is.
+    c"allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:detect_stack_use_after_return=0"
+        .as_ptr()
+}
+
+/// What LeakSanitizer asks. In a forked child it looks for nothing: what the parent's other threads hold would seem to be
+/// lost, since their stacks are nobody's there.
+#[unsafe(no_mangle)]
+extern "C" fn __lsan_is_turned_off() -> c_int {
+    IN_CHILD.load(Ordering::Relaxed).into()
 }
 
 // The codes of section 8's clean refusals, and of B3.
