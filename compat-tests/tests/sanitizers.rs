@@ -1,4 +1,4 @@
-//! Runs the C programs under a sanitizer: library, shim and program are all compiled for it, and any report fails the test.
+//! Runs the C programs under sanitizers: library, shim and program are all compiled for one, and any report fails the test.
 //!
 //! The sanitizer's runtime is the one that comes with Rust, so that it suits what Rust's compiler makes of the library; the
 //! system's C compiler makes the same calls to it.
@@ -22,8 +22,12 @@ struct Sanitizer {
     name: &'static str,
     /// As its runtime's file is called.
     runtime: &'static str,
+    /// More that C, the shim's included, is compiled with.
+    c_options: &'static [&'static str],
     /// The variable with its options.
     options: &'static str,
+    /// What that has; each program runs once with each.
+    ways: &'static [&'static str],
     /// The static library that was built for it.
     archive: OnceLock<PathBuf>,
 }
@@ -31,9 +35,28 @@ struct Sanitizer {
 static THREAD: Sanitizer = Sanitizer {
     name: "thread",
     runtime: "tsan",
+    c_options: &[],
     options: "TSAN_OPTIONS",
+    // No case ends with a thread that could still be waited for.
+    ways: &["atexit_sleep_ms=0"],
     archive: OnceLock::new(),
 };
+
+/// With UndefinedBehaviorSanitizer for what is C.
+static ADDRESS: Sanitizer = Sanitizer {
+    name: "address",
+    runtime: "asan",
+    c_options: &["-fsanitize=undefined", "-fno-sanitize-recover=all"],
+    options: "ASAN_OPTIONS",
+    ways: &[LEAKS, USES_AFTER_RETURN],
+    archive: OnceLock::new(),
+};
+
+/// Blocks that nothing points to are reported when a process ends.
+const LEAKS: &str = "detect_leaks=1:detect_stack_use_after_return=0";
+/// Locals are on the heap, where they are not used again soon. LeakSanitizer does not look there, for those of a job
+/// that is paused, so what only they point to would seem lost.
+const USES_AFTER_RETURN: &str = "detect_leaks=0:detect_stack_use_after_return=1";
 
 impl Sanitizer {
     /// Its runtime among the files of the Rust toolchain, if it comes with this one.
@@ -59,12 +82,17 @@ impl Sanitizer {
                 .lines()
                 .find_map(|line| line.strip_prefix("host: "))
                 .expect("rustc says what it runs on");
+            let mut c_flags = env::var("CFLAGS").unwrap_or_default();
+            self.c_options
+                .iter()
+                .for_each(|option| c_flags += &format!(" {option}"));
             let library = build_library(&format!("{}-sanitizer", self.name), |cargo| {
                 // With a target the flags are not for build scripts.
                 cargo
                     .args(["--target", host])
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("RUSTFLAGS", flags)
+                    .env("CFLAGS", c_flags)
                     .env("CARGO_PROFILE_RELEASE_STRIP", "none")
                     .env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only");
             });
@@ -90,6 +118,7 @@ impl Sanitizer {
             |command| {
                 command
                     .arg(format!("-fsanitize={}", self.name))
+                    .args(self.c_options)
                     .args(options)
                     .arg("-I")
                     .arg(root().join("csrc/include"))
@@ -110,30 +139,36 @@ impl Sanitizer {
         }))
     }
 
-    /// A command that runs a program of [`compile`](Sanitizer::compile)'s. Nothing is suppressed.
-    fn command(&self, program: &Path) -> Command {
+    /// A command that runs a program of [`compile`](Sanitizer::compile)'s in one of the ways. Nothing is suppressed.
+    fn command(&self, program: &Path, way: &str) -> Command {
         let mut command = Command::new(program);
-        // Cases in which memory runs out want NULL from the allocator and not the end; none ends with a thread that could
-        // still be waited for.
+        // Cases in which memory runs out want NULL from the allocator and not the end.
         command.env(
             self.options,
-            format!("exitcode={REPORTED} allocator_may_return_null=1 atexit_sleep_ms=0"),
+            format!("exitcode={REPORTED}:allocator_may_return_null=1:{way}"),
         );
         command
     }
 
-    /// Runs one of the C programs.
+    /// Runs one of the C programs in each way.
     fn check(&self, name: &str, options: &[&str], arguments: &[&str]) {
         if let Some(program) = self.compile(name, options) {
-            let heading = format!("{name} ({} sanitizer)", self.name);
-            check_run(&heading, self.command(&program).args(arguments), &program);
+            for way in self.ways {
+                self.check_way(name, &program, way, arguments);
+            }
         }
+    }
+
+    fn check_way(&self, name: &str, program: &Path, way: &str, arguments: &[&str]) {
+        let heading = format!("{name} ({} sanitizer, {way})", self.name);
+        let mut command = self.command(program, way);
+        check_run(&heading, command.args(arguments), program);
     }
 
     /// Runs a program with a mistake in it, if it can be compiled, and answers what the sanitizer wrote, and the end.
     fn report(&self, name: &str) -> Option<(String, ExitStatus)> {
         let program = self.compile(name, &[])?;
-        let ran = run(&mut self.command(&program));
+        let ran = run(&mut self.command(&program, self.ways[0]));
         Some((ran.stderr, ran.status))
     }
 }
@@ -151,24 +186,29 @@ fn rustc(arguments: &[&str]) -> String {
         .to_owned()
 }
 
-/// The thread sanitizer does not follow jobs into a forked child.
-const WITHOUT_FORKS: &[&str] = &["-DWITHOUT_FORKS_OF_JOBS"];
-
-// Not here: `limits`, `allocation`, `overflow` and `cycles`, which take away or measure what the sanitizer needs itself.
+/// One test a program. Nothing tests all of them: those that are not here bring, take away or measure what a sanitizer needs
+/// itself, and say nothing that the others do not.
 macro_rules! programs {
-    ($($name:ident $(in $directory:literal)? $(with $argument:literal)*;)*) => {
+    ($check:ident: $($name:ident $(in $directory:literal)? $(with $argument:literal)*;)*) => {
         $(
             #[test]
             fn $name() {
                 let name = concat!($($directory, "/",)? stringify!($name));
-                super::THREAD.check(name, super::WITHOUT_FORKS, &[$($argument),*]);
+                super::$check(name, &[$($argument),*]);
             }
         )*
     };
 }
 
+/// The thread sanitizer does not follow jobs into a forked child.
+fn check_races(name: &str, arguments: &[&str]) {
+    THREAD.check(name, &["-DWITHOUT_FORKS_OF_JOBS"], arguments);
+}
+
 mod no_data_race_in {
+    // Not `limits`, `exhaustion`, `allocation`, `overflow` and `cycles`.
     programs! {
+        check_races:
         arguments;
         block;
         errors;
@@ -206,5 +246,105 @@ fn a_data_race_inside_the_library_is_reported() {
             report.contains("data race") && report.contains("OSSL_ASYNC_process_stats"),
             "{report}"
         );
+    }
+}
+
+fn check_memory(name: &str, arguments: &[&str]) {
+    ADDRESS.check(name, &[], arguments);
+}
+
+mod no_bad_access_or_leak_in {
+    // Not `allocation`, which brings an allocator in place of the sanitizer's; `cycles`, which counts mappings; and `overflow`,
+    // whose frames touch what lies below their locals before it has noted where they lie.
+    programs! {
+        check_memory:
+        arguments;
+        block;
+        errors;
+        // What the sanitizer has reserved exceeds any limit of the address space.
+        limits with "-without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later"
+            with "-without_memory_init_makes_what_it_can_and_the_rest_later"
+            with "-the_copy_is_freed_before_finish";
+        pool;
+        races with "6000";
+        soak with "2" with "20000";
+        states;
+        threads;
+        upstream;
+        wake;
+        both_generations in "gen2_ours";
+        contexts in "gen2_ours";
+        // As with `limits`.
+        exhaustion in "gen2_ours" with "-jobs_that_cannot_be_made_up_front_are_made_later"
+            with "-without_memory_there_is_no_context_and_no_entry"
+            with "-without_memory_a_descriptor_is_not_added";
+        second_misuse in "gen2_ours";
+        statistics in "gen2_ours";
+    }
+
+    /// Looks whether a local is on the program's own stack, where the other way does not put it.
+    #[test]
+    fn custom_stacks() {
+        let name = "gen2_ours/custom_stacks";
+        let not_there = "-jobs_run_on_blocks_of_the_program";
+        if let Some(program) = super::ADDRESS.compile(name, &[]) {
+            super::ADDRESS.check_way(name, &program, super::LEAKS, &[]);
+            super::ADDRESS.check_way(name, &program, super::USES_AFTER_RETURN, &[not_there]);
+        }
+    }
+}
+
+/// What the sanitizer wrote about one of the mistakes that a job can make, and the end.
+fn report_of(mistake: &str, way: &str) -> Option<(String, ExitStatus)> {
+    // Made once: a program that is replaced while it runs is not there for a look at its symbols.
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| ADDRESS.compile("faulty/in_a_job", &[]));
+    let ran = run(ADDRESS.command(program.as_deref()?, way).arg(mistake));
+    Some((ran.stderr, ran.status))
+}
+
+/// Has a job make a mistake, which must be reported in these words.
+fn mistake(name: &str, way: &str, words: &[&str]) {
+    if let Some((report, status)) = report_of(name, way) {
+        assert_eq!(status.code(), Some(REPORTED), "{report}");
+        for word in words {
+            assert!(report.contains(word), "{word}: {report}");
+        }
+    }
+}
+
+#[test]
+fn an_overflow_of_an_array_on_a_jobs_stack_is_reported() {
+    for way in ADDRESS.ways {
+        mistake("overflow", way, &["stack-buffer-overflow", "'array'"]);
+    }
+}
+
+#[test]
+fn a_use_of_a_jobs_local_after_its_functions_return_is_reported() {
+    mistake(
+        "use_after_return",
+        USES_AFTER_RETURN,
+        &["stack-use-after-return"],
+    );
+}
+
+#[test]
+fn what_a_job_loses_is_reported() {
+    mistake("leak", LEAKS, &["4000 byte(s) leaked"]);
+}
+
+#[test]
+fn what_only_a_paused_job_points_to_is_not_lost() {
+    if let Some((report, status)) = report_of("hold", LEAKS) {
+        assert!(status.success(), "{report}");
+    }
+}
+
+#[test]
+fn undefined_behaviour_of_a_jobs_function_is_reported() {
+    if let Some((report, status)) = report_of("undefined", LEAKS) {
+        assert!(!status.success(), "{report}");
+        assert!(report.contains("signed integer overflow"), "{report}");
     }
 }
