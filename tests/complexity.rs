@@ -1,0 +1,227 @@
+//! No call takes longer because there are many jobs, or many entries in a wait context: counted in instructions, where they
+//! can be counted, and in calls of libc. `OSSL_ASYNC_MANY_JOBS` says how many jobs are many.
+#![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
+
+mod common;
+#[path = "common/counts.rs"]
+mod counts;
+#[cfg(target_arch = "x86_64")]
+#[path = "common/steps.rs"]
+mod steps;
+
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::{Job, Pool, Step};
+use std::env;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+const FEW: usize = 10;
+
+fn many() -> usize {
+    env::var("OSSL_ASYNC_MANY_JOBS").map_or(10_000, |number| number.parse().expect("a number"))
+}
+
+unsafe extern "C" fn pauses_once(_: *mut c_void) -> c_int {
+    ASYNC_pause_job()
+}
+
+/// A job of the second generation, without memory of its own.
+struct Plain(*mut ASYNC_JOB, *mut ASYNC_WAIT_CTX);
+
+impl Plain {
+    fn go(&mut self) -> c_int {
+        let mut ret = 0;
+        let function = Some(pauses_once as unsafe extern "C" fn(*mut c_void) -> c_int);
+        // SAFETY: handle and result are ours, the context is alive, and the function wants no argument.
+        unsafe { ASYNC_start_job(&mut self.0, self.1, &mut ret, function, ptr::null_mut(), 0) }
+    }
+}
+
+/// So many paused jobs.
+fn paused(count: usize) -> Vec<Plain> {
+    let mut jobs: Vec<Plain> = (0..count).map(|_| Plain(ptr::null_mut(), NO_CTX)).collect();
+    for job in &mut jobs {
+        assert_eq!(job.go(), ASYNC_PAUSE);
+    }
+    jobs
+}
+
+/// A job from its start over a pause to its end.
+fn round() {
+    let mut job = Plain(ptr::null_mut(), NO_CTX);
+    assert_eq!(job.go(), ASYNC_PAUSE);
+    assert_eq!(job.go(), ASYNC_FINISH);
+}
+
+fn rust_round() {
+    let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
+        panic!("the job pauses")
+    };
+    assert!(matches!(job.resume(), Ok(Step::Finished(true))));
+}
+
+#[cfg(target_arch = "x86_64")]
+mod instructions {
+    use super::*;
+    use crate::steps::{Steps, steps};
+
+    /// A round after a few, with so many other jobs paused and so many idle.
+    fn beside(paused_jobs: usize, idle_jobs: usize, round: fn()) -> Steps {
+        steps(
+            || {
+                let others = paused(paused_jobs + idle_jobs);
+                let (_stay, end) = others.split_at(paused_jobs);
+                for job in end {
+                    assert_eq!(Plain(job.0, NO_CTX).go(), ASYNC_FINISH);
+                }
+                (0..5).for_each(|_| round());
+            },
+            |()| round(),
+            |()| (),
+        )
+    }
+
+    // Rules: B19, P4
+    #[test]
+    fn a_round_takes_the_same_instructions_beside_few_and_many_other_jobs() {
+        for round in [round, rust_round] {
+            let few = beside(FEW, FEW, round);
+            assert!(few.all > 100);
+            assert_eq!(few, beside(many(), FEW, round), "many are paused");
+            assert_eq!(few, beside(FEW, many(), round), "many are idle");
+        }
+    }
+
+    /// A resume with a wait context of so many entries, none of which has changed.
+    fn resume(entries: usize) -> Steps {
+        unsafe extern "C" fn pauses_on(_: *mut c_void) -> c_int {
+            loop {
+                ASYNC_pause_job();
+            }
+        }
+        steps(
+            || {
+                let ctx = ASYNC_WAIT_CTX_new();
+                for key in 1..=entries {
+                    let key = ptr::without_provenance(key);
+                    // SAFETY: the context is alive, and nothing is called.
+                    let set =
+                        unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, key, 0, ptr::null_mut(), None) };
+                    assert_eq!(set, 1);
+                }
+                let mut job = CJob::new(|| 0);
+                let start = move || {
+                    let mut ret = 0;
+                    // SAFETY: as in `Plain::go`.
+                    unsafe {
+                        ASYNC_start_job(
+                            &mut job.handle,
+                            ctx,
+                            &mut ret,
+                            Some(pauses_on),
+                            ptr::null_mut(),
+                            0,
+                        )
+                    }
+                };
+                let mut start = start;
+                (0..3).for_each(|_| assert_eq!(start(), ASYNC_PAUSE));
+                start
+            },
+            |start| assert_eq!(start(), ASYNC_PAUSE),
+            drop,
+        )
+    }
+
+    // Rules: G30
+    #[test]
+    fn a_resume_takes_the_same_instructions_with_no_and_with_many_unchanged_entries() {
+        assert_eq!(resume(0), resume(1000));
+    }
+}
+
+/// How often libc is called.
+fn total(calls: &[(&'static str, usize)]) -> usize {
+    calls.iter().map(|(_, calls)| calls).sum()
+}
+
+// Rules: B19, P4
+#[test]
+fn a_round_beside_many_other_jobs_calls_nothing_more() {
+    alone(|| {
+        let few = paused(FEW);
+        (0..5).for_each(|_| round());
+        let beside_few = counts::calls(round);
+        let many = paused(many());
+        (0..5).for_each(|_| round());
+        assert_eq!(beside_few, counts::calls(round));
+        drop((few, many));
+    });
+}
+
+// Rules: P1, F9
+#[test]
+fn making_a_job_takes_the_same_calls_after_few_and_after_many() {
+    alone(|| {
+        // But for the slabs: at most one of ten jobs in a row maps another.
+        let next_ten = || {
+            let calls: Vec<_> = (0..10).map(|_| counts::calls(|| drop(paused(1)))).collect();
+            let usual = calls.iter().min_by_key(|calls| total(calls)).cloned();
+            assert!(
+                calls
+                    .iter()
+                    .filter(|calls| Some(*calls) != usual.as_ref())
+                    .count()
+                    <= 1
+            );
+            usual
+        };
+        drop(paused(FEW));
+        let few = next_ten();
+        let made = many();
+        let slabs = counts::calls(|| drop(paused(made)));
+        let mapped = slabs.iter().find(|(name, _)| *name == "mmap");
+        // Doubling up to 4096 stacks, and from there so many at once; the vector of jobs has one, too.
+        let most = 10 + 1 + made / 4096 + 3;
+        assert!(mapped.is_some_and(|(_, calls)| *calls <= most), "{slabs:?}");
+        assert_eq!(few, next_ten());
+    });
+}
+
+/// What making and freeing a pool of so many jobs calls, the second part alone.
+fn freeing(jobs: usize) -> usize {
+    Pool::init(jobs, jobs).expect("memory");
+    total(&counts::calls(Pool::free))
+}
+
+// Rules: B14, D1
+#[test]
+fn freeing_a_pool_takes_a_constant_number_of_calls_for_each_job() {
+    alone(|| {
+        let _reserved_once = freeing(3000);
+        let [one, two, three] = [1000, 2000, 3000].map(freeing);
+        assert!(one > 0 && one <= 1000 * 20, "{one}");
+        assert_eq!(two - one, three - two);
+    });
+}
+
+/// What a thread calls that ends with so many idle jobs, from making them on.
+fn thread_with(jobs: usize) -> usize {
+    total(&counts::calls(|| {
+        std::thread::spawn(move || Pool::init(jobs, jobs).expect("memory"))
+            .join()
+            .unwrap();
+    }))
+}
+
+// Rules: D15, G6
+#[test]
+fn a_thread_that_ends_takes_a_constant_number_of_calls_for_each_job() {
+    alone(|| {
+        let _reserved_once = [3000; 3].map(thread_with);
+        let [one, two, three] = [1000, 2000, 3000].map(thread_with);
+        assert!(one > 1000 && one <= 1000 * 40, "{one}");
+        assert_eq!(two - one, three - two);
+    });
+}

@@ -1,0 +1,274 @@
+//! The end of a job's stack: whoever walks it (glibc's `backtrace`, the unwinder, Rust, a debugger) comes to the job's base
+//! and stops there, in the first use of a stack and in later ones, before and after a pause.
+#![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::{Job, Step};
+use std::backtrace::Backtrace;
+use std::env;
+use std::ffi::{c_int, c_void};
+use std::process::{Command, Output, Stdio};
+
+unsafe extern "C" {
+    fn backtrace(frames: *mut *mut c_void, size: c_int) -> c_int;
+    fn _Unwind_Backtrace(
+        each: extern "C" fn(context: *mut c_void, counter: *mut c_void) -> c_int,
+        counter: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+}
+
+const GO_ON: c_int = 0;
+const STOP: c_int = 4;
+const END_OF_STACK: c_int = 5;
+
+/// More frames than any test here has.
+const MOST: usize = 500;
+
+/// The return addresses that glibc finds, innermost first.
+fn by_glibc() -> Vec<usize> {
+    let mut frames = [std::ptr::null_mut(); MOST];
+    // SAFETY: there is room for so many.
+    let count = unsafe { backtrace(frames.as_mut_ptr(), MOST as c_int) };
+    frames[..count as usize]
+        .iter()
+        .map(|frame| frame.addr())
+        .collect()
+}
+
+extern "C" fn collect(context: *mut c_void, frames: *mut c_void) -> c_int {
+    // SAFETY: `by_unwinder` passes its list, and the unwinder a context.
+    let (frames, address) = unsafe { (&mut *frames.cast::<Vec<usize>>(), _Unwind_GetIP(context)) };
+    frames.push(address);
+    if frames.len() < MOST { GO_ON } else { STOP }
+}
+
+/// The same by the unwinder itself, which also says how it ended.
+fn by_unwinder() -> Vec<usize> {
+    let mut frames: Vec<usize> = Vec::with_capacity(MOST);
+    // SAFETY: `collect` wants the list.
+    let ended = unsafe { _Unwind_Backtrace(collect, std::ptr::from_mut(&mut frames).cast()) };
+    assert_eq!(ended, END_OF_STACK);
+    frames
+}
+
+/// A frame of its own for each level.
+#[inline(never)]
+fn from_depth<R>(depth: usize, work: &dyn Fn() -> R) -> R {
+    let result = if depth == 0 {
+        work()
+    } else {
+        from_depth(depth - 1, work)
+    };
+    std::hint::black_box(&depth);
+    result
+}
+
+/// What the walks above find inside a job from so many calls deep.
+fn walk(depth: usize) -> Vec<Vec<usize>> {
+    [by_glibc, by_unwinder]
+        .iter()
+        .map(|walk| from_depth(depth, &|| walk()))
+        .collect()
+}
+
+/// The job's base: `count` frames at the end, outermost last.
+fn base(frames: &[usize], count: usize) -> &[usize] {
+    &frames[frames.len() - count..]
+}
+
+// Rules: F1, F3
+#[test]
+fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
+    alone(|| {
+        let mut job = CJob::new(|| {
+            let first = walk(0);
+            for (depth, pauses) in [(0, 0), (1, 0), (50, 0), (0, 1), (50, 2)] {
+                (0..pauses).for_each(|_| assert_eq!(ASYNC_pause_job(), 1));
+                for (frames, first) in walk(depth).iter().zip(&first) {
+                    assert_eq!(frames.len(), first.len() + depth);
+                    assert!(first.len() < 40, "{first:x?}");
+                    // `call`, `job_main`, makecontext's own if it has one.
+                    assert_eq!(base(frames, 2), base(first, 2));
+                }
+            }
+            1
+        });
+        for _ in 0..3 {
+            (0..3).for_each(|_| job.pause());
+            job.finish(1);
+        }
+    });
+}
+
+// Rules: F1
+#[test]
+fn a_walk_inside_a_job_shows_nothing_of_whoever_started_it() {
+    alone(|| {
+        from_depth(200, &|| {
+            let here = by_unwinder().len();
+            assert!(here > 200);
+            CJob::new(move || by_unwinder().len() as c_int).finish_with(|frames| frames < 100);
+            assert_eq!(by_unwinder().len(), here);
+        });
+    });
+}
+
+impl CJob {
+    #[track_caller]
+    fn finish_with(&mut self, is_right: impl Fn(c_int) -> bool) {
+        assert_eq!(self.go(), ASYNC_FINISH);
+        assert!(is_right(self.ret), "{}", self.ret);
+    }
+}
+
+// Rules: F1, F11
+#[test]
+fn a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base() {
+    fn named_and_found_again() -> String {
+        from_depth(5, &|| Backtrace::force_capture().to_string())
+    }
+    alone(|| {
+        for _ in 0..2 {
+            let Ok(Step::Paused(job)) = Job::start(|| {
+                let before = named_and_found_again();
+                assert!(ossl_async::pause());
+                (before, named_and_found_again())
+            }) else {
+                panic!("the job pauses")
+            };
+            let Ok(Step::Finished((before, after))) = job.resume() else {
+                panic!("the job ends")
+            };
+            for trace in [&before, &after] {
+                assert_eq!(trace.matches("from_depth").count(), 6, "{trace}");
+                assert!(trace.contains("job_main"), "{trace}");
+                assert!(!trace.contains("alone"), "{trace}");
+            }
+            assert_eq!(before.lines().count(), after.lines().count());
+        }
+    });
+}
+
+/// Set for this program itself, run again: it panics, or stops for a debugger, inside a job.
+const INSIDE: &str = "OSSL_ASYNC_UNWIND_TEST";
+
+/// This program again, with nothing but one test, under another program where given.
+fn again(test: &str, wrapper: &[&str]) -> Output {
+    let this = env::current_exe().expect("this program has a path");
+    let mut command = match wrapper.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(this);
+            command
+        }
+        None => Command::new(this),
+    };
+    command
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it could be run before")
+}
+
+fn is_inside() -> bool {
+    env::var_os(INSIDE).is_some()
+}
+
+// Rules: F11
+#[test]
+fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
+    if is_inside() {
+        // The second use of its stack, after a pause, deep down.
+        assert!(matches!(Job::start(|| ()), Ok(Step::Finished(()))));
+        let Ok(Step::Paused(job)) = Job::start(|| {
+            ossl_async::pause();
+            from_depth(7, &|| panic!("from inside"));
+        }) else {
+            panic!("the job pauses")
+        };
+        let _ = job.resume();
+        return;
+    }
+    let output = again(
+        "a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes",
+        &[],
+    );
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert!(text.contains("from inside"), "{text}");
+    let frames = text.matches("from_depth").count();
+    assert_eq!(frames, 8, "{text}");
+    assert!(text.contains("job_main"), "{text}");
+}
+
+// Rules: F1, F3
+#[test]
+fn a_debuggers_backtrace_ends_at_the_jobs_base() {
+    if is_inside() {
+        let mut job = CJob::new(|| {
+            let stop = stop_for_debugger;
+            from_depth(3, &stop);
+            assert_eq!(ASYNC_pause_job(), 1);
+            from_depth(3, &stop);
+            1
+        });
+        for _ in 0..2 {
+            job.pause();
+            job.finish(1);
+        }
+        return;
+    }
+    let gdb = Command::new("gdb").arg("--version").output();
+    if !gdb.is_ok_and(|output| output.status.success()) {
+        let ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
+        assert!(!ci, "gdb is not installed");
+        eprintln!("a debugger's backtrace: left out, gdb is not installed");
+        return;
+    }
+    let commands = [
+        "-nx",
+        "-q",
+        "-batch",
+        "-ex",
+        "set debuginfod enabled off",
+        "-ex",
+        "run",
+    ];
+    let stops = ["-ex", "bt -frame-arguments none", "-ex", "continue"].repeat(4);
+    let wrapper = [&["gdb"], &commands[..], &stops, &["--args"]].concat();
+    let output = again("a_debuggers_backtrace_ends_at_the_jobs_base", &wrapper);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("exited normally"), "{text}\n{complaints}");
+    // From SIGTRAP to SIGTRAP: four stops, each with a list of frames.
+    let traces: Vec<&str> = text.split("received signal SIGTRAP").skip(1).collect();
+    assert_eq!(traces.len(), 4, "{text}\n{complaints}");
+    for trace in traces {
+        let frames: Vec<&str> = trace.lines().filter(|line| line.starts_with('#')).collect();
+        assert!((8..60).contains(&frames.len()), "{trace}");
+        // What may come after it is makecontext's own.
+        assert!(
+            frames[frames.len() - 3..]
+                .iter()
+                .any(|frame| frame.contains("job_main")),
+            "{trace}"
+        );
+        assert!(!trace.contains("resume"), "{trace}");
+    }
+    for complaint in ["corrupt stack", "Backtrace stopped", "Cannot access memory"] {
+        assert!(
+            !text.contains(complaint) && !complaints.contains(complaint),
+            "{text}\n{complaints}"
+        );
+    }
+}
+
+fn stop_for_debugger() {
+    // SAFETY: only where a debugger waits for it.
+    unsafe { libc::raise(libc::SIGTRAP) };
+}
