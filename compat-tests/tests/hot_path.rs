@@ -1,0 +1,118 @@
+//! No system call once the pool is warm, as the kernel sees it: strace watches a C program that is linked with the library,
+//! and one for OpenSSL that runs with the library in front of libcrypto.
+
+use compat_tests::{
+    Linkage, command, compile, compile_with_openssl, expected_library, left_out, left_out_for_want,
+    openssl_is_installed, program_source, report, run, with_ossl_async,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Whether the test makes sense here; if not, that is said.
+fn can_be_watched(what: &str) -> bool {
+    if !ossl_async::is_capable() {
+        left_out(what, "this build of the library has no jobs");
+        return false;
+    }
+    let strace = Command::new("strace")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    let installed = strace.is_ok_and(|status| status.success());
+    if !installed {
+        left_out_for_want(what, "strace is not installed");
+    }
+    installed
+}
+
+/// The command's arguments are strace's own and then the program. Answers where it writes to.
+fn watch(strace: &mut Command, program: &Path, name: &str) -> PathBuf {
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.strace"));
+    strace.args(["-f", "-o"]).arg(&log).arg(program);
+    log
+}
+
+/// Runs the program and looks at what comes between its two marks.
+fn check(what: &str, strace: &mut Command, log: &Path, library: &Path) {
+    let ran = run(strace);
+    assert!(
+        ran.status.success(),
+        "{what}: {}\n{}",
+        ran.status,
+        ran.stderr
+    );
+    let mut lines = ran.stdout.lines();
+    let answered = lines.next().expect("the library that answered");
+    assert_eq!(
+        fs::canonicalize(answered).expect("it is a file"),
+        fs::canonicalize(library).expect("it was built"),
+        "{what}: the wrong library answered"
+    );
+    let switches: usize = lines.next().expect("a number").parse().expect("a number");
+
+    let log = fs::read_to_string(log).expect("strace writes it");
+    let (_, after) = log.split_once("close(-20001)").expect("the first mark");
+    let (between, _) = after.split_once("close(-20002)").expect("the second mark");
+    // The first line is the rest of the first mark, the last one begins the second.
+    let calls = between.lines().skip(1);
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in calls.filter_map(|line| line.split_once('(')?.0.split(' ').next_back()) {
+        *names.entry(name).or_default() += 1;
+    }
+    let expected = match ossl_async::switch_method() {
+        // By design: each switch sets the signal mask (F13).
+        "swapcontext" => BTreeMap::from([("rt_sigprocmask", switches)]),
+        _ => BTreeMap::new(),
+    };
+    assert_eq!(
+        names, expected,
+        "{what}: system calls in {switches} switches"
+    );
+    report(&format!(
+        "{what}: {switches} switches, system calls: {names:?}\n"
+    ));
+}
+
+// Rules: F4, F13, P4, B19, G9
+#[test]
+fn a_linked_programs_warm_pool_makes_no_system_call() {
+    let what = "the hot path of a linked program under strace";
+    if !can_be_watched(what) {
+        return;
+    }
+    let linkage = Linkage::Shared;
+    let options = ["-DOSSL_ASYNC_WAIT_CTX_API"];
+    let program = compile(&program_source("hot_path/rounds"), linkage, &options);
+    // What finds the library, for the program that strace runs.
+    let mut strace = Command::new("strace");
+    for (name, value) in command(&[], &program).get_envs() {
+        strace.env(name, value.expect("it is set"));
+    }
+    let log = watch(&mut strace, &program, "linked");
+    check(
+        what,
+        &mut strace,
+        &log,
+        &expected_library(&program, linkage),
+    );
+}
+
+// Rules: F4, F13, P4, G9, G37
+#[test]
+fn a_preloaded_librarys_warm_pool_makes_no_system_call_and_follows_libcrypto() {
+    let what = "the hot path with the library in front of libcrypto under strace";
+    if !can_be_watched(what) {
+        return;
+    }
+    if !openssl_is_installed() {
+        left_out_for_want(what, "OpenSSL's headers are not installed (libssl-dev)");
+        return;
+    }
+    let program = compile_with_openssl(&program_source("hot_path/rounds"));
+    let mut strace = with_ossl_async("strace");
+    let log = watch(&mut strace, &program, "preloaded");
+    let library = expected_library(&program, Linkage::Shared);
+    check(what, &mut strace, &log, &library);
+}
