@@ -93,6 +93,34 @@ mod instructions {
         }
     }
 
+    /// One more new job beside so many. Of three in a row the cheapest, since one may need another slab.
+    fn one_more(jobs: usize) -> usize {
+        let cost = |before: usize| steps(|| drop(paused(before)), |()| drop(paused(1)), |()| ());
+        let costs = [0, 1, 2].map(|further| cost(jobs + further).all);
+        costs.into_iter().min().unwrap()
+    }
+
+    // Rules: P1
+    #[test]
+    fn making_a_job_takes_about_the_same_instructions_after_few_and_after_many() {
+        let (few, more) = (one_more(FEW), one_more(many()));
+        assert!(more.abs_diff(few) * 10 < few, "{few}, {more}");
+    }
+
+    // Rules: B14
+    #[test]
+    fn freeing_a_pool_takes_about_the_same_instructions_for_each_job() {
+        let [one, two, three] = [20, 40, 60].map(|jobs| {
+            let pool = || Pool::init(jobs, jobs).expect("memory");
+            steps(pool, |()| Pool::free(), |()| ()).all
+        });
+        assert!(one > 20 * 10);
+        assert!(
+            (three - two).abs_diff(two - one) * 10 < two - one,
+            "{one}, {two}, {three}"
+        );
+    }
+
     /// A resume with a wait context of so many entries, none of which has changed.
     fn resume(entries: usize) -> Steps {
         unsafe extern "C" fn pauses_on(_: *mut c_void) -> c_int {
@@ -110,13 +138,13 @@ mod instructions {
                         unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, key, 0, ptr::null_mut(), None) };
                     assert_eq!(set, 1);
                 }
-                let mut job = CJob::new(|| 0);
-                let start = move || {
+                let mut job = ptr::null_mut();
+                let mut start = move || {
                     let mut ret = 0;
                     // SAFETY: as in `Plain::go`.
                     unsafe {
                         ASYNC_start_job(
-                            &mut job.handle,
+                            &mut job,
                             ctx,
                             &mut ret,
                             Some(pauses_on),
@@ -125,7 +153,6 @@ mod instructions {
                         )
                     }
                 };
-                let mut start = start;
                 (0..3).for_each(|_| assert_eq!(start(), ASYNC_PAUSE));
                 start
             },

@@ -2,6 +2,7 @@
 //! the processor's protections of control flow and the sanitizers; for this machine, and for aarch64 under qemu.
 
 use compat_tests::{left_out_for_want, report, root, run};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,7 +29,9 @@ const CLANG: Machine = Machine {
     compiler: &["clang"],
     runner: &[],
 };
-const QEMU: &[&str] = &["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
+/// `qemu-aarch64`, or the same under its other name.
+const QEMU: &[&str] = &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
+const QEMU_STATIC: &str = "qemu-aarch64-static";
 const GCC_AARCH64: Machine = Machine {
     compiler: &["aarch64-linux-gnu-gcc"],
     runner: QEMU,
@@ -53,9 +56,11 @@ impl Machine {
         let mut missing = vec![];
         for (tool, package) in [
             (self.compiler.first(), "the compiler"),
-            (self.runner.first(), "qemu-user-static"),
+            (self.runner.first(), "qemu-user"),
         ] {
-            if let Some(tool) = tool.filter(|tool| !runs(tool)) {
+            let is_missing =
+                |tool: &&&str| !(runs(tool) || QEMU.contains(tool) && runs(QEMU_STATIC));
+            if let Some(tool) = tool.filter(is_missing) {
                 missing.push(format!("{tool} ({package}) is not installed"));
             }
         }
@@ -98,7 +103,7 @@ impl Machine {
         match self.runner {
             [] => Command::new(program),
             [runner, arguments @ ..] => {
-                let mut command = Command::new(runner);
+                let mut command = Command::new(if runs(runner) { runner } else { QEMU_STATIC });
                 command.args(arguments).arg(program);
                 command
             }
@@ -141,12 +146,33 @@ impl Machine {
     /// With a sanitizer: the default way, which has to tell it about every switch.
     fn check_with(&self, sanitizer: &str) {
         let flag = format!("-fsanitize={sanitizer}");
-        if self.is_there(&flag) {
-            for level in LEVELS {
-                self.check(WAYS[0].0, &[level, &flag]);
-            }
+        if !self.is_there(&flag) {
+            return;
+        }
+        let links = Command::new(self.compiler[0])
+            .args([&flag, "-x", "c", "-", "-o", "/dev/null"])
+            .stdin(empty_program())
+            .stderr(Stdio::null())
+            .status();
+        if !links.is_ok_and(|status| status.success()) {
+            let why = format!(
+                "{} has no library for it (libclang-rt-dev, libasan, libtsan)",
+                self.compiler[0]
+            );
+            left_out_for_want(&format!("the shim, {flag}"), &why);
+            return;
+        }
+        for level in LEVELS {
+            self.check(WAYS[0].0, &[level, &flag]);
         }
     }
+}
+
+/// A C program that does nothing, to be read by a compiler.
+fn empty_program() -> fs::File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("empty.c");
+    fs::write(&path, "int main(void) { return 0; }\n").expect("the directory can be written");
+    fs::File::open(path).expect("it was just written")
 }
 
 /// On the machine that runs the tests.
