@@ -105,6 +105,8 @@ counted! {
     sigprocmask(how: c_int, set: *const libc::sigset_t, before: *mut libc::sigset_t) -> c_int;
     poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int;
     sched_yield() -> c_int;
+    // Variadic, where numbers are passed as they are here; what the caller does not pass nobody looks at.
+    syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long;
     usleep(time: c_uint) -> c_int;
 }
 
