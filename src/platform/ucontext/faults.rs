@@ -1,0 +1,150 @@
+//! A look at memory faults before they are the program's, on a stack that has not run out. Only for those who ask.
+
+use super::memory::{guard, map, page_size};
+use core::ffi::{c_int, c_void};
+use core::ptr::{self, NonNull};
+use std::sync::OnceLock;
+
+/// The signals of an access to memory that cannot be had.
+const FAULTS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+/// Who looks at faults first, and what the process does about each of [`FAULTS`] otherwise.
+struct FaultWatch {
+    look: fn(usize),
+    previous: [libc::sigaction; 2],
+}
+
+static WATCH: OnceLock<FaultWatch> = OnceLock::new();
+
+/// From now on has `look` called with the address of each memory fault of the process, in the signal handler; then what
+/// would have happened otherwise happens. Once a process, by a thread that has asked for [`at_thread_exit`].
+pub fn watch_faults(look: fn(usize)) {
+    let previous = FAULTS.map(|signal| {
+        // SAFETY: asks only; a structure of zeros is a valid one.
+        unsafe {
+            let mut action: libc::sigaction = core::mem::zeroed();
+            libc::sigaction(signal, ptr::null(), &mut action);
+            action
+        }
+    });
+    let watch = WATCH.get_or_init(|| FaultWatch { look, previous });
+    for (signal, previous) in FAULTS.iter().zip(&watch.previous) {
+        let ours = in_front_of(previous);
+        // SAFETY: the handler stays loaded: the thread's key has pinned it. It does what the previous one would.
+        unsafe { libc::sigaction(*signal, &ours, ptr::null_mut()) };
+    }
+}
+
+/// The action that stands in front of another one. Mask and flags are the other's, so that the kernel does for both what
+/// it did for that one: blocks signals, restarts system calls, forgets a handler that wanted to be called once.
+fn in_front_of(previous: &libc::sigaction) -> libc::sigaction {
+    let mut ours = *previous;
+    if matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+        // SAFETY: zeros are an empty mask and no flags.
+        ours = unsafe { core::mem::zeroed() };
+        ours.sa_flags = libc::SA_RESTART;
+    }
+    ours.sa_sigaction = (handle_fault as *const ()).expose_provenance();
+    ours.sa_flags |= libc::SA_SIGINFO | libc::SA_ONSTACK;
+    ours
+}
+
+/// The handler of [`FAULTS`]. It can be unwound through: a handler that it calls may be left in any way.
+unsafe extern "C-unwind" fn handle_fault(
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    let Some(watch) = WATCH.get() else { return };
+    // SAFETY: the kernel passes a description of the signal.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr()) };
+    // Other numbers are of signals that somebody sent. They have no address, and do not come again by themselves.
+    let is_fault = (1..0x10000).contains(&code);
+    if is_fault {
+        let errno = errno::errno();
+        (watch.look)(address.addr());
+        errno::set_errno(errno);
+    }
+    let previous = &watch.previous[usize::from(signal != FAULTS[0])];
+    let handler = ptr::with_exposed_provenance::<()>(previous.sa_sigaction);
+    match previous.sa_sigaction {
+        libc::SIG_IGN if !is_fault => {}
+        // The kernel does not let anybody ignore a fault.
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: the default action is always there.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            if !is_fault {
+                // SAFETY: the signal is blocked until this handler returns, and then ends the process.
+                unsafe { libc::raise(signal) };
+            }
+        }
+        _ if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Handler = unsafe extern "C-unwind" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+            // SAFETY: whoever installed it said that it has this type.
+            unsafe { core::mem::transmute::<*const (), Handler>(handler)(signal, info, context) }
+        }
+        _ => {
+            type Handler = unsafe extern "C-unwind" fn(c_int);
+            // SAFETY: as above.
+            unsafe { core::mem::transmute::<*const (), Handler>(handler)(signal) }
+        }
+    }
+}
+
+/// A stack for a thread's signal handlers that the library has made: the low end of its mapping.
+#[derive(Clone, Copy)]
+pub struct SignalStack(NonNull<u8>);
+
+/// Its size, in bytes, without the page below that faults: room for the kernel's frame and for a crash handler of the
+/// program's that does not know that it runs here.
+const SIGNAL_STACK: usize = 64 * 1024;
+
+/// The alternate signal stack of the calling thread, as the kernel describes it.
+fn alternate() -> libc::stack_t {
+    // SAFETY: asks only; a structure of zeros is a valid one.
+    unsafe {
+        let mut stack: libc::stack_t = core::mem::zeroed();
+        libc::sigaltstack(ptr::null(), &mut stack);
+        stack
+    }
+}
+
+/// Gives the calling thread an alternate signal stack. None if it has one, or there is no memory for it.
+pub fn signal_stack() -> Option<SignalStack> {
+    if alternate().ss_flags & libc::SS_DISABLE == 0 {
+        return None;
+    }
+    let page = page_size();
+    let low = map(page + SIGNAL_STACK)?;
+    // SAFETY: the mapping just made, whose first page becomes the guard.
+    let installed = unsafe {
+        let mut stack = alternate();
+        stack.ss_sp = low.add(page).as_ptr().cast();
+        stack.ss_size = SIGNAL_STACK;
+        stack.ss_flags = 0;
+        guard(low, page) && libc::sigaltstack(&stack, ptr::null_mut()) == 0
+    };
+    if !installed {
+        // SAFETY: the mapping just made, which nobody knows.
+        unsafe { libc::munmap(low.as_ptr().cast(), page + SIGNAL_STACK) };
+    }
+    installed.then_some(SignalStack(low))
+}
+
+/// Frees a stack of [`signal_stack`]'s, of the calling thread; unless it has another one by now, whose maker may want to
+/// put the old one back, or runs on it.
+pub fn free_signal_stack(stack: SignalStack) {
+    let page = page_size();
+    let mut now = alternate();
+    // SAFETY: the address is in the mapping.
+    let ours = unsafe { stack.0.add(page) };
+    if now.ss_flags & libc::SS_DISABLE == 0 && now.ss_sp == ours.as_ptr().cast() {
+        now.ss_flags = libc::SS_DISABLE;
+        // SAFETY: the kernel refuses while the thread runs there; otherwise nothing uses it any more.
+        unsafe {
+            if libc::sigaltstack(&now, ptr::null_mut()) == 0 {
+                libc::munmap(stack.0.as_ptr().cast(), page + SIGNAL_STACK);
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Memory for stacks, and blocks of the C heap.
+
+use core::ffi::{c_int, c_void};
+use core::ptr::{self, NonNull};
+
+/// The size of a page, in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).expect("every POSIX system has a page size")
+}
+
+const READ_AND_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
+/// Memory for stacks: of its addresses only touched pages will cost anything.
+const STACK_MEMORY: c_int = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+const NO_FILE: c_int = -1;
+
+/// Maps `size` bytes of zeroed memory for stacks.
+pub fn map(size: usize) -> Option<NonNull<u8>> {
+    // SAFETY: a new anonymous mapping, at an address of the kernel's choice, affects no other memory.
+    let address = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            size,
+            READ_AND_WRITE,
+            STACK_MEMORY,
+            NO_FILE,
+            0,
+        )
+    };
+    if address == libc::MAP_FAILED {
+        return None;
+    }
+    // One touched page must stay one touched page, also where huge pages are the default. Failure means that the
+    // system has none.
+    #[cfg(target_os = "linux")]
+    // SAFETY: the range is the mapping just made; the advice does not change its contents.
+    unsafe {
+        libc::madvise(address, size, libc::MADV_NOHUGEPAGE);
+    }
+    NonNull::new(address.cast())
+}
+
+/// `MADV_GUARD_INSTALL` of Linux 6.13: guards by page table entry, without a mapping of their own. Kernels and systems
+/// that don't know it refuse the number.
+const MADV_GUARD_INSTALL: c_int = 102;
+
+/// Makes every access to `size` bytes at `start` fault. Answers whether it could.
+///
+/// # Safety
+///
+/// The range is part of a mapping of [`map`]'s and nothing in it is in use.
+pub unsafe fn guard(start: NonNull<u8>, size: usize) -> bool {
+    let start = start.as_ptr().cast();
+    // SAFETY: the caller vouches for the range. The kernel refuses locked memory, so it is asked each time.
+    let light = !cfg!(ossl_async_mprotect)
+        && unsafe { libc::madvise(start, size, MADV_GUARD_INSTALL) == 0 };
+    // SAFETY: as above.
+    light || unsafe { libc::mprotect(start, size, libc::PROT_NONE) == 0 }
+}
+
+/// [`guard`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call. False where that cannot be had; some
+/// may be guarded all the same.
+///
+/// # Safety
+///
+/// As [`guard`], for each of them.
+pub unsafe fn guard_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) -> bool {
+    // SAFETY: the caller vouches for the ranges.
+    !cfg!(ossl_async_mprotect)
+        && unsafe { advise_each(start, size, stride, count, MADV_GUARD_INSTALL) }
+}
+
+/// [`populate`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call.
+///
+/// # Safety
+///
+/// As [`populate`], for each of them.
+pub unsafe fn populate_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the caller vouches for the ranges.
+    unsafe {
+        advise_each(start, size, stride, count, libc::MADV_POPULATE_WRITE);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, size, stride, count);
+}
+
+/// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Answers whether it took
+/// the advice for all.
+///
+/// # Safety
+///
+/// The advice is allowed for each range.
+#[cfg(target_os = "linux")]
+unsafe fn advise_each(
+    start: NonNull<u8>,
+    size: usize,
+    stride: usize,
+    count: usize,
+    advice: c_int,
+) -> bool {
+    /// `PIDFD_SELF_THREAD_GROUP`: this process, without a descriptor for it.
+    const THIS_PROCESS: c_int = -10001;
+    const MOST: usize = 32;
+    let mut ranges = [libc::iovec {
+        iov_base: ptr::null_mut(),
+        iov_len: size,
+    }; MOST];
+    let ranges = &mut ranges[..count.min(MOST)];
+    for (number, range) in ranges.iter_mut().enumerate() {
+        range.iov_base = start.as_ptr().wrapping_add(number * stride).cast();
+    }
+    // SAFETY: the kernel reads the list; the caller vouches for what is in it.
+    let advised = unsafe {
+        libc::syscall(
+            libc::SYS_process_madvise,
+            THIS_PROCESS,
+            ranges.as_ptr(),
+            ranges.len(),
+            advice,
+            0,
+        )
+    };
+    count <= MOST && usize::try_from(advised) == Ok(count * size)
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn advise_each(_: NonNull<u8>, _: usize, _: usize, _: usize, _: c_int) -> bool {
+    false
+}
+
+/// Has a range's pages made now, since they will be written to in a moment: by one call, which costs less than the fault.
+/// Where that cannot be had they fault.
+///
+/// # Safety
+///
+/// The range is part of a mapping of [`map`]'s, in whole pages.
+pub unsafe fn populate(start: NonNull<u8>, size: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the caller vouches for the range; its contents stay.
+    unsafe {
+        libc::madvise(start.as_ptr().cast(), size, libc::MADV_POPULATE_WRITE);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, size);
+}
+
+/// Gives the memory of a range back to the system; it reads as zeros afterwards. Locked memory is kept as it is.
+///
+/// # Safety
+///
+/// The range is part of a mapping of [`map`]'s and its contents are not needed.
+pub unsafe fn give_back(start: NonNull<u8>, size: usize) {
+    // SAFETY: the caller vouches for the range.
+    unsafe {
+        libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
+    }
+}
+
+/// How many bytes at the low end of a range are not in memory, counted in whole pages: never touched, or given back.
+pub fn untouched(range: *mut [u8]) -> usize {
+    let page = page_size();
+    let low = range.cast::<u8>().addr();
+    let first = low.next_multiple_of(page);
+    let end = low + range.len();
+    let mut flags = [0u8; 64];
+    let mut at = first;
+    while at + page <= end {
+        let pages = ((end - at) / page).min(flags.len());
+        // SAFETY: the kernel checks the range, and writes a byte for each of its pages.
+        let known = unsafe {
+            libc::mincore(
+                range.cast::<u8>().wrapping_add(at - low).cast(),
+                pages * page,
+                flags.as_mut_ptr(),
+            )
+        } == 0;
+        let touched = flags[..pages].iter().position(|flag| flag & 1 != 0);
+        match touched {
+            _ if !known => break,
+            Some(index) => return (at + index * page) - low,
+            None => at += pages * page,
+        }
+    }
+    at.min(end) - low
+}
+
+/// A block of the C heap, aligned for any type, or null (B44). Free it with [`free`].
+pub fn allocate(size: usize) -> *mut c_void {
+    // SAFETY: malloc has no preconditions.
+    unsafe { libc::malloc(size) }
+}
+
+/// Frees a block of [`allocate`]'s; null is allowed.
+///
+/// # Safety
+///
+/// The block came from [`allocate`] and is not used any more.
+pub unsafe fn free(block: *mut c_void) {
+    // SAFETY: the caller vouches for the block.
+    unsafe { libc::free(block) }
+}

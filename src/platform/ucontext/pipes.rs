@@ -1,0 +1,56 @@
+//! The pipe behind a wait fd. No call blocks, and none is a cancellation point.
+
+use core::ffi::c_int;
+
+const CLOSE_ON_EXEC_AND_NONBLOCK: c_int = libc::O_CLOEXEC | libc::O_NONBLOCK;
+
+/// The two ends of a new pipe, to read from and to write to: close-on-exec, and neither ever blocks.
+pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
+    let mut ends = [0; 2];
+    // SAFETY: the kernel writes two descriptors to the array.
+    match unsafe { libc::pipe2(ends.as_mut_ptr(), CLOSE_ON_EXEC_AND_NONBLOCK) } {
+        0 => Ok(ends),
+        _ => Err(errno::errno()),
+    }
+}
+
+/// Writes one zero byte. A full pipe is as readable as it can be, so that is no failure.
+pub fn put_byte(fd: c_int) {
+    // SAFETY: one byte is read from a literal.
+    retry(|| unsafe { libc::write(fd, [0u8].as_ptr().cast(), 1) });
+}
+
+/// Reads one byte, if there is one.
+pub fn take_byte(fd: c_int) {
+    let mut byte = [0u8];
+    // SAFETY: one byte is written to the array.
+    retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
+}
+
+/// Repeats a system call that a signal handler interrupted. It is no cancellation point: a thread that was cancelled here
+/// would leave its work at the pipe to nobody.
+fn retry(mut call: impl FnMut() -> isize) {
+    without_cancellation(|| while call() == -1 && errno::errno().0 == libc::EINTR {});
+}
+
+/// Closes a descriptor of [`pipe`]'s.
+pub fn close(fd: c_int) {
+    // SAFETY: closing a descriptor touches no memory; that it is ours is the caller's business.
+    without_cancellation(|| unsafe {
+        libc::close(fd);
+    });
+}
+
+fn without_cancellation(work: impl FnOnce()) {
+    const PTHREAD_CANCEL_DISABLE: c_int = 1;
+    let (mut before, mut ignored) = (0, 0);
+    // SAFETY: both calls write to a variable of ours.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+    work();
+    // SAFETY: as above.
+    unsafe { pthread_setcancelstate(before, &mut ignored) };
+}
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
