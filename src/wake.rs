@@ -51,6 +51,10 @@ pub trait Word {
     fn fetch_xor(&self, bits: u64) -> u64;
     /// Lets somebody else run, while waiting for them.
     fn relax();
+    /// Lets somebody else run, without waiting for them.
+    fn give_way() {
+        Self::relax();
+    }
 }
 
 /// The pipe, so that a model checker can bring its own.
@@ -130,6 +134,11 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// Makes the fd unreadable, under the same conditions (W4). Never blocks.
     pub fn clear(&self, only: Option<Use>) {
         self.change(|word| in_use(word, only).then_some(word & !WANT));
+        if self.word.load() & BUSY != 0 {
+            // Somebody is at the pipe, and as long as they do not get on the fd may stay readable: an event loop would come
+            // back at once, and again, and keep the processor from them.
+            W::give_way();
+        }
     }
 
     /// Makes the pipe if there is none, and this use's wait fd of it; it is readable at once if the job was woken before.
@@ -368,6 +377,7 @@ mod tests {
         static SIGNAL: Signal<TestWord, TestPipe> = const { Signal::new(TestWord(Cell::new(0)), TestWord(Cell::new(0)), TestPipe::new()) };
         /// Before the next exchange of the word.
         static BEFORE_EXCHANGE: Meanwhile = const { Cell::new(None) };
+        static GAVE_WAY: Cell<usize> = const { Cell::new(0) };
         /// While somebody waits for the one who is BUSY.
         static WHILE_WAITING: Meanwhile = const { Cell::new(None) };
     }
@@ -397,6 +407,9 @@ mod tests {
         }
         fn relax() {
             assert!(run(&WHILE_WAITING), "waits for somebody who is not there");
+        }
+        fn give_way() {
+            GAVE_WAY.set(GAVE_WAY.get() + 1);
         }
     }
 
@@ -561,6 +574,18 @@ mod tests {
         assert_eq!((moves().as_str(), readable()), ("+-", false));
         wake();
         assert!(readable());
+    }
+
+    // Rules: D9, W8
+    #[test]
+    fn a_clear_lets_whoever_is_at_the_pipe_get_on_and_nobody_else() {
+        live();
+        wake();
+        clear();
+        assert_eq!(GAVE_WAY.get(), 0);
+        meanwhile(clear);
+        wake();
+        assert_eq!(GAVE_WAY.take(), 1);
     }
 
     // Rules: D9, W8
