@@ -130,7 +130,7 @@ fn a_pool_with_jobs_whose_memory_was_given_back_is_freed_like_any_other() {
         assert_eq!((counts.idle, counts.stack_bytes), (0, 0));
         // And their stacks are used again.
         let (mappings_before, mut all) = (mappings(), peak(KEPT + 200, false));
-        assert_eq!(mappings(), mappings_before);
+        assert!(mappings() <= mappings_before);
         finish_all(&mut all);
     });
 }
