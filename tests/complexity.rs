@@ -1,6 +1,8 @@
 //! No call takes longer because there are many jobs, or many entries in a wait context: counted in instructions, where they
 //! can be counted, and in calls of libc. `OSSL_ASYNC_MANY_JOBS` says how many jobs are many.
 #![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
+// A sanitizer stands in front of the same functions, and makes calls of its own.
+#![cfg(not(ossl_async_sanitizer))]
 
 mod common;
 #[path = "common/counts.rs"]

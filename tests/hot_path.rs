@@ -1,6 +1,8 @@
 //! Once a pool is warm, a start, a pause, a resume and a finish make no system call, take no lock and allocate nothing, in
 //! both generations and from Rust. Where `swapcontext` switches, it is called once for each switch, and nothing else is.
 #![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
+// A sanitizer stands in front of the same functions, and makes calls of its own.
+#![cfg(not(ossl_async_sanitizer))]
 
 mod common;
 #[path = "common/counts.rs"]

@@ -208,6 +208,10 @@ fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
 
 // Rules: F1, F3
 #[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "LeakSanitizer does not run under a debugger"
+)]
 fn a_debuggers_backtrace_ends_at_the_jobs_base() {
     if is_inside() {
         let mut job = CJob::new(|| {
