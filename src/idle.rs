@@ -125,7 +125,11 @@ impl Idle {
     #[cold]
     fn cool_one(&self) {
         self.unused.set(self.unused.get() - 1);
-        let Some(oldest) = self.oldest.get().filter(|record| record.can_cool()) else {
+        let Some(oldest) = self
+            .oldest
+            .get()
+            .filter(|record| !record.has_custom_stack())
+        else {
             return;
         };
         let Some(newer) = oldest.links.newer.get() else {

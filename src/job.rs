@@ -177,14 +177,10 @@ impl Record {
         }
     }
 
-    /// Whether the stack's memory may be given back: not if it is the program's own.
-    pub fn can_cool(&self) -> bool {
-        !self.custom.get()
-    }
-
-    /// Gives the memory of an idle record back to the system; only if [`can_cool`](Record::can_cool).
+    /// Gives the memory of an idle record back to the system. Not if the stack is the
+    /// [program's own](Record::has_custom_stack).
     pub fn cool(&'static self) -> Cold {
-        assert!(self.can_cool());
+        assert!(!self.has_custom_stack());
         let slot = Slot::of_record(NonNull::from(self).cast());
         let pipe = self.signal.detach();
         self.end();

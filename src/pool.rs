@@ -71,11 +71,11 @@ impl Pool {
     pub fn take(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
         match self.idle.pop(owner) {
             Some(record) if !pipe => Ok(record),
-            Some(record) => match with_pipe(record, pipe) {
+            Some(record) => match record.signal.provide() {
                 Ok(()) => Ok(record),
-                Err(error) => {
+                Err(_) => {
                     self.release(record, owner);
-                    Err(NoJob::Failed(error))
+                    Err(NoJob::Failed(Error::WaitPipe))
                 }
             },
             None => self.grow(owner, pipe),
@@ -137,14 +137,5 @@ impl Pool {
             }
         }
         made
-    }
-}
-
-/// Sees to it that a record has a pipe, if it must.
-fn with_pipe(record: &Record, pipe: bool) -> Result<(), Error> {
-    if pipe {
-        record.signal.provide().map_err(|_| Error::WaitPipe)
-    } else {
-        Ok(())
     }
 }
