@@ -242,6 +242,30 @@ fn a_child_forked_while_other_threads_make_and_free_jobs_can_do_so_too() {
     });
 }
 
+// Rules: D16
+#[test]
+fn a_child_forked_while_other_threads_have_their_first_jobs_can_have_its_own() {
+    let stop = Stop(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let stop_at_end = StopAtEnd(&stop);
+        scope.spawn(|| {
+            while !stop.0.load(Ordering::Relaxed) {
+                std::thread::spawn(|| pausing(0, 1).finish(1))
+                    .join()
+                    .unwrap();
+            }
+        });
+        for _ in 0..300 {
+            alone(|| {
+                let mut job = pausing(1, 1);
+                job.pause();
+                job.finish(1);
+            });
+        }
+        drop(stop_at_end);
+    });
+}
+
 // Rules: D9, D24, W8
 #[test]
 fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_should_be() {

@@ -60,12 +60,18 @@ impl<T> ForkSafe<T> {
 
     /// Calls `f` with the value, alone. `f` must not call back in here, and it must not panic.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        lock();
         // SAFETY: the lock is held, so this is the only reference.
-        let result = f(unsafe { &mut *self.0.get() });
-        unlock();
-        result
+        between_forks(|| f(unsafe { &mut *self.0.get() }))
     }
+}
+
+/// Calls `f` when no thread is forking, and has forks wait for it: no child finds what `f` does half done. `f` must not
+/// call back in here, and it must not panic.
+pub fn between_forks<R>(f: impl FnOnce() -> R) -> R {
+    lock();
+    let result = f();
+    unlock();
+    result
 }
 
 #[cfg(test)]

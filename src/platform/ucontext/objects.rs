@@ -1,5 +1,6 @@
 //! Libraries that are in the process, this one among them.
 
+use super::forks::between_forks;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::{self, NonNull};
 
@@ -76,8 +77,12 @@ fn name_like(prefix: &CStr, skip: usize) -> Option<Name> {
         skip,
         found: None,
     };
-    // SAFETY: the callback gets what it wants.
-    unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) };
+    // glibc holds a lock of its own meanwhile, which it does not release in a forked child as it does the loader's other
+    // locks: a child forked at that moment would wait here for ever.
+    between_forks(|| {
+        // SAFETY: the callback gets what it wants.
+        unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) }
+    });
     search.found
 }
 
