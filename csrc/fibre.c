@@ -127,6 +127,18 @@ static int make(ucontext_t *fresh, void *stack, size_t size, void (*entry)(void)
     return 1;
 }
 
+void ossl_async_fibre_serve(struct ossl_async_work *work, void *const *back)
+{
+#if defined(OSSL_ASYNC_REGISTERS_SERVE) && !defined(OSSL_ASYNC_SETJMP) && !defined(OSSL_ASYNC_SANITIZED)
+    if (JUMPS_ALLOWED())
+        ossl_async_registers_serve(work, back);
+#endif
+    for (;;) {
+        work->result = work->function(work->argument);
+        ossl_async_fibre_switch(&work->context, *back);
+    }
+}
+
 #ifndef OSSL_ASYNC_SANITIZED
 
 int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void))

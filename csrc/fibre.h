@@ -21,6 +21,21 @@ int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(
 /* Suspends the caller in *from and goes on with the fibre suspended in to. Returns 1 when someone switches to *from. */
 int ossl_async_fibre_switch(void **from, void *to);
 
+/* What a fibre does in one use after the other. */
+struct ossl_async_work {
+    void *context;              /* where the fibre is suspended */
+    int (*function)(void *);
+    void *argument;
+    int result;                 /* of the last call that returned */
+    int resumed;                /* whether the call that runs was suspended and gone on with; its caller sets it */
+};
+
+/*
+ * The bottom of a fibre: calls work->function(work->argument), stores the result and goes on with the fibre suspended in
+ * *back; and again, whenever someone switches to work->context then. Does not return.
+ */
+void ossl_async_fibre_serve(struct ossl_async_work *work, void *const *back);
+
 /* Nobody will ever go on with the fibre that was suspended in context. */
 void ossl_async_fibre_forget(void *context);
 

@@ -1,6 +1,8 @@
 /* See registers.h. The unwind information is true at every instruction: both stacks look the same while one is left. */
 #include "registers.h"
 
+#include <stddef.h>
+
 #if defined(OSSL_ASYNC_REGISTERS) && defined(__x86_64__)
 
 /* Landing pads, where indirect jumps may only land on those (IBT). */
@@ -65,6 +67,57 @@ __asm__(
     "retq\n"
     ".cfi_endproc\n"
     ".size ossl_async_registers_enter, . - ossl_async_registers_enter\n"
+);
+
+/* The offsets in ossl_async_work that the code below has. No such type if they are others. */
+typedef char work_has_these_offsets[offsetof(struct ossl_async_work, context) == 0
+    && offsetof(struct ossl_async_work, function) == 8 && offsetof(struct ossl_async_work, argument) == 16
+    && offsetof(struct ossl_async_work, result) == 24 && offsetof(struct ossl_async_work, resumed) == 28 ? 1 : -1];
+
+__asm__(
+    ".p2align 4\n"
+    ".globl ossl_async_registers_serve\n"
+    ".hidden ossl_async_registers_serve\n"
+    ".type ossl_async_registers_serve, @function\n"
+    "ossl_async_registers_serve:\n" /* rdi: work, rsi: back */
+    ".cfi_startproc\n"
+    LAND
+    "pushq %rbx\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %rbx, 0\n"
+    "pushq %r12\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %r12, 0\n"
+    "subq $8, %rsp\n .cfi_adjust_cfa_offset 8\n" /* calls want it aligned to 16 */
+    "movq %rdi, %rbx\n"
+    "movq %rsi, %r12\n"
+    "1:\n"
+    "movq 16(%rbx), %rdi\n"
+    "callq *8(%rbx)\n"
+    "movl %eax, 24(%rbx)\n"
+    "movl 28(%rbx), %edx\n"
+    /* As SAVE leaves the stack, but that only these three matter here. */
+    ".cfi_remember_state\n"
+    "leaq 2f(%rip), %rcx\n"
+    "pushq %rcx\n .cfi_adjust_cfa_offset 8\n"
+    "pushq %rbp\n .cfi_adjust_cfa_offset 8\n"
+    "pushq %rbx\n .cfi_adjust_cfa_offset 8\n"
+    "pushq %r12\n .cfi_adjust_cfa_offset 8\n"
+    "subq $24, %rsp\n .cfi_adjust_cfa_offset 24\n"
+    "movq %rsp, (%rbx)\n"
+    "movq (%r12), %rsp\n"
+    /* From here on it looks like the other function that was left, after its SAVE. */
+    ".cfi_def_cfa %rsp, 56\n .cfi_offset %rbp, -16\n .cfi_offset %rbx, -24\n .cfi_offset %r12, -32\n"
+    ".cfi_offset %r13, -40\n .cfi_offset %r14, -48\n .cfi_offset %r15, -56\n"
+    LOAD
+    "movl $1, %eax\n"
+    "testl %edx, %edx\n"
+    "jnz 3f\n"
+    "retq\n"
+    "3:\n"
+    "popq %rcx\n .cfi_adjust_cfa_offset -8\n .cfi_register %rip, %rcx\n"
+    JUMP_ANYWHERE "jmpq *%rcx\n"
+    ".cfi_restore_state\n"
+    "2:\n"
+    "jmp 1b\n"
+    ".cfi_endproc\n"
+    ".size ossl_async_registers_serve, . - ossl_async_registers_serve\n"
 );
 
 #elif defined(OSSL_ASYNC_REGISTERS) && defined(__aarch64__)

@@ -3,11 +3,15 @@
  * that is left, and loads the same from the other. The signal mask and the floating-point modes stay the thread's (F7,
  * F20). Defines OSSL_ASYNC_REGISTERS where it exists.
  *
- * Both functions leave by an indirect jump: a processor predicts that a return goes back to where this stack's call came
- * from, and here it never does.
+ * A processor predicts that a return goes back behind the call that it saw last, whatever stack that was on, and when
+ * that is wrong it costs as much as the rest of the switch. So a switch leaves by an indirect jump, but for one case: a
+ * function that returns without having paused leaves every call since the switch to it answered by its return, so that
+ * the last one is the call of that switch, where it goes back to. Then a return is right, and so is the caller's.
  */
 #ifndef OSSL_ASYNC_REGISTERS_H
 # define OSSL_ASYNC_REGISTERS_H
+
+# include "fibre.h"
 
 # include <ucontext.h>
 
@@ -27,6 +31,12 @@ int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility
  */
 int ossl_async_registers_enter(void **from, int (*go)(const ucontext_t *), const ucontext_t *context)
     __attribute__((visibility("hidden")));
+
+#  ifdef __x86_64__
+#   define OSSL_ASYNC_REGISTERS_SERVE 1
+/* ossl_async_fibre_serve, for fibres that are left and gone on with by the functions above. */
+void ossl_async_registers_serve(struct ossl_async_work *work, void *const *back) __attribute__((visibility("hidden")));
+#  endif
 # endif
 
 #endif

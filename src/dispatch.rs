@@ -13,8 +13,8 @@
 //!   └───────────────────────────┘                     └────────────────────────────┘ low, then the guard
 //! ```
 //!
-//! Exactly one of the two sides runs. The job side says why it comes back by the record's state, Paused or Finished; the
-//! dispatcher does all the rest. One stack serves every use of its record: `job_main` waits in its loop for the next.
+//! Exactly one of the two sides runs. The job side comes back with the record's state Paused, or else its function has
+//! returned; the dispatcher does all the rest. One stack serves every use of its record: `job_main` waits for the next.
 //!
 //! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
 //! wrong (D5, D6). Here a job that runs is Running, and a thread that runs a job refuses every other start.
@@ -150,8 +150,9 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
             }
         },
     };
-    record.function.set(what.function);
-    record.argument.set(argument);
+    record.work.function.set(what.function);
+    record.work.argument.set(argument);
+    record.work.resumed.set(0);
     record.port.set(port);
     // SAFETY: the caller vouches for the context.
     unsafe { record.set_wait_ctx(what.wait_ctx, owner) };
@@ -192,6 +193,7 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
     }
     record.cancelled.set(how == Resume::Cancelled);
     record.port.set(port);
+    record.work.resumed.set(1);
     owner.counters.resumes.add(1);
     run(thread, owner, record, libctx)
 }
@@ -216,7 +218,7 @@ pub fn pause(skipped: c_int, refused: c_int) -> c_int {
     }
     record.set_state(State::Paused);
     // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job runs.
-    unsafe { platform::switch(&record.fibre, &thread.dispatcher) }
+    unsafe { platform::switch(&record.work.fibre, &thread.dispatcher) }
 }
 
 /// The job that the calling thread is in.
@@ -317,10 +319,10 @@ fn run(
     // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
     // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
     let entered = unsafe {
-        if record.fibre.is_new() {
+        if record.work.fibre.is_new() {
             platform::enter(&thread.dispatcher, record.stack(), job_main)
         } else {
-            platform::switch(&thread.dispatcher, &record.fibre);
+            platform::switch(&thread.dispatcher, &record.work.fibre);
             true
         }
     };
@@ -338,7 +340,7 @@ fn run(
             .stack_high_water
             .raise(record.stack_used() as u64);
     }
-    let result = record.result.get();
+    let result = record.work.result.get();
     record.set_state(State::Idle);
     record.signal.end();
     record.cancelled.set(false);
@@ -354,26 +356,16 @@ fn run(
     }
 }
 
-/// The bottom of every job's stack: call the function, report, wait for the next use (2.3).
+/// The bottom of every job's stack (2.3).
 extern "C" fn job_main() -> ! {
     let thread = thread::this();
-    loop {
-        let record = thread
-            .current
-            .get()
-            .expect("the dispatcher sets the current job before it switches");
-        let function = record
-            .function
-            .get()
-            .expect("start refuses a job without a function");
-        // SAFETY: whoever called `start` vouches for the function and its argument. It is declared not to unwind.
-        record
-            .result
-            .set(unsafe { function(record.argument.get()) });
-        record.set_state(State::Finished);
-        // SAFETY: the dispatcher suspended itself in `run` on this thread.
-        unsafe { platform::switch(&record.fibre, &thread.dispatcher) };
-    }
+    let record = thread
+        .current
+        .get()
+        .expect("the dispatcher sets the current job before it switches");
+    // SAFETY: whoever calls `start` vouches for the function and its argument, and the dispatcher suspends itself in `run`
+    // on this thread, which keeps the record until the fibre is given up.
+    unsafe { platform::serve(&record.work, &thread.dispatcher) }
 }
 
 #[cfg(test)]

@@ -8,33 +8,30 @@ use crate::custom_stack;
 use crate::error::Error;
 use crate::idle::Links;
 use crate::libcrypto::LibCtx;
-use crate::platform::{self, Fibre};
+use crate::platform::{self, Work};
 use crate::stack::{self, Slot};
 use crate::thread::Owner;
 use crate::wait_ctx::WaitCtx;
 use crate::wake::{Ends, Pipe, Signal, Use};
 use core::cell::{Cell, UnsafeCell};
-use core::ffi::{c_int, c_uint, c_void};
+use core::ffi::{c_uint, c_void};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-/// A job's function, as C has it.
-pub type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
+pub use crate::platform::Function;
 
 /// Where a record stands (S2). Written by the owner; anybody may read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u8)]
 pub enum State {
-    /// Not handed out: in a pool, or free.
+    /// Not handed out: in a pool, or free. So it is from the moment at which its function has returned.
     Idle = 0,
     /// Its function runs, or is about to.
     Running = 1,
     /// Its function is in `ASYNC_pause_job`.
     Paused = 2,
-    /// Its function has returned.
-    Finished = 3,
     /// Its handle was dropped while it was paused: it will never go on.
-    Abandoned = 4,
+    Abandoned = 3,
 }
 
 /// Arguments that a record has room for itself, in bytes.
@@ -46,25 +43,27 @@ pub const KEPT_ARGUMENTS: usize = 16384;
 /// One job's record. What a start, a pause and a finish use comes first, so that it shares two cache lines.
 #[repr(C, align(64))]
 pub struct Record {
-    state: AtomicU32,
-    /// What it returned.
-    pub result: Cell<c_int>,
+    /// The job's side: function, argument, result, and the fibre.
+    pub work: Work,
+    state: AtomicU8,
+    /// Whether the job may not pause any more: somebody has cancelled it.
+    pub cancelled: Cell<bool>,
+    /// Whether the block for arguments is too large to be kept.
+    large: Cell<bool>,
+    /// Whether the program's own functions made the stack (7.8).
+    custom: Cell<bool>,
+    /// The job's number with valgrind.
+    checker_id: Cell<c_uint>,
     /// The number of the thread that uses the record; 0 is none. Never reused (`thread.rs`).
     owner: AtomicU64,
-    /// The suspended side of the job.
-    pub fibre: Fibre,
-    /// What to call.
-    pub function: Cell<Option<Function>>,
-    /// What to call it with.
-    pub argument: Cell<*mut c_void>,
     /// Where the Rust face wants a job's typed result, in the frame of whoever started or resumed it last; null when
     /// that was C.
     pub port: Cell<*mut c_void>,
     /// The wait context of this use, or null (G9, G11). Held.
     wait_ctx: AtomicPtr<WaitCtx>,
+
     /// libcrypto's default library context, as the job left it when it paused (G37).
     pub libctx: Cell<LibCtx>,
-
     /// Generation 1's wait fd and its signal.
     pub signal: Signal<AtomicU64, Pipe>,
     /// This use's number.
@@ -73,19 +72,13 @@ pub struct Record {
     pub pool: Cell<u64>,
     /// The idle records of that pool before and after this one (`idle.rs`).
     pub links: Links,
+
     /// A block for arguments that are not small, or null.
     block: Cell<*mut c_void>,
-
     block_size: Cell<usize>,
     /// The stack.
     stack_low: Cell<*mut u8>,
     stack_size: Cell<usize>,
-    /// The job's number with valgrind.
-    checker_id: Cell<c_uint>,
-    /// Whether the program's own functions made the stack (7.8).
-    custom: Cell<bool>,
-    /// Whether the job may not pause any more: somebody has cancelled it.
-    pub cancelled: Cell<bool>,
     small: UnsafeCell<Small>,
 }
 
@@ -94,6 +87,7 @@ pub struct Record {
 struct Small([u8; SMALL_ARGUMENTS]);
 
 const _: () = assert!(size_of::<Record>() <= stack::RECORD);
+const _: () = assert!(core::mem::offset_of!(Record, block) == 128);
 // The stack begins right below the record, so this is also the stack's alignment.
 const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
 
@@ -147,9 +141,9 @@ impl Record {
 
     /// Ends a record that is idle or has finished, but for its pipe: from here on its place reads as not live.
     fn end(&self) {
-        // SAFETY: the fibre is new, or waits in `job_main` for a use that will not come.
+        // SAFETY: the fibre is new, or waits in `platform::serve` for a use that will not come.
         unsafe {
-            platform::forget(&self.fibre);
+            platform::forget(&self.work.fibre);
             platform::deregister_job(self.checker_id.get(), self.stack(), self.memory());
         }
         self.free_block();
@@ -230,13 +224,14 @@ impl Record {
             }
             self.block.set(block);
             self.block_size.set(size);
+            self.large.set(size > KEPT_ARGUMENTS);
         }
         Some(self.block.get())
     }
 
     /// The job has ended: a block that is too large to keep goes.
     pub fn drop_arguments(&self) {
-        if self.block_size.get() > KEPT_ARGUMENTS {
+        if self.large.get() {
             self.free_block();
         }
     }
@@ -246,6 +241,7 @@ impl Record {
         // SAFETY: null or a block of `allocate`'s, which no job uses any more.
         unsafe { platform::free(self.block.replace(ptr::null_mut())) };
         self.block_size.set(0);
+        self.large.set(false);
     }
 
     /// The record that a handle means, or none for NULL.
@@ -311,15 +307,14 @@ impl Record {
         match self.state.load(Ordering::Relaxed) {
             1 => State::Running,
             2 => State::Paused,
-            3 => State::Finished,
-            4 => State::Abandoned,
+            3 => State::Abandoned,
             _ => State::Idle,
         }
     }
 
     /// Owner only.
     pub fn set_state(&self, state: State) {
-        self.state.store(state as u32, Ordering::Relaxed);
+        self.state.store(state as u8, Ordering::Relaxed);
     }
 
     /// Whether a thread may resume the job: it is paused, and that thread started it (D6, D8). Safe to ask of any
@@ -374,13 +369,7 @@ mod tests {
         };
         let record = Record::create(owner).expect("memory");
         assert_eq!(record.state(), State::Idle);
-        for state in [
-            State::Running,
-            State::Paused,
-            State::Finished,
-            State::Abandoned,
-            State::Idle,
-        ] {
+        for state in [State::Running, State::Paused, State::Abandoned, State::Idle] {
             record.set_state(state);
             assert_eq!(record.state(), state);
             assert_eq!(record.is_resumable_by(7), state == State::Paused);

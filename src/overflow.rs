@@ -48,7 +48,11 @@ fn overflows(stack: *mut [u8], address: usize) -> bool {
 fn text_about(job: &'static Record, address: usize) -> Text {
     let low = job.stack().cast::<u8>().addr();
     let size = job.stack().len();
-    let function = job.function.get().map_or(0, |f| (f as *const ()).addr());
+    let function = job
+        .work
+        .function
+        .get()
+        .map_or(0, |f| (f as *const ()).addr());
     let mut text = Text::new();
     text.add("ossl-async: stack overflow in job ");
     text.add_hex(job.handle().addr());

@@ -4,7 +4,7 @@
 //!
 //! | Verb | For |
 //! |---|---|
-//! | [`capable`], [`enter`], [`switch`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
+//! | [`capable`], [`enter`], [`switch`], [`serve`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
 //! | [`page_size`], [`map`], [`guard`], [`guard_each`], [`populate`], [`populate_each`], [`give_back`], [`untouched`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
@@ -14,7 +14,7 @@
 //! | [`environment`], [`environment_is`], [`print_error`], [`print_formatted`] | what a user asks for |
 
 use core::cell::Cell;
-use core::ffi::{CStr, c_void};
+use core::ffi::{CStr, c_int, c_void};
 use core::fmt;
 use core::ptr;
 use std::io::Write;
@@ -36,8 +36,8 @@ pub use imp::{
     AVAILABLE, ForkSafe, Object, SignalStack, allocate, at_process_exit, at_thread_exit, capable,
     close, deregister_job, enter, environment, exit_is_awaited, forget, forks, free,
     free_signal_stack, give_back, guard, guard_each, map, object_like, object_of, page_size, pipe,
-    populate, populate_each, print_error, put_byte, register_job, signal_stack, switch, take_byte,
-    untouched, watch_faults, way,
+    populate, populate_each, print_error, put_byte, register_job, serve, signal_stack, switch,
+    take_byte, untouched, watch_faults, way,
 };
 
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].
@@ -59,6 +59,7 @@ pub fn print_formatted(text: fmt::Arguments<'_>) {
 /// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).
 ///
 /// All zeros is a fibre that has never run.
+#[repr(transparent)]
 pub struct Fibre(Cell<*mut c_void>);
 
 impl Fibre {
@@ -71,4 +72,22 @@ impl Fibre {
     pub fn is_new(&self) -> bool {
         self.0.get().is_null()
     }
+}
+
+/// A function that a fibre can run, as C has it.
+pub type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+/// What a fibre does in one use after the other: `struct ossl_async_work` of `csrc/fibre.h`.
+#[repr(C)]
+pub struct Work {
+    /// Where it is suspended.
+    pub fibre: Fibre,
+    /// What to call.
+    pub function: Cell<Option<Function>>,
+    /// What to call it with.
+    pub argument: Cell<*mut c_void>,
+    /// What it returned last.
+    pub result: Cell<c_int>,
+    /// Whether the call that runs was suspended and gone on with; its caller sets it. Only speed depends on it.
+    pub resumed: Cell<c_int>,
 }

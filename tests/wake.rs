@@ -216,10 +216,6 @@ fn a_forked_child_goes_on_with_its_copies_and_shares_the_pipe() {
 
 // Rules: D16
 #[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer's own locks do not survive a fork of several threads"
-)]
 fn a_child_forked_while_other_threads_make_and_free_jobs_can_do_so_too() {
     let stop = Stop(AtomicBool::new(false));
     std::thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! No working `ucontext`: every verb for jobs refuses, so that none is ever made (F15). The names and types are those of
 //! `ucontext.rs`; what cannot be reached without a job does nothing.
 
-use super::Fibre;
+use super::{Fibre, Work};
 use core::ffi::{CStr, c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
 
@@ -21,6 +21,10 @@ pub unsafe fn enter(_from: &Fibre, _stack: *mut [u8], _entry: extern "C" fn() ->
 
 pub unsafe fn switch(_from: &Fibre, _to: &Fibre) -> c_int {
     0
+}
+
+pub unsafe fn serve(_work: &Work, _back: &Fibre) -> ! {
+    unreachable!("no fibre was ever entered")
 }
 
 pub unsafe fn forget(_fibre: &Fibre) {}
@@ -144,6 +148,8 @@ impl<T> ForkSafe<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::cell::Cell;
+    use std::panic::AssertUnwindSafe;
 
     extern "C" fn nothing(_: *mut c_void) {}
 
@@ -196,6 +202,18 @@ mod tests {
         take_byte(-1);
         close(-1);
         assert!(fibre.is_new());
+        let work = Work {
+            fibre,
+            function: Cell::new(None),
+            argument: Cell::new(ptr::null_mut()),
+            result: Cell::new(0),
+            resumed: Cell::new(0),
+        };
+        let serving = AssertUnwindSafe(|| {
+            // SAFETY: it only panics.
+            unsafe { serve(&work, &Fibre::new()) };
+        });
+        assert!(std::panic::catch_unwind(serving).is_err());
         assert_eq!(ForkSafe::new(3).with(|value| *value + 1), 4);
     }
 }

@@ -1,7 +1,7 @@
 //! POSIX with a working `ucontext`: the only file that calls the C shim. Beside it, one file each, is what is asked of libc,
 //! which nothing else calls but for a stream to print to.
 
-use super::Fibre;
+use super::{Fibre, Work};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr;
 
@@ -40,6 +40,7 @@ unsafe extern "C" {
         entry: extern "C" fn() -> !,
     ) -> c_int;
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
+    fn ossl_async_fibre_serve(work: *const Work, back: *const *mut c_void) -> !;
     fn ossl_async_fibre_way() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
     fn ossl_async_job_register(
@@ -91,6 +92,18 @@ pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C" fn() -> !)
 pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
     // SAFETY: the caller vouches for `to`; what it points to is the context that `enter` or `switch` saved there.
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
+}
+
+/// The bottom of a fibre, for ever: calls the work's function, stores the result, and goes on with `back`; again whenever
+/// somebody switches to the work's fibre then.
+///
+/// # Safety
+///
+/// The caller runs on the fibre's own stack. At each call the function can be called with the argument, and does not leave
+/// but by its return, at which `back` is suspended on this thread. Both places stay.
+pub unsafe fn serve(work: &Work, back: &Fibre) -> ! {
+    // SAFETY: the caller vouches for all of it. What the shim writes is in cells.
+    unsafe { ossl_async_fibre_serve(work, back.0.as_ptr().cast_const()) }
 }
 
 /// Nobody will go on with a fibre: it is new again, and its stack may be used for something else.
