@@ -175,6 +175,7 @@ pub enum Resume {
 /// Goes on with a paused job. `port` is where the Rust face wants the result; null from C.
 #[inline(always)]
 pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result<Outcome, Error> {
+    record.prefetch();
     let thread = thread::this();
     if thread.current.get().is_some() {
         return Err(refused(Error::Nested));

@@ -40,6 +40,9 @@ pub const SMALL_ARGUMENTS: usize = 64;
 /// The largest block for arguments that a record keeps from one use to the next, in bytes.
 pub const KEPT_ARGUMENTS: usize = 16384;
 
+/// A cache line, in bytes.
+const LINE: usize = 64;
+
 /// One job's record. What a start, a pause and a finish use comes first, so that it shares two cache lines.
 #[repr(C, align(64))]
 pub struct Record {
@@ -262,6 +265,18 @@ impl Record {
     /// The job's stack.
     pub fn stack(&self) -> *mut [u8] {
         ptr::slice_from_raw_parts_mut(self.stack_low.get(), self.stack_size.get())
+    }
+
+    /// Has the processor fetch what a resume and a finish use, all at once: the record's second line, and the frames at the
+    /// stack's high end, below the record. With thousands of jobs none of it is in a cache, and each line that is waited
+    /// for only when its turn comes costs as much as all together.
+    #[inline(always)]
+    pub fn prefetch(&self) {
+        let record = ptr::from_ref(self).cast::<u8>();
+        platform::prefetch(record.wrapping_add(LINE));
+        for line in 1..=4 {
+            platform::prefetch(record.wrapping_sub(line * LINE));
+        }
     }
 
     /// The memory that the record itself has.

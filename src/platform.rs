@@ -5,7 +5,7 @@
 //! | Verb | For |
 //! |---|---|
 //! | [`capable`], [`enter`], [`switch`], [`serve`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
-//! | [`page_size`], [`map`], [`guard`], [`guard_each`], [`populate`], [`populate_each`], [`give_back`], [`untouched`], [`register_job`], [`deregister_job`] | stack memory |
+//! | [`page_size`], [`map`], [`guard`], [`guard_each`], [`populate`], [`populate_each`], [`give_back`], [`untouched`], [`prefetch`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
 //! | [`at_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
@@ -36,8 +36,8 @@ pub use imp::{
     AVAILABLE, ForkSafe, Object, SignalStack, allocate, at_process_exit, at_thread_exit, capable,
     close, deregister_job, enter, environment, exit_is_awaited, forget, forks, free,
     free_signal_stack, give_back, guard, guard_each, map, object_like, object_of, page_size, pipe,
-    populate, populate_each, print_error, put_byte, register_job, serve, signal_stack, switch,
-    take_byte, untouched, watch_faults, way,
+    populate, populate_each, prefetch, print_error, put_byte, register_job, serve, signal_stack,
+    switch, take_byte, untouched, watch_faults, way,
 };
 
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].

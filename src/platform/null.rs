@@ -49,6 +49,8 @@ pub unsafe fn populate_each(_start: NonNull<u8>, _size: usize, _stride: usize, _
 
 pub unsafe fn populate(_start: NonNull<u8>, _size: usize) {}
 
+pub fn prefetch(_address: *const u8) {}
+
 pub unsafe fn give_back(_start: NonNull<u8>, _size: usize) {}
 
 pub fn untouched(range: *mut [u8]) -> usize {
@@ -179,6 +181,7 @@ mod tests {
         let (mut memory, fibre) = ([0u8; 8], Fibre::new());
         let memory_again: *mut [u8] = &mut memory;
         assert_eq!(untouched(memory_again), 8);
+        prefetch(ptr::null());
         assert_eq!(register_job(memory_again, memory_again), 0);
         // SAFETY: nothing is done with any of it.
         unsafe {

@@ -22,7 +22,7 @@ pub use faults::{SignalStack, free_signal_stack, signal_stack, watch_faults};
 pub use forks::{ForkSafe, forks};
 pub use memory::{
     allocate, free, give_back, guard, guard_each, map, page_size, populate, populate_each,
-    untouched,
+    prefetch, untouched,
 };
 pub use objects::{Object, object_like, object_of};
 pub use pipes::{close, pipe, put_byte, take_byte};

@@ -146,6 +146,19 @@ pub unsafe fn populate(start: NonNull<u8>, size: usize) {
     let _ = (start, size);
 }
 
+/// Has the processor fetch the cache line that an address is in, where it can be told. Only a hint: any address will do.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an address that cannot be read has no effect.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// Gives the memory of a range back to the system; it reads as zeros afterwards. Locked memory is kept as it is.
 ///
 /// # Safety
