@@ -121,7 +121,7 @@ impl Machine {
             .filter(|line| line.starts_with("ok "))
             .count();
         assert!(
-            ran.status.success() && well >= 10 && well == ran.stdout.lines().count(),
+            ran.status.success() && well >= 12 && well == ran.stdout.lines().count(),
             "{heading}: {}\n{}{}",
             ran.status,
             ran.stdout,
