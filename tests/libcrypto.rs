@@ -63,13 +63,10 @@ impl Fake {
         }
     }
 
-    fn refuse(&self, refuses: bool) {
+    /// 1: neither asks nor sets; 2: sets nothing; 0: both again.
+    fn refuse(&self, what: c_int) {
         // SAFETY: a variable of the fake's of this type.
-        unsafe {
-            self.symbol(c"fake_refuses")
-                .cast::<c_int>()
-                .write(refuses.into())
-        };
+        unsafe { self.symbol(c"fake_refuses").cast::<c_int>().write(what) };
     }
 }
 
@@ -234,26 +231,56 @@ fn the_default_library_context_is_each_sides_own_across_pauses() {
     }
 }
 
+// Rules: G37
+#[test]
+fn a_context_that_nobody_changes_is_not_set() {
+    let path = compile("unchanged", &V3);
+    alone(|| {
+        let fake: &Fake = Box::leak(Box::new(Fake::load(&path, libc::RTLD_GLOBAL)));
+        let mut job = pausing(2, 1);
+        job.pause();
+        job.pause();
+        job.finish(1);
+        assert_eq!(fake.number(c"fake_sets"), 0);
+        let mut changes = CJob::new(|| {
+            fake.set_default(0x2000);
+            ASYNC_pause_job();
+            1
+        });
+        changes.pause();
+        assert_eq!(fake.number(c"fake_sets"), 2, "the job's own, and back");
+        changes.finish(1);
+        assert_eq!(fake.number(c"fake_sets"), 4, "to the job's, and back");
+    });
+}
+
 // Rules: G39, D30
 #[test]
 fn a_job_whose_context_cannot_be_reinstated_stays_paused() {
     let path = compile("refuses", &V3);
-    alone(|| {
-        let fake = Fake::load(&path, libc::RTLD_GLOBAL);
-        let mut job = pausing(1, 7);
-        job.pause();
-        let handle = job.handle;
-        fake.refuse(true);
-        assert_eq!(
-            (job.go(), job.ret, job.handle),
-            (ASYNC_ERR, UNWRITTEN, handle)
-        );
-        assert_eq!(errors(), [0x33069044]);
-        assert_eq!(fake.number(c"fake_reason"), 0xC0103);
-        fake.refuse(false);
-        // The record was not given to anybody else.
-        let mut other = pausing(0, 8);
-        other.finish(8);
-        job.finish(7);
-    });
+    for refused in [1, 2] {
+        alone(|| {
+            let fake: &Fake = Box::leak(Box::new(Fake::load(&path, libc::RTLD_GLOBAL)));
+            let mut job = CJob::new(|| {
+                fake.set_default(0x2000);
+                assert_eq!(ASYNC_pause_job(), 1);
+                assert_eq!(fake.set_default(0), 0x2000);
+                7
+            });
+            job.pause();
+            let handle = job.handle;
+            fake.refuse(refused);
+            assert_eq!(
+                (job.go(), job.ret, job.handle),
+                (ASYNC_ERR, UNWRITTEN, handle)
+            );
+            assert_eq!(errors(), [0x33069044]);
+            assert_eq!(fake.number(c"fake_reason"), 0xC0103);
+            fake.refuse(0);
+            // The record was not given to anybody else.
+            let mut other = pausing(0, 8);
+            other.finish(8);
+            job.finish(7);
+        });
+    }
 }

@@ -12,10 +12,10 @@
 int fake_entries, fake_library, fake_function, fake_reason, fake_line;
 const char *fake_file, *fake_function_name;
 
-/* The default library context, and whether setting it fails. */
+/* The default library context, how often it was set, and whether setting it fails (2), or asking for it too (1). */
 static int global;
 void *fake_default = &global;
-int fake_refuses;
+int fake_sets, fake_refuses;
 
 unsigned long ERR_get_error(void);
 
@@ -61,10 +61,12 @@ void *OSSL_LIB_CTX_set0_default(void *context)
 {
     void *before = fake_default;
 
-    if (fake_refuses)
+    if (fake_refuses == 1 || (fake_refuses == 2 && context != NULL))
         return NULL;
-    if (context != NULL)
+    if (context != NULL) {
         fake_default = context;
+        fake_sets++;
+    }
     return before;
 }
 #else
