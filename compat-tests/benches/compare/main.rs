@@ -7,7 +7,8 @@
 //! Options go behind `--`: `--rounds N` (20), `--only NAME` (one measurement; may be given again), `--quick` (everything once,
 //! in counts that mean nothing), `--help`.
 //!
-//! The result is a Markdown table. Each figure is the median over all rounds, with the quartiles in brackets. In each round
+//! The result is a Markdown table. Each figure is the median over all rounds, with the quartiles in brackets; a ratio is the
+//! median of the rounds' ratios. In each round
 //! every contestant takes every measurement, in an order that moves on from round to round, as a process of its own that first
 //! proves which library answers; there it is cut into short slices, of which it takes the median. So a machine that does
 //! something else meanwhile, or changes its speed, hits all of them alike. Nothing is pinned, and nothing fails because of a

@@ -128,14 +128,10 @@ fn verdict(goal: &str, met: bool) -> String {
     format!("goal {goal}: {}", if met { "met" } else { "missed" })
 }
 
-/// One median by the other, and the same to be shown: with the quartiles of the rounds' own shares, since what slows the
-/// machine down for a round slows both.
+/// The median of the rounds' own shares, since what slows the machine down for a round slows both; and the same to be shown.
 fn share(ours: &[f64], libcrypto: &[f64]) -> Option<(f64, String)> {
-    let [_, our_median, _] = quartiles(ours)?;
-    let [_, their_median, _] = quartiles(libcrypto)?;
     let rounds: Vec<f64> = ours.iter().zip(libcrypto).map(|(a, b)| a / b).collect();
-    let [low, _, high] = quartiles(&rounds)?;
-    let share = our_median / their_median;
+    let [low, share, high] = quartiles(&rounds)?;
     let number = |x: f64| format!("{x:.2}");
     Some((share, spread(number(share), [low, high], number, &rounds)))
 }
