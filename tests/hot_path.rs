@@ -116,6 +116,24 @@ fn a_start_and_a_finish_call_nothing_with_no_few_or_many_arguments() {
     });
 }
 
+// Rules: B23
+#[test]
+fn a_block_for_arguments_of_more_than_16_kib_goes_with_its_job_and_a_smaller_one_stays() {
+    alone(|| {
+        for (size, blocks) in [(100_000, 10), (16384, 0), (16385, 10), (65, 0)] {
+            let mut arguments = vec![0; size];
+            Face::First.run(at_once, &mut arguments, 0);
+            let calls = counts::calls(|| {
+                (0..10).for_each(|_| Face::First.run(at_once, &mut arguments, 0));
+            });
+            let made = calls.iter().find(|(name, _)| *name == "malloc");
+            assert_eq!(made.map_or(0, |(_, count)| *count), blocks, "{size} bytes");
+            // And then it is forgotten.
+            calls_nothing_but(2, || Face::First.run(at_once, &mut [], 0));
+        }
+    });
+}
+
 // Rules: B19, B31, F4, G9, G30
 #[test]
 fn a_start_a_pause_a_resume_and_a_finish_call_nothing() {
