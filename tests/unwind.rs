@@ -90,7 +90,7 @@ fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
                 for (frames, first) in walk(depth).iter().zip(&first) {
                     assert_eq!(frames.len(), first.len() + depth);
                     assert!(first.len() < 40, "{first:x?}");
-                    // `call`, `job_main`, makecontext's own if it has one.
+                    // `platform::serve`, `job_main`, and what makecontext has of its own, if anything.
                     assert_eq!(base(frames, 2), base(first, 2));
                 }
             }
