@@ -1,5 +1,5 @@
 /*
- * The fibre layer: enter a fresh stack, switch between stacks. Mechanism only: no allocation, no policy, no state.
+ * The fibre layer: enter a fresh stack, switch between stacks, serve one call after the other on one. Mechanism only: no allocation, no policy, no state.
  *
  * A suspended fibre is one pointer: where its context was saved, which is in the frame of the call below that
  * suspended it, on its own stack. See src/dispatch.rs for a drawing of the two stacks.
@@ -27,12 +27,13 @@ struct ossl_async_work {
     int (*function)(void *);
     void *argument;
     int result;                 /* of the last call that returned */
-    int resumed;                /* whether the call that runs was suspended and gone on with; its caller sets it */
+    int resumed;                /* whether the switch to the fibre goes on with a call, and does not begin one; set by
+                                 * whoever switches, and only speed depends on it */
 };
 
 /*
  * The bottom of a fibre: calls work->function(work->argument), stores the result and goes on with the fibre suspended in
- * *back; and again, whenever someone switches to work->context then. Does not return.
+ * *back; and again, whenever someone switches to work->context then. Never returns.
  */
 void ossl_async_fibre_serve(struct ossl_async_work *work, void *const *back);
 

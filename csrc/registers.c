@@ -1,7 +1,8 @@
-/* See registers.h. The unwind information is true at every instruction: both stacks look the same while one is left. */
+/*
+ * See registers.h. The unwind information is true at every instruction: both stacks look the same while one is left, or it
+ * says what changes.
+ */
 #include "registers.h"
-
-#include <stddef.h>
 
 #if defined(OSSL_ASYNC_REGISTERS) && defined(__x86_64__)
 
@@ -85,6 +86,7 @@ __asm__(
     "pushq %rbx\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %rbx, 0\n"
     "pushq %r12\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset %r12, 0\n"
     "subq $8, %rsp\n .cfi_adjust_cfa_offset 8\n" /* calls want it aligned to 16 */
+    ".cfi_undefined %r13\n .cfi_undefined %r14\n .cfi_undefined %r15\n" /* nobody needs them, and they are not kept */
     "movq %rdi, %rbx\n"
     "movq %rsi, %r12\n"
     "1:\n"

@@ -4,9 +4,10 @@
  * F20). Defines OSSL_ASYNC_REGISTERS where it exists.
  *
  * A processor predicts that a return goes back behind the call that it saw last, whatever stack that was on, and when
- * that is wrong it costs as much as the rest of the switch. So a switch leaves by an indirect jump, but for one case: a
- * function that returns without having paused leaves every call since the switch to it answered by its return, so that
- * the last one is the call of that switch, where it goes back to. Then a return is right, and so is the caller's.
+ * that is wrong it costs as much as the rest of the switch. So a switch leaves by an indirect jump where landing pads
+ * allow it. On x86-64 there is one more case: when a function returns without having paused, every call since the switch
+ * to it is answered by its return (in any use of a fibre but its first), so that the last one is the call of that switch,
+ * where it goes back to. Then a return is right, and so is the caller's.
  */
 #ifndef OSSL_ASYNC_REGISTERS_H
 # define OSSL_ASYNC_REGISTERS_H
@@ -35,7 +36,8 @@ int ossl_async_registers_enter(void **from, int (*go)(const ucontext_t *), const
 #  ifdef __x86_64__
 #   define OSSL_ASYNC_REGISTERS_SERVE 1
 /* ossl_async_fibre_serve, for fibres that are left and gone on with by the functions above. */
-void ossl_async_registers_serve(struct ossl_async_work *work, void *const *back) __attribute__((visibility("hidden")));
+void ossl_async_registers_serve(struct ossl_async_work *work, void *const *back)
+    __attribute__((visibility("hidden"), noreturn));
 #  endif
 # endif
 

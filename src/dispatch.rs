@@ -4,17 +4,18 @@
 //!      the thread's own stack                            the job's stack (stack.rs)
 //!   ┌───────────────────────────┐                     ┌────────────────────────────┐ high
 //!   │ main, ...                 │                     │ record                     │
-//!   │ ASYNC_start_job           │   enter, once       │ job_main: for ever         │
+//!   │ ASYNC_start_job           │   enter, once       │ job_main: serve, for ever  │
 //!   │   start / resume          │ ──────────────────> │   call the function        │
 //!   │     run ── suspended in   │                     │     ...                    │
 //!   │            Thread::       │       switch        │     ASYNC_pause_job        │
 //!   │            dispatcher     │ <────────────────── │       pause ── suspended   │
-//!   │                           │ ──────────────────> │         in Record::fibre   │
+//!   │                           │ ──────────────────> │         in Record::work    │
 //!   └───────────────────────────┘                     └────────────────────────────┘ low, then the guard
 //! ```
 //!
 //! Exactly one of the two sides runs. The job side comes back with the record's state Paused, or else its function has
-//! returned; the dispatcher does all the rest. One stack serves every use of its record: `job_main` waits for the next.
+//! returned; the dispatcher does all the rest. One stack serves every use of its record: `platform::serve` waits for
+//! the next.
 //!
 //! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
 //! wrong (D5, D6). Here a job that runs is Running, and a thread that runs a job refuses every other start.

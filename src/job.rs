@@ -15,18 +15,20 @@ use crate::wait_ctx::WaitCtx;
 use crate::wake::{Ends, Pipe, Signal, Use};
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_uint, c_void};
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 pub use crate::platform::Function;
 
-/// Where a record stands (S2). Written by the owner; anybody may read it.
+/// Where a record stands (S2). Written by the owner; anybody may read it. That it has finished is not stored: the
+/// dispatcher is the first to know, and makes it idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
-    /// Not handed out: in a pool, or free. So it is from the moment at which its function has returned.
+    /// Not handed out: in a pool, or free.
     Idle = 0,
-    /// Its function runs, or is about to.
+    /// Its function runs, is about to, or has returned this moment.
     Running = 1,
     /// Its function is in `ASYNC_pause_job`.
     Paused = 2,
@@ -90,7 +92,9 @@ pub struct Record {
 struct Small([u8; SMALL_ARGUMENTS]);
 
 const _: () = assert!(size_of::<Record>() <= stack::RECORD);
-const _: () = assert!(core::mem::offset_of!(Record, block) == 128);
+// The two lines; pointers of other sizes are where nobody has measured.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(offset_of!(Record, libctx) == LINE && offset_of!(Record, block) == 2 * LINE);
 // The stack begins right below the record, so this is also the stack's alignment.
 const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
 
@@ -142,7 +146,7 @@ impl Record {
         record
     }
 
-    /// Ends a record that is idle or has finished, but for its pipe: from here on its place reads as not live.
+    /// Ends an idle record, but for its pipe: from here on its place reads as not live.
     fn end(&self) {
         // SAFETY: the fibre is new, or waits in `platform::serve` for a use that will not come.
         unsafe {
@@ -155,7 +159,7 @@ impl Record {
         self.owner.store(0, Ordering::Relaxed);
     }
 
-    /// Frees a record that is idle or has finished: stack, pipe and all. Nobody can resume or wake it any more.
+    /// Frees an idle record: stack, pipe and all. Nobody can resume or wake it any more.
     pub fn destroy(&'static self, owner: Owner) {
         let stack = self.stack();
         owner.counters.destroyed.add(1);
@@ -269,13 +273,15 @@ impl Record {
 
     /// Has the processor fetch what a resume and a finish use, all at once: the record's second line, and the frames at the
     /// stack's high end, below the record. With thousands of jobs none of it is in a cache, and each line that is waited
-    /// for only when its turn comes costs as much as all together.
+    /// for only when its turn comes costs as much as all together. A stack of the program's own lies elsewhere.
     #[inline(always)]
     pub fn prefetch(&self) {
         let record = ptr::from_ref(self).cast::<u8>();
         platform::prefetch(record.wrapping_add(LINE));
-        for line in 1..=4 {
-            platform::prefetch(record.wrapping_sub(line * LINE));
+        if !self.has_custom_stack() {
+            for line in 1..=4 {
+                platform::prefetch(record.wrapping_sub(line * LINE));
+            }
         }
     }
 

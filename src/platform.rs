@@ -88,6 +88,7 @@ pub struct Work {
     pub argument: Cell<*mut c_void>,
     /// What it returned last.
     pub result: Cell<c_int>,
-    /// Whether the call that runs was suspended and gone on with; its caller sets it. Only speed depends on it.
+    /// Whether the switch to the fibre goes on with a call, and does not begin one; set by whoever switches. Only speed
+    /// depends on it.
     pub resumed: Cell<c_int>,
 }

@@ -231,6 +231,10 @@ fn the_shim_switches_by_registers_unless_told_otherwise() {
             .any(|name| name.contains("jmp") || name == "swapcontext"),
         "{uses:?}"
     );
+    // What serves a fibre beside them: x86-64 only, and only there.
+    let serves = |uses: &[String]| uses.iter().any(|name| name == "ossl_async_registers_serve");
+    assert_eq!(serves(&uses), cfg!(target_arch = "x86_64"));
+    assert!(!serves(&shim_uses(&["-DOSSL_ASYNC_SETJMP"])));
 }
 
 // Rules: F5

@@ -1,5 +1,5 @@
 //! No working `ucontext`: every verb for jobs refuses, so that none is ever made (F15). The names and types are those of
-//! `ucontext.rs`; what cannot be reached without a job does nothing.
+//! `ucontext.rs`; what cannot be reached without a job does nothing, or panics where it could not return.
 
 use super::{Fibre, Work};
 use core::ffi::{CStr, c_int, c_uint, c_void};

@@ -1,4 +1,4 @@
-//! Forks: how many there were, and values that survive them.
+//! Forks: how many there were, values that survive them, and what must not be under way at one.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// A value of the whole process behind a lock that a forked child can take, whoever held it at the fork.
 ///
-/// All such values share one lock: the handlers that [`REGISTER`] registers know no other.
+/// All such values share one lock, and [`between_forks`] does too: the handlers that [`REGISTER`] registers know no other.
 pub struct ForkSafe<T>(UnsafeCell<T>);
 
 // SAFETY: the value is reached only with LOCK held.
@@ -67,6 +67,8 @@ impl<T> ForkSafe<T> {
 
 /// Calls `f` when no thread is forking, and has forks wait for it: no child finds what `f` does half done. `f` must not
 /// call back in here, and it must not panic.
+///
+/// The loader's lock of `dl_iterate_phdr` comes after this one: nobody may come here from that function's callback.
 pub fn between_forks<R>(f: impl FnOnce() -> R) -> R {
     lock();
     let result = f();

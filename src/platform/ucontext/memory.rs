@@ -146,7 +146,8 @@ pub unsafe fn populate(start: NonNull<u8>, size: usize) {
     let _ = (start, size);
 }
 
-/// Has the processor fetch the cache line that an address is in, where it can be told. Only a hint: any address will do.
+/// Has the processor fetch the cache line that an address is in. Only a hint: any address will do. For x86-64, where Rust has
+/// a verb for it.
 #[inline(always)]
 pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
