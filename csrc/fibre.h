@@ -1,5 +1,6 @@
 /*
- * The fibre layer: enter a fresh stack, switch between stacks, serve one call after the other on one. Mechanism only: no allocation, no policy, no state.
+ * The fibre layer: enter a fresh stack, switch between stacks, serve one call after the other on one. Mechanism only: no
+ * allocation, no policy, no state.
  *
  * A suspended fibre is one pointer: where its context was saved, which is in the frame of the call below that
  * suspended it, on its own stack. See src/dispatch.rs for a drawing of the two stacks.
