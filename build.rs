@@ -2,8 +2,8 @@
 //!
 //! Two environment variables change the choice; neither is needed:
 //!
-//! - `OSSL_ASYNC_SWITCH`: `registers` (default where there is one: x86-64 and aarch64), `setjmp`, `swapcontext`, or `null`
-//!   for the implementation of systems that have no working `ucontext`.
+//! - `OSSL_ASYNC_SWITCH`: `registers` (default where there is one: x86-64 and aarch64 with glibc), `setjmp`, `swapcontext`,
+//!   or `null` for the implementation of systems that have no working `ucontext`.
 //! - `OSSL_ASYNC_GUARD`: `mprotect` never asks the kernel for lightweight guards (`MADV_GUARD_INSTALL`).
 
 use std::env;
@@ -44,8 +44,8 @@ fn main() {
             || matches!(
                 target("CARGO_CFG_TARGET_ARCH").as_str(),
                 "x86_64" | "aarch64"
-            ),
-        "OSSL_ASYNC_SWITCH=registers: there is a switch by registers for x86-64 and aarch64 only"
+            ) && target("CARGO_CFG_TARGET_ENV") == "gnu",
+        "OSSL_ASYNC_SWITCH=registers: there is a switch by registers for x86-64 and aarch64 with glibc only"
     );
 
     let mut shim = cc::Build::new();

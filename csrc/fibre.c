@@ -1,10 +1,12 @@
 /*
- * Contexts are made with makecontext and entered once with setcontext. Every later switch is one of three, none but the
- * last of which makes a system call or touches the signal mask (F2 to F4, F7):
+ * Contexts are made with makecontext and entered once; after that a fibre is suspended and gone on with. There are three
+ * ways to do both, and a switch of the first two makes no system call and does not touch the signal mask (F2 to F4, F7):
  *
- *   registers     x86-64 and aarch64: registers.h. The default there.
- *   setjmp        _setjmp/_longjmp, OpenSSL's way. The default elsewhere; on request: OSSL_ASYNC_SETJMP.
- *   swapcontext   where a jump between stacks is not allowed (F12); on request: OSSL_ASYNC_SWAPCONTEXT.
+ *                 entered by     switched by
+ *   registers     registers      registers              x86-64 and aarch64 with glibc: registers.h. The default there.
+ *   setjmp        setcontext     _setjmp, _longjmp      OpenSSL's way. The default elsewhere; on request: OSSL_ASYNC_SETJMP.
+ *   swapcontext   swapcontext    swapcontext            Where no jump between stacks is allowed (F12); on request:
+ *                                                       OSSL_ASYNC_SWAPCONTEXT.
  */
 
 /*
@@ -20,6 +22,7 @@
 #include "registers.h"
 
 #include <setjmp.h>
+#include <string.h>
 #include <ucontext.h>
 
 #if defined(OSSL_ASYNC_REGISTERS) && !defined(OSSL_ASYNC_SETJMP)
@@ -69,13 +72,11 @@ const char *ossl_async_fibre_way(void)
 /* Each way as two functions, so that a fibre keeps only what its way needs: 64, 200 or 968 bytes. */
 #if defined(OSSL_ASYNC_REGISTERS) && !defined(OSSL_ASYNC_SETJMP)
 # define jump ossl_async_registers_switch
-
-/* Inline also where nothing is optimised: ThreadSanitizer would count the call on one fibre and its return on another. */
-static inline __attribute__((always_inline)) int jump_in(void **from, const ucontext_t *fresh)
-{
-    return ossl_async_registers_enter(from, setcontext, fresh);
-}
+# define jump_in ossl_async_registers_enter
+/* Registers are all that is taken from a context, and makecontext sets those itself. */
+# define JUMPS_INTO_MADE_REGISTERS 1
 #else
+# define JUMPS_INTO_MADE_REGISTERS 0
 static __attribute__((noinline)) int jump(void **from, void *to)
 {
     jmp_buf here;
@@ -117,8 +118,13 @@ static __attribute__((noinline)) int swap_in(void **from, const ucontext_t *fres
 
 static int make(ucontext_t *fresh, void *stack, size_t size, void (*entry)(void))
 {
-    /* Taken now, not when the stack was made: the fibre begins with the caller's signal mask and rounding mode. */
-    if (getcontext(fresh) != 0)
+    /*
+     * Taken now, not when the stack was made: the fibre begins with the caller's signal mask and rounding mode. Where it is
+     * jumped into by registers it keeps them, and the two system calls that read and set the mask are a sixth of a new job.
+     */
+    if (JUMPS_INTO_MADE_REGISTERS && JUMPS_ALLOWED())
+        memset(fresh, 0, sizeof(*fresh));
+    else if (getcontext(fresh) != 0)
         return 0;
     fresh->uc_stack.ss_sp = stack;
     fresh->uc_stack.ss_size = size;

@@ -2,6 +2,8 @@
  * See registers.h. The unwind information is true at every instruction: both stacks look the same while one is left, or it
  * says what changes.
  */
+#define _GNU_SOURCE 1 /* the names of a context's registers */
+
 #include "registers.h"
 
 #if defined(OSSL_ASYNC_REGISTERS) && defined(__x86_64__)
@@ -31,6 +33,11 @@
     "popq %rbx\n .cfi_adjust_cfa_offset -8\n .cfi_restore %rbx\n" \
     "popq %rbp\n .cfi_adjust_cfa_offset -8\n .cfi_restore %rbp\n"
 
+/* Where a context has the registers that makecontext sets. No such type if it is elsewhere. */
+typedef char context_has_these_offsets[offsetof(ucontext_t, uc_mcontext.gregs[REG_RBX]) == 128
+    && offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]) == 160
+    && offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP]) == 168 ? 1 : -1];
+
 __asm__(
     ".text\n"
     ".p2align 4\n"
@@ -54,18 +61,18 @@ __asm__(
     ".globl ossl_async_registers_enter\n"
     ".hidden ossl_async_registers_enter\n"
     ".type ossl_async_registers_enter, @function\n"
-    "ossl_async_registers_enter:\n" /* rdi: from, rsi: go, rdx: context */
+    "ossl_async_registers_enter:\n" /* rdi: from, rsi: fresh */
     ".cfi_startproc\n"
     LAND
     SAVE
     "movq %rsp, (%rdi)\n"
-    "movq %rdx, %rdi\n"
-    "subq $8, %rsp\n .cfi_adjust_cfa_offset 8\n" /* calls want it aligned to 16 */
-    "callq *%rsi\n"
-    "addq $8, %rsp\n .cfi_adjust_cfa_offset -8\n"
-    LOAD
-    "xorl %eax, %eax\n"
-    "retq\n"
+    "movq 128(%rsi), %rbx\n"
+    "xorl %ebp, %ebp\n" /* where those stop who follow frame pointers */
+    "movq 160(%rsi), %rsp\n"
+    /* From here on it looks as if makecontext's own function at the base had called this one. */
+    ".cfi_def_cfa %rsp, 8\n .cfi_same_value %rbp\n .cfi_same_value %rbx\n .cfi_same_value %r12\n"
+    ".cfi_same_value %r13\n .cfi_same_value %r14\n .cfi_same_value %r15\n"
+    JUMP_ANYWHERE "jmpq *168(%rsi)\n"
     ".cfi_endproc\n"
     ".size ossl_async_registers_enter, . - ossl_async_registers_enter\n"
 );
@@ -162,6 +169,11 @@ __asm__(
     ".cfi_restore x24\n .cfi_restore x25\n .cfi_restore x26\n .cfi_restore x27\n .cfi_restore x28\n" \
     ".cfi_restore x29\n .cfi_restore x30\n"
 
+/* Where a context has the registers that makecontext sets. No such type if it is elsewhere. */
+typedef char context_has_these_offsets[offsetof(ucontext_t, uc_mcontext.regs[19]) == 336
+    && offsetof(ucontext_t, uc_mcontext.regs[30]) == 424 && offsetof(ucontext_t, uc_mcontext.sp) == 432
+    && offsetof(ucontext_t, uc_mcontext.pc) == 440 ? 1 : -1];
+
 __asm__(
     ".text\n"
     ".p2align 4\n"
@@ -185,17 +197,23 @@ __asm__(
     ".globl ossl_async_registers_enter\n"
     ".hidden ossl_async_registers_enter\n"
     ".type ossl_async_registers_enter, %function\n"
-    "ossl_async_registers_enter:\n" /* x0: from, x1: go, x2: context */
+    "ossl_async_registers_enter:\n" /* x0: from, x1: fresh */
     ".cfi_startproc\n"
     LAND
     SAVE
     "mov x9, sp\n"
     "str x9, [x0]\n"
-    "mov x0, x2\n"
-    "blr x1\n"
-    LOAD
-    "mov w0, #0\n"
-    "ret\n"
+    "ldr x19, [x1, #336]\n"
+    "mov x29, xzr\n" /* where those stop who follow frame pointers */
+    "ldr x30, [x1, #424]\n"
+    "ldp x9, x16, [x1, #432]\n"
+    "mov sp, x9\n"
+    /* From here on it looks as if makecontext's own function at the base had called this one. */
+    ".cfi_def_cfa sp, 0\n"
+    ".cfi_same_value x19\n .cfi_same_value x20\n .cfi_same_value x21\n .cfi_same_value x22\n .cfi_same_value x23\n"
+    ".cfi_same_value x24\n .cfi_same_value x25\n .cfi_same_value x26\n .cfi_same_value x27\n .cfi_same_value x28\n"
+    ".cfi_same_value x29\n .cfi_same_value x30\n"
+    "br x16\n"
     ".cfi_endproc\n"
     ".size ossl_async_registers_enter, . - ossl_async_registers_enter\n"
 );

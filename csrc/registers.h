@@ -1,7 +1,7 @@
 /*
- * The switch by registers, for x86-64 (System V) and aarch64: saves what a called function must preserve, on the stack
- * that is left, and loads the same from the other. The signal mask and the floating-point modes stay the thread's (F7,
- * F20). Defines OSSL_ASYNC_REGISTERS where it exists.
+ * The switch by registers, for x86-64 (System V) and aarch64 with glibc: saves what a called function must preserve, on the
+ * stack that is left, and loads the same from the other. The signal mask and the floating-point modes stay the thread's
+ * (F7, F20), also when a fibre begins: no system call reads or sets them. Defines OSSL_ASYNC_REGISTERS where it exists.
  *
  * A processor predicts that a return goes back behind the call that it saw last, whatever stack that was on, and when
  * that is wrong it costs as much as the rest of the switch. So a switch leaves by an indirect jump where landing pads
@@ -16,10 +16,11 @@
 
 # include <ucontext.h>
 
-# if defined(__x86_64__) && !defined(__ILP32__) && defined(__ELF__)
-#  define OSSL_ASYNC_REGISTERS 1
-# elif defined(__aarch64__) && !defined(__ILP32__) && !defined(__AARCH64EB__) && defined(__ELF__)
-#  define OSSL_ASYNC_REGISTERS 1
+/* glibc, because where a context has its registers is the C library's own affair. */
+# if defined(__GLIBC__) && !defined(__ILP32__)
+#  if defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__))
+#   define OSSL_ASYNC_REGISTERS 1
+#  endif
 # endif
 
 # ifdef OSSL_ASYNC_REGISTERS
@@ -27,11 +28,10 @@
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
 /*
- * Suspends the caller in *from and calls go(context), which does not come back if all is well. 1 when someone switches to
- * *from; 0 if go came back.
+ * Suspends the caller in *from and begins where a context begins that makecontext has made, without arguments. Of the
+ * context no more than that is looked at. Returns 1 when someone switches to *from.
  */
-int ossl_async_registers_enter(void **from, int (*go)(const ucontext_t *), const ucontext_t *context)
-    __attribute__((visibility("hidden")));
+int ossl_async_registers_enter(void **from, const ucontext_t *fresh) __attribute__((visibility("hidden")));
 
 #  ifdef __x86_64__
 #   define OSSL_ASYNC_REGISTERS_SERVE 1

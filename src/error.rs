@@ -63,7 +63,8 @@ pub enum Error {
     WaitPipe,
     /// No memory for the copy of the arguments, or its size is 0 (E9, B24).
     Arguments,
-    /// The job's stack could not be entered; the function has not run (E11, F6).
+    /// The job's stack could not be entered; the function has not run (E11, F6). Not with the switch by registers, which asks
+    /// nobody.
     Enter,
     /// A job was started or resumed inside a job (D5, D7).
     Nested,

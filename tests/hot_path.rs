@@ -253,7 +253,6 @@ fn what_is_counted_is_seen() {
             "madvise",
             "pthread_mutex_lock",
             "pipe2",
-            "getcontext",
         ] {
             assert!(names.contains(&name), "{name} in {calls:?}");
         }

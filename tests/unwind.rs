@@ -227,31 +227,15 @@ fn a_debuggers_backtrace_ends_at_the_jobs_base() {
         }
         return;
     }
-    let gdb = Command::new("gdb").arg("--version").output();
-    if !gdb.is_ok_and(|output| output.status.success()) {
-        let ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
-        assert!(!ci, "gdb is not installed");
-        eprintln!("a debugger's backtrace: left out, gdb is not installed");
+    let backtrace = "bt -frame-arguments none";
+    let stops = [backtrace, "continue"].repeat(4);
+    let commands = [&["run"], &stops[..]].concat();
+    let Some(text) = debug("a_debuggers_backtrace_ends_at_the_jobs_base", &commands) else {
         return;
-    }
-    let commands = [
-        "-nx",
-        "-q",
-        "-batch",
-        "-ex",
-        "set debuginfod enabled off",
-        "-ex",
-        "run",
-    ];
-    let stops = ["-ex", "bt -frame-arguments none", "-ex", "continue"].repeat(4);
-    let wrapper = [&["gdb"], &commands[..], &stops, &["--args"]].concat();
-    let output = again("a_debuggers_backtrace_ends_at_the_jobs_base", &wrapper);
-    let text = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("exited normally"), "{text}\n{complaints}");
+    };
     // From SIGTRAP to SIGTRAP: four stops, each with a list of frames.
     let traces: Vec<&str> = text.split("received signal SIGTRAP").skip(1).collect();
-    assert_eq!(traces.len(), 4, "{text}\n{complaints}");
+    assert_eq!(traces.len(), 4, "{text}");
     for trace in traces {
         let frames: Vec<&str> = trace.lines().filter(|line| line.starts_with('#')).collect();
         assert!((8..60).contains(&frames.len()), "{trace}");
@@ -264,12 +248,95 @@ fn a_debuggers_backtrace_ends_at_the_jobs_base() {
         );
         assert!(!trace.contains("resume"), "{trace}");
     }
+}
+
+// Rules: F1, F2, F3
+#[test]
+#[cfg(all(target_arch = "x86_64", debug_assertions))] // counts instructions, and wants the shim's names
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "LeakSanitizer does not run under a debugger"
+)]
+fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
+    if ossl_async::switch_method() != "registers" {
+        return; // it stops in functions that are not called
+    }
+    if is_inside() {
+        let mut job = pausing(1, 1);
+        job.pause();
+        job.finish(1);
+        return;
+    }
+    // Where each begins, and whose stack is seen then: the first entry, the pause, and the resume.
+    let switches = [
+        ("ossl_async_registers_enter", "thread"),
+        ("ossl_async_registers_switch", "job"),
+        ("ossl_async_registers_switch", "thread"),
+    ];
+    let mut commands = vec![];
+    for (index, (function, _)) in switches.iter().enumerate() {
+        commands.extend([
+            format!("break {function}"),
+            String::from(if index == 0 { "run" } else { "continue" }),
+            String::from("delete"),
+        ]);
+        // One more than they have instructions, so that the last is where it goes on.
+        for _ in 0..if index == 0 { 12 } else { 18 } {
+            commands.extend(["bt -frame-arguments none", "stepi"].map(String::from));
+        }
+    }
+    commands.push(String::from("continue"));
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let name = "a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch";
+    let Some(text) = debug(name, &commands) else {
+        return;
+    };
+    let stops: Vec<&str> = text.split("hit Breakpoint").skip(1).collect();
+    assert_eq!(stops.len(), switches.len(), "{text}");
+    for (stop, (function, first)) in stops.iter().zip(switches) {
+        let mut sides = vec![];
+        for trace in stop.split("\n#0 ").skip(1) {
+            let frames = trace.lines().filter(|line| line.starts_with('#')).count();
+            let has_started_it = trace.contains("CJob::go");
+            sides.push(if has_started_it { "thread" } else { "job" });
+            // At the entry the next is makecontext's own, and then there is none.
+            assert!(
+                frames < 60 && !trace.contains("#1  0x0000000000000000"),
+                "{trace}"
+            );
+        }
+        assert!(sides.len() >= 12, "{stop}");
+        sides.dedup();
+        let second = if first == "thread" { "job" } else { "thread" };
+        assert_eq!(sides, [first, second], "{function}: {stop}");
+    }
+}
+
+/// Runs a test under gdb with these commands, to a normal end, and answers what it printed; none if there is no gdb.
+fn debug(test: &str, commands: &[&str]) -> Option<String> {
+    let gdb = Command::new("gdb").arg("--version").output();
+    if !gdb.is_ok_and(|output| output.status.success()) {
+        let ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
+        assert!(!ci, "gdb is not installed");
+        eprintln!("{test}: left out, gdb is not installed");
+        return None;
+    }
+    let mut wrapper = vec!["gdb", "-nx", "-q", "-batch"];
+    for command in [&["set debuginfod enabled off"], commands].concat() {
+        wrapper.extend(["-ex", command]);
+    }
+    wrapper.push("--args");
+    let output = again(test, &wrapper);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("exited normally"), "{text}\n{complaints}");
     for complaint in ["corrupt stack", "Backtrace stopped", "Cannot access memory"] {
         assert!(
             !text.contains(complaint) && !complaints.contains(complaint),
             "{text}\n{complaints}"
         );
     }
+    Some(text)
 }
 
 fn stop_for_debugger() {

@@ -88,7 +88,11 @@ impl Machine {
             .arg(&shim)
             .arg(programs.join("fibres.c"))
             .args(["fibre.c", "registers.c", "checkers.c"].map(|file| shim.join(file)))
-            .args(["-Wl,--wrap=setcontext,--wrap=swapcontext", "-lm", "-o"])
+            .args([
+                "-Wl,--wrap=getcontext,--wrap=setcontext,--wrap=swapcontext",
+                "-lm",
+                "-o",
+            ])
             .arg(&program);
         let output = command.output().expect("the compiler has answered before");
         assert!(

@@ -94,7 +94,7 @@ pub const NO_POOL: Scenario = Scenario {
         run_all(&mut tasks(Two, 3, 2));
         sure(|| ASYNC_cleanup_thread());
     },
-    needs: &["pthread_key_create", "pthread_setspecific", "getcontext"],
+    needs: &["pthread_key_create", "pthread_setspecific"],
     ..PLAIN
 };
 
@@ -547,6 +547,6 @@ pub const COOLING: Scenario = Scenario {
         little_work(COOLED + 5);
         peak();
     },
-    needs: &["MADV_DONTNEED", "malloc", "realloc", "getcontext"],
+    needs: &["MADV_DONTNEED", "malloc", "realloc"],
     ..PLAIN
 };
