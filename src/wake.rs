@@ -61,8 +61,8 @@ pub trait Word {
 pub trait Channel {
     /// Makes the pipe.
     fn open(&self) -> Result<(), errno::Errno>;
-    /// Puts one byte in.
-    fn put(&self);
+    /// Puts one byte in. False if the system refuses it.
+    fn put(&self) -> bool;
     /// Takes one byte out, if there is one.
     fn take(&self);
     /// Closes the pipe.
@@ -241,19 +241,29 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
     fn settle(&self, mut word: u64) {
         loop {
-            if !agrees(word) {
-                if word & WANT != 0 {
-                    self.channel.put()
-                } else {
-                    self.channel.take()
-                }
+            let left = if agrees(word) {
+                word & !BUSY
+            } else if self.move_byte(word & WANT != 0) {
                 word = self.word.fetch_xor(HAVE) ^ HAVE;
-            } else if let Err(other) = self.word.compare_exchange(word, word & !BUSY) {
-                word = other;
+                continue;
             } else {
-                return;
+                // As if there had been no wake, so that the next one tries again and is not taken for a second (W9).
+                word & !BUSY & !WANT
+            };
+            match self.word.compare_exchange(word, left) {
+                Ok(_) => return,
+                Err(other) => word = other,
             }
         }
+    }
+
+    /// Puts the byte in, or takes it out. False if the system refuses it.
+    fn move_byte(&self, wanted: bool) -> bool {
+        if wanted {
+            return self.channel.put();
+        }
+        self.channel.take();
+        true
     }
 }
 
@@ -334,8 +344,8 @@ impl Channel for Pipe {
         Ok(())
     }
 
-    fn put(&self) {
-        platform::put_byte(self.write.load(Ordering::Relaxed));
+    fn put(&self) -> bool {
+        platform::put_byte(self.write.load(Ordering::Relaxed))
     }
 
     fn take(&self) {
@@ -417,6 +427,7 @@ mod tests {
         bytes: Cell<i32>,
         open: Cell<bool>,
         fails: Cell<bool>,
+        refuses: Cell<bool>,
         process: Cell<u64>,
         /// While a byte is being moved.
         meanwhile: Meanwhile,
@@ -429,6 +440,7 @@ mod tests {
                 bytes: Cell::new(0),
                 open: Cell::new(false),
                 fails: Cell::new(false),
+                refuses: Cell::new(false),
                 process: Cell::new(0),
                 meanwhile: Cell::new(None),
                 log: RefCell::new(String::new()),
@@ -458,8 +470,13 @@ mod tests {
             assert!(!self.open.replace(true));
             Ok(())
         }
-        fn put(&self) {
+        fn put(&self) -> bool {
+            if self.refuses.get() {
+                self.move_byte(0, '!');
+                return false;
+            }
             self.move_byte(1, '+');
+            true
         }
         fn take(&self) {
             self.move_byte(-1, '-');
@@ -551,6 +568,40 @@ mod tests {
         clear();
         clear();
         assert_eq!((moves().as_str(), readable()), ("-", false));
+    }
+
+    // Rules: W9, D9
+    #[test]
+    fn a_wake_that_the_system_refuses_has_no_effect_and_the_next_tries_again() {
+        fn refuse(refuses: bool) {
+            with(|signal| signal.channel.refuses.set(refuses));
+        }
+        live();
+        let before = with(Signal::word);
+        refuse(true);
+        wake();
+        wake();
+        assert_eq!((moves().as_str(), readable()), ("!!", false));
+        clear();
+        assert_eq!((moves().as_str(), with(Signal::word)), ("", before));
+        refuse(false);
+        wake();
+        assert_eq!((moves().as_str(), readable()), ("+", true));
+        clear();
+        // One that comes while another is being refused is refused with it.
+        refuse(true);
+        meanwhile(wake);
+        wake();
+        assert_eq!((moves().as_str(), with(Signal::word)), ("-!", before));
+        meanwhile(|| {
+            clear();
+            wake();
+        });
+        wake();
+        assert_eq!((moves().as_str(), with(Signal::word)), ("!", before));
+        refuse(false);
+        wake();
+        assert!(readable());
     }
 
     // Rules: D9, W8

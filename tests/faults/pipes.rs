@@ -3,7 +3,7 @@
 use super::checked::{Generation, Task};
 use super::common::*;
 use super::fault::*;
-use super::interpose::INTERRUPTIONS;
+use super::interpose::{INTERRUPTIONS, library};
 use ossl_async::capi::*;
 use ossl_async::{Job, Pool};
 use std::sync::atomic::Ordering;
@@ -69,6 +69,37 @@ fn an_interrupted_wake_or_clear_is_tried_again() {
         job.clear();
         assert_eq!(INTERRUPTIONS.load(Ordering::Relaxed), 0);
         assert!(!readable(job.wait_fd()));
+        job.finish(0);
+    });
+}
+
+// Rules: W9, D9
+#[test]
+fn a_wake_that_the_system_refuses_has_no_effect_and_the_next_one_wakes() {
+    alone(|| {
+        let mut job = pausing(1, 0);
+        job.pause();
+        for _ in 0..3 {
+            WRITE.after(0);
+            library(|| job.wake());
+            library(|| job.wake());
+            assert!(!readable(job.wait_fd()));
+            WRITE.never();
+            job.wake();
+            assert!(readable(job.wait_fd()));
+            job.clear();
+            assert!(!readable(job.wait_fd()));
+        }
+        WRITE.after(0);
+        library(|| job.wake());
+        WRITE.never();
+        job.finish(0);
+        // The next job begins unsignalled, and can be woken.
+        job = pausing(1, 0);
+        job.pause();
+        assert!(!readable(job.wait_fd()));
+        job.wake();
+        assert!(readable(job.wait_fd()));
         job.finish(0);
     });
 }

@@ -4,7 +4,7 @@
 
 use crate::signal::{
     Atomic, Exchanged, Pipe, Signal, check, check_bounded, fresh, inherited, join, live, readable,
-    settled, thread,
+    refusing, settled, thread,
 };
 use crate::wake::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
 use loom::sync::atomic::{AtomicBool, AtomicU64};
@@ -143,18 +143,66 @@ fn a_clear_after_a_wake_takes_the_byte_whoever_else_clears() {
 // Rules: D9, W8
 #[test]
 fn a_wake_that_saw_the_clear_return_is_not_lost() {
-    check(|| {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check(move || {
         let (signal, cleared) = (woken(), Arc::new(AtomicBool::new(false)));
-        let seen = Arc::clone(&cleared);
+        let (told, outcomes) = (Arc::clone(&cleared), Arc::clone(&noted));
+        let woke = Arc::new(AtomicUsize::new(0));
+        let wakes = Arc::clone(&woke);
         let other = thread(&signal, move |signal| {
-            if seen.load(Ordering::Acquire) {
+            let has_returned = told.load(Ordering::Acquire);
+            if has_returned {
                 wake(signal);
+                wakes.fetch_add(1, Ordering::Relaxed);
             }
+            outcomes.note(has_returned);
         });
         clear(&signal);
         cleared.store(true, Ordering::Release);
         join([other]);
-        settled(&signal);
+        assert_eq!(settled(&signal), woke.load(Ordering::Relaxed) == 1);
+    });
+    seen.assert_both();
+}
+
+// Rules: W9, D9
+#[test]
+fn a_wake_that_the_system_refuses_takes_no_later_one_with_it() {
+    let seen = Outcomes::new();
+    let noted = Arc::clone(&seen);
+    check(move || {
+        let signal = refusing();
+        let other = thread(&signal, wake);
+        wake(&signal);
+        // One of the two is refused: both, if they came together.
+        join([other]);
+        noted.note(settled(&signal));
+        wake(&signal);
+        assert!(settled(&signal));
+    });
+    seen.assert_both();
+}
+
+// Rules: W9, D9, D24
+#[test]
+fn a_refused_wake_beside_a_clear_or_the_end_leaves_nothing() {
+    check(|| {
+        let signal = refusing();
+        let other = thread(&signal, wake);
+        clear(&signal);
+        join([other]);
+        assert!(!settled(&signal));
+    });
+    check(|| {
+        let signal = refusing();
+        let other = thread(&signal, stale_wake);
+        signal.end();
+        signal.begin(Use(2), true);
+        assert!(!readable(&signal), "it begins unsignalled");
+        join([other]);
+        assert_eq!(signal.word(), unsignalled(2));
+        assert!(!settled(&signal));
     });
 }
 

@@ -64,6 +64,8 @@ pub struct Pipe {
     /// Its number, which is never 0; that is what the memory of a record reads as that was freed.
     fd: AtomicU64,
     process: u64,
+    /// So many bytes will not be taken. Not the checker's: only who is at the pipe looks.
+    refusals: AtomicUsize,
 }
 
 // SAFETY: the checker runs one thread at a time, and the cell is reached by its means only.
@@ -99,8 +101,14 @@ impl Channel for Pipe {
         Ok(())
     }
 
-    fn put(&self) {
+    fn put(&self) -> bool {
+        if self.refusals.load(Ordering::Relaxed) > 0 {
+            self.refusals.fetch_sub(1, Ordering::Relaxed);
+            self.change(0, 0);
+            return false;
+        }
         self.change(0, 1);
+        true
     }
 
     fn take(&self) {
@@ -136,6 +144,7 @@ pub fn fresh<W: Atomic>() -> Arc<Signal<W>> {
             bytes: UnsafeCell::new(None),
             fd: AtomicU64::new(0),
             process: 0,
+            refusals: AtomicUsize::new(0),
         },
     ))
 }
@@ -145,6 +154,15 @@ pub fn live() -> Arc<Signal> {
     let signal = fresh();
     signal.open().expect("a pipe of ours");
     signal.begin(Use(1), true);
+    signal
+}
+
+/// The same, whose pipe does not take its first byte.
+pub fn refusing() -> Arc<Signal> {
+    let signal = live();
+    signal
+        .channel(|pipe| pipe.refusals.store(1, Ordering::Relaxed))
+        .expect("the wait fd of a live job");
     signal
 }
 
@@ -158,6 +176,7 @@ pub fn inherited(word: u64) -> Arc<Signal> {
             bytes: UnsafeCell::new(Some(u32::from(word & HAVE != 0))),
             fd: AtomicU64::new(1),
             process: 1,
+            refusals: AtomicUsize::new(0),
         },
     ))
 }

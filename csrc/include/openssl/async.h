@@ -297,8 +297,9 @@ int ASYNC_get_wait_fd(ASYNC_JOB *job);
  * pauses. Waking twice is as waking once.
  *
  * From any thread at any time, also while the job runs, finishes, is freed or
- * is cleared elsewhere. No effect on NULL or on a job that has ended. Keeps no
- * failure and queues nothing.
+ * is cleared elsewhere, and from signal handlers. No effect on NULL or on a job
+ * that has ended. Queues nothing. If the system refuses the byte, for want of
+ * memory, it is as if nobody had woken the job, and the next wake tries again.
  */
 void ASYNC_wake(ASYNC_JOB *job);
 

@@ -14,10 +14,11 @@ pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
     }
 }
 
-/// Writes one zero byte. A full pipe is as readable as it can be, so that is no failure.
-pub fn put_byte(fd: c_int) {
+/// Writes one zero byte. False if the system does not take it; a full pipe is as readable as it can be, so that is no failure.
+pub fn put_byte(fd: c_int) -> bool {
     // SAFETY: one byte is read from a literal.
-    retry(|| unsafe { libc::write(fd, [0u8].as_ptr().cast(), 1) });
+    let refusal = retry(|| unsafe { libc::write(fd, [0u8].as_ptr().cast(), 1) });
+    refusal.is_none_or(|errno| errno.0 == libc::EAGAIN)
 }
 
 /// Reads one byte, if there is one.
@@ -27,10 +28,20 @@ pub fn take_byte(fd: c_int) {
     retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
 }
 
-/// Repeats a system call that a signal handler interrupted. It is no cancellation point: a thread that was cancelled here
-/// would leave its work at the pipe to nobody.
-fn retry(mut call: impl FnMut() -> isize) {
-    without_cancellation(|| while call() == -1 && errno::errno().0 == libc::EINTR {});
+/// Repeats a system call that a signal handler interrupted, and answers why it failed, if it did. It is no cancellation point:
+/// a thread that was cancelled here would leave its work at the pipe to nobody.
+fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
+    without_cancellation(|| {
+        loop {
+            if call() != -1 {
+                return None;
+            }
+            let errno = errno::errno();
+            if errno.0 != libc::EINTR {
+                return Some(errno);
+            }
+        }
+    })
 }
 
 /// Closes a descriptor of [`pipe`]'s.
@@ -41,14 +52,15 @@ pub fn close(fd: c_int) {
     });
 }
 
-fn without_cancellation(work: impl FnOnce()) {
+fn without_cancellation<R>(work: impl FnOnce() -> R) -> R {
     const PTHREAD_CANCEL_DISABLE: c_int = 1;
     let (mut before, mut ignored) = (0, 0);
     // SAFETY: both calls write to a variable of ours.
     unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
-    work();
+    let result = work();
     // SAFETY: as above.
     unsafe { pthread_setcancelstate(before, &mut ignored) };
+    result
 }
 
 unsafe extern "C" {
