@@ -163,6 +163,72 @@ mod instructions {
         )
     }
 
+    /// What is done with a wait context of so many entries, whose keys are the numbers from 1 on. There is room for more.
+    fn with_entries(entries: usize, work: impl FnOnce(*mut ASYNC_WAIT_CTX)) -> usize {
+        let prepare = || {
+            let ctx = ASYNC_WAIT_CTX_new();
+            (1..=entries).for_each(|key| set(ctx, key));
+            ctx
+        };
+        steps(prepare, |ctx| work(*ctx), |_| ()).all
+    }
+
+    fn set(ctx: *mut ASYNC_WAIT_CTX, key: usize) {
+        let key = ptr::without_provenance(key);
+        // SAFETY: the context is alive, and nothing is called.
+        let result = unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, key, 0, ptr::null_mut(), None) };
+        assert_eq!(result, 1);
+    }
+
+    fn get(ctx: *mut ASYNC_WAIT_CTX, key: usize) {
+        let (mut fd, mut data) = (-1, ptr::null_mut());
+        // SAFETY: the context is alive, and the outputs are ours.
+        let result =
+            unsafe { ASYNC_WAIT_CTX_get_fd(ctx, ptr::without_provenance(key), &mut fd, &mut data) };
+        assert_eq!((result, fd), (1, 0));
+    }
+
+    fn clear(ctx: *mut ASYNC_WAIT_CTX, key: usize) {
+        // SAFETY: the context is alive.
+        let result = unsafe { ASYNC_WAIT_CTX_clear_fd(ctx, ptr::without_provenance(key)) };
+        assert_eq!(result, 1);
+    }
+
+    // Rules: G19, G20, G23
+    #[test]
+    fn the_newest_entries_are_set_found_and_cleared_by_the_same_instructions_among_few_and_many() {
+        // Two powers of two, and a few: the list does not grow again.
+        let [few, many] = [20, 1044].map(|entries| {
+            [
+                with_entries(entries, |ctx| set(ctx, entries + 1)),
+                with_entries(entries, |ctx| get(ctx, entries)),
+                with_entries(entries, |ctx| clear(ctx, entries)),
+            ]
+        });
+        assert!(few.iter().all(|steps| *steps > 10), "{few:?}");
+        assert_eq!(few, many);
+    }
+
+    // Rules: G20, G21
+    #[test]
+    fn older_entries_take_at_the_most_as_much_longer_as_there_are_newer_ones() {
+        // A clear finds its entry as a get does, and closes the gap by one memmove, whose steps are the processor's affair.
+        let works: [fn(*mut ASYNC_WAIT_CTX); 2] = [
+            |ctx| get(ctx, 1),
+            |ctx| {
+                let (mut fds, mut count) = ([0; 150], 0);
+                // SAFETY: the context is alive, and there is room for all that it has.
+                let result =
+                    unsafe { ASYNC_WAIT_CTX_get_all_fds(ctx, fds.as_mut_ptr(), &mut count) };
+                assert_eq!(result, 1);
+            },
+        ];
+        for work in works {
+            let [few, many] = [50, 150].map(|entries| with_entries(entries, work));
+            assert!(few > 50 && many <= 3 * few, "{few}, {many}");
+        }
+    }
+
     // Rules: G30
     #[test]
     fn a_resume_takes_the_same_instructions_with_no_and_with_many_unchanged_entries() {

@@ -265,6 +265,54 @@ fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
     });
 }
 
+/// Whether this kernel has guards that take no mapping, and this build asks for them.
+fn has_light_guards() -> bool {
+    const MADV_GUARD_INSTALL: c_int = 102;
+    // SAFETY: a new mapping that nobody else uses.
+    let installed = unsafe {
+        let (access, kind) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let page = libc::mmap(ptr::null_mut(), PAGE, access, kind, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED);
+        libc::madvise(page, PAGE, MADV_GUARD_INSTALL) == 0
+    };
+    installed && !cfg!(ossl_async_mprotect)
+}
+
+// Rules: B19, D17, D18, D22
+#[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer's allocator makes mappings of its own"
+)]
+fn more_jobs_can_be_paused_than_a_process_may_have_mappings() {
+    let Some(most) = most_mappings() else {
+        return left_out("vm.max_map_count is not known, or too large to be exceeded");
+    };
+    alone(|| {
+        let before = mappings();
+        let mut jobs: Vec<CJob> = (0..most + 4000).map(|n| pausing(1, n as c_int)).collect();
+        let mut paused = 0;
+        while paused < jobs.len() && jobs[paused].go_with(NO_CTX) == ASYNC_PAUSE {
+            paused += 1;
+        }
+        if has_light_guards() {
+            assert_eq!((paused, errors()), (jobs.len(), vec![]));
+            let more = mappings() - before;
+            assert!(more <= 60, "{more} more mappings"); // slabs, and the vector of jobs
+        } else {
+            // Two for each, one of which is its guard.
+            assert!(paused > most * 2 / 5 && paused <= most / 2, "{paused} jobs");
+            assert_eq!(errors(), [E5_JOB]);
+        }
+        assert_eq!(stats::thread().paused, paused as u64);
+        assert!(jobs[..paused].iter().step_by(997).all(is_guarded));
+        for (n, job) in (0..).zip(&mut jobs[..paused]) {
+            finish(job, n);
+        }
+        pause(&mut jobs[paused - 1]);
+    });
+}
+
 /// Has all memory from now on locked.
 fn lock_memory() -> bool {
     // SAFETY: nothing moves, and nothing is unmapped.

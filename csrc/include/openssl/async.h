@@ -442,6 +442,10 @@ ASYNC_WAIT_CTX *ASYNC_get_wait_ctx(ASYNC_JOB *job);
  * A context may be used by any thread, by one at a time: it has no lock. Only
  * the status may be set and asked for at any moment. For ctx NULL every
  * function here returns 0 or does nothing, writes nothing and queues nothing.
+ *
+ * To find an entry takes as long as there are entries put in after it; to put
+ * one in, and to resume a job whose entries have not changed, takes the same
+ * with one entry and with a thousand.
  */
 
 /*
