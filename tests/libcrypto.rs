@@ -11,6 +11,7 @@ use std::process::Command;
 use std::ptr;
 
 /// A fake that is loaded.
+#[derive(Clone, Copy)]
 struct Fake(*mut c_void);
 
 /// Compiles a fake. Before the fork, since the children share it.
@@ -139,8 +140,7 @@ fn a_library_that_only_some_of_the_process_sees_is_found_by_its_name() {
             assert_eq!(ASYNC_init_thread(0, 1), 0);
             assert_eq!(fake.number(c"fake_entries"), 1);
             fake.set_default(0x1000);
-            let fake: &Fake = Box::leak(Box::new(fake));
-            let mut job = CJob::new(|| {
+            let mut job = CJob::new(move || {
                 fake.set_default(0x2000);
                 ASYNC_pause_job();
                 1
@@ -198,12 +198,12 @@ fn the_default_library_context_is_each_sides_own_across_pauses() {
     // Loaded before the thread's first job, and between two of them.
     for before in [true, false] {
         alone(|| {
-            let load = || Box::leak(Box::new(Fake::load(&path, libc::RTLD_GLOBAL)));
+            let load = || Fake::load(&path, libc::RTLD_GLOBAL);
             if !before {
                 CJob::new(|| 1).finish(1);
                 ASYNC_free_pool();
             }
-            let fake: &Fake = load();
+            let fake = load();
             let global = fake.set_default(0);
             fake.set_default(0x1000);
             let mut job = CJob::new(move || {
@@ -236,13 +236,13 @@ fn the_default_library_context_is_each_sides_own_across_pauses() {
 fn a_context_that_nobody_changes_is_not_set() {
     let path = compile("unchanged", &V3);
     alone(|| {
-        let fake: &Fake = Box::leak(Box::new(Fake::load(&path, libc::RTLD_GLOBAL)));
+        let fake = Fake::load(&path, libc::RTLD_GLOBAL);
         let mut job = pausing(2, 1);
         job.pause();
         job.pause();
         job.finish(1);
         assert_eq!(fake.number(c"fake_sets"), 0);
-        let mut changes = CJob::new(|| {
+        let mut changes = CJob::new(move || {
             fake.set_default(0x2000);
             ASYNC_pause_job();
             1
@@ -260,8 +260,8 @@ fn a_job_whose_context_cannot_be_reinstated_stays_paused() {
     let path = compile("refuses", &V3);
     for refused in [1, 2] {
         alone(|| {
-            let fake: &Fake = Box::leak(Box::new(Fake::load(&path, libc::RTLD_GLOBAL)));
-            let mut job = CJob::new(|| {
+            let fake = Fake::load(&path, libc::RTLD_GLOBAL);
+            let mut job = CJob::new(move || {
                 fake.set_default(0x2000);
                 assert_eq!(ASYNC_pause_job(), 1);
                 assert_eq!(fake.set_default(0), 0x2000);

@@ -4,11 +4,12 @@
 #![allow(dead_code, missing_docs, reason = "each test program uses some of it")]
 
 use ossl_async::capi::*;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// A job of the C face whose function is a closure.
 pub struct CJob {
@@ -245,8 +246,8 @@ static IN_CHILD: AtomicBool = AtomicBool::new(false);
 /// Set before the first fork: a child could find the hook's lock taken by a thread that it does not have.
 static HOOK: Once = Once::new();
 
-/// Runs `work` in a forked child, which ends with 0 when it returns and with 101 when it panics. A child that hangs is
-/// ended by SIGALRM.
+/// Runs `work` in a forked child, which ends with 0 when it returns, with 101 when it panics, and with 102 when LeakSanitizer
+/// finds that it has lost memory. A child that hangs is ended by SIGALRM.
 pub fn in_child(work: impl FnOnce()) -> Ending {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -260,6 +261,7 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
             unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
         }));
     });
+    let beside_main_only = threads() == 2;
     // SAFETY: the child uses nothing that another thread may have held at the fork except malloc, which glibc keeps
     // usable.
     match unsafe { libc::fork() } {
@@ -276,8 +278,15 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
             }
             IN_CHILD.store(true, Ordering::Relaxed);
             let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
+            let status = if panicked {
+                101
+            } else if beside_main_only && something_is_lost() {
+                102
+            } else {
+                0
+            };
             // SAFETY: ends the child without running the parent's exit handlers.
-            unsafe { libc::_exit(if panicked { 101 } else { 0 }) }
+            unsafe { libc::_exit(status) }
         }
         child => wait_for(child),
     }
@@ -333,11 +342,82 @@ extern "C" fn __asan_default_options() -> *const c_char {
         .as_ptr()
 }
 
-/// What LeakSanitizer asks. In a forked child it looks for nothing: what the parent's other threads hold would seem to be
-/// lost, since their stacks are nobody's there.
+/// What LeakSanitizer asks. In a forked child it looks for nothing by itself: what the parent's other threads hold would seem
+/// to be lost, since their stacks are nobody's there.
 #[unsafe(no_mangle)]
 extern "C" fn __lsan_is_turned_off() -> c_int {
-    IN_CHILD.load(Ordering::Relaxed).into()
+    (IN_CHILD.load(Ordering::Relaxed) && !LOOKS_FOR_LEAKS.load(Ordering::Relaxed)).into()
+}
+
+static LOOKS_FOR_LEAKS: AtomicBool = AtomicBool::new(false);
+
+/// How many threads this process has.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count)
+}
+
+/// The main thread, by its control block, beside which its thread-locals lie.
+static MAIN: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn note_main() {
+    // SAFETY: has no conditions.
+    MAIN.store(unsafe { libc::pthread_self() } as usize, Ordering::Relaxed);
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static NOTE_MAIN: extern "C" fn() = note_main;
+
+/// Has LeakSanitizer look, if the tests are compiled for it, in the child of a process that had no other thread but the main
+/// one, as with `--test-threads=1`. It takes neither of the two for a thread of the child's, so it is told where their stacks
+/// and thread-locals are.
+fn something_is_lost() -> bool {
+    limit(libc::RLIMIT_AS, u64::MAX); // some tests want memory to run out
+    let find = |name: &CStr| {
+        // SAFETY: the name ends.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        (!found.is_null()).then_some(found)
+    };
+    let (Some(look), Some(register)) = (
+        find(c"__lsan_do_recoverable_leak_check"),
+        find(c"__lsan_register_root_region"),
+    ) else {
+        return false;
+    };
+    // SAFETY: has no conditions.
+    let threads = [
+        MAIN.load(Ordering::Relaxed),
+        unsafe { libc::pthread_self() } as usize,
+    ];
+    for (range, name) in ranges() {
+        if threads.iter().any(|thread| range.contains(thread)) || name == "[stack]" {
+            // SAFETY: the function has this type, and the memory stays.
+            unsafe {
+                let register: unsafe extern "C" fn(usize, usize) = std::mem::transmute(register);
+                register(range.start, range.len());
+            }
+        }
+    }
+    LOOKS_FOR_LEAKS.store(true, Ordering::Relaxed);
+    // SAFETY: the function has this type, and only looks at memory.
+    unsafe {
+        let look: unsafe extern "C" fn() -> c_int = std::mem::transmute(look);
+        look() != 0
+    }
+}
+
+/// The process's mappings, and what they are called.
+fn ranges() -> Vec<(Range<usize>, String)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let number = |text| usize::from_str_radix(text, 16).expect("an address");
+    maps.lines()
+        .map(|line| {
+            let (range, rest) = line.split_once(' ').expect("a range and more");
+            let (start, end) = range.split_once('-').expect("start and end");
+            let name = rest.split(' ').next_back().unwrap_or_default();
+            (number(start)..number(end), name.to_owned())
+        })
+        .collect()
 }
 
 // The codes of section 8's clean refusals, and of B3.
