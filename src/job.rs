@@ -15,7 +15,6 @@ use crate::wait_ctx::WaitCtx;
 use crate::wake::{Ends, Pipe, Signal, Use};
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_uint, c_void};
-use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
@@ -94,7 +93,10 @@ struct Small([u8; SMALL_ARGUMENTS]);
 const _: () = assert!(size_of::<Record>() <= stack::RECORD);
 // The two lines; pointers of other sizes are where nobody has measured.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(offset_of!(Record, libctx) == LINE && offset_of!(Record, block) == 2 * LINE);
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(Record, libctx) == LINE && offset_of!(Record, block) == 2 * LINE)
+};
 // The stack begins right below the record, so this is also the stack's alignment.
 const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
 

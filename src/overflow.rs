@@ -128,7 +128,7 @@ mod tests {
     // Rules: D22
     #[test]
     fn an_overflow_is_an_address_in_the_guard_and_none_beside_it() {
-        let low = 0x7000_0000_0000;
+        let low = 0x7000_0000;
         let stack = ptr::slice_from_raw_parts_mut(ptr::without_provenance_mut(low), 128 * 1024);
         for address in [low - 1, low - 4096, low - 80 * 1024, low - stack::GUARD] {
             assert!(overflows(stack, address), "{address:x}");

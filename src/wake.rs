@@ -143,6 +143,10 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// Makes the pipe if there is none, and this use's wait fd of it; it is readable at once if the job was woken before.
     /// Owner only.
+    #[cfg_attr(
+        not(unix),
+        expect(dead_code, reason = "the Rust face has wait fds on Unix")
+    )]
     pub fn open(&self) -> Result<(), errno::Errno> {
         self.provide()?;
         self.change(|word| Some(word | PIPE | SHOWN));

@@ -12,8 +12,8 @@ mod counts;
 mod steps;
 
 use common::*;
+use ossl_async::Pool;
 use ossl_async::capi::*;
-use ossl_async::{Job, Pool, Step};
 use std::env;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -59,17 +59,18 @@ fn round() {
     assert_eq!(job.go(), ASYNC_FINISH);
 }
 
-fn rust_round() {
-    let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
-        panic!("the job pauses")
-    };
-    assert!(matches!(job.resume(), Ok(Step::Finished(true))));
-}
-
 #[cfg(target_arch = "x86_64")]
 mod instructions {
     use super::*;
     use crate::steps::{Steps, steps};
+    use ossl_async::{Job, Step};
+
+    fn rust_round() {
+        let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
+            panic!("the job pauses")
+        };
+        assert!(matches!(job.resume(), Ok(Step::Finished(true))));
+    }
 
     /// A round after a few, with so many other jobs paused and so many idle.
     fn beside(paused_jobs: usize, idle_jobs: usize, round: fn()) -> Steps {

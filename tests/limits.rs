@@ -45,7 +45,7 @@ fn the_descriptor_limit_gives_a_partial_pool_and_no_jobs() {
 }
 
 /// Page faults of this process so far.
-fn page_faults() -> i64 {
+fn page_faults() -> libc::c_long {
     // SAFETY: zeros are a valid value, and the kernel fills it in.
     unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -110,7 +110,7 @@ fn about_process(file: &str, line: &str) -> u64 {
 fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
     alone(|| {
         // What all slabs but the smallest would need does not fit. Nothing else in this child maps memory.
-        let before = limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+        let before = limit(libc::RLIMIT_AS, u64::MAX);
         limit(
             libc::RLIMIT_AS,
             about_process("statm", "") * PAGE as u64 + 600 * 1024,
@@ -137,7 +137,7 @@ fn with_room(resource: libc::__rlimit_resource_t, in_use: fn() -> u64, room: u64
         let mut jobs: Vec<CJob> = (0..MOST as c_int).map(|n| pausing(1, n)).collect();
         drop(vec![1u8; 100_000]);
         assert_eq!(ASYNC_init_pool(MOST, 0), 1);
-        let before = limit(resource, libc::RLIM_INFINITY);
+        let before = limit(resource, u64::MAX);
         limit(resource, in_use() + room);
         let mut paused = 0;
         for job in &mut jobs {

@@ -334,6 +334,7 @@ fn a_size_that_no_memory_can_have_is_an_error() {
 
 // Rules: B26, D12
 #[test]
+#[cfg(target_pointer_width = "64")] // where there can be so many bytes
 #[cfg_attr(
     ossl_async_sanitizer,
     ignore = "what a sanitizer reserves exceeds any limit of the address space"

@@ -326,9 +326,12 @@ pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
     unsafe {
         assert_eq!(libc::getrlimit(resource, &mut limit), 0);
         let before = limit.rlim_cur;
-        limit.rlim_cur = soft.min(limit.rlim_max);
+        let most = limit.rlim_max;
+        limit.rlim_cur = soft
+            .try_into()
+            .map_or(most, |soft: libc::rlim_t| soft.min(most));
         assert_eq!(libc::setrlimit(resource, &limit), 0);
-        before
+        before as u64
     }
 }
 

@@ -67,8 +67,8 @@ pub fn blocks() -> usize {
 
 /// Replaces one value in the bucket of a block, if it is there.
 fn replace_ours(block: *mut c_void, old: usize, new: usize) -> bool {
-    let bucket = (block.addr() >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
-    OURS[bucket].iter().any(|place| {
+    let bucket = (block.addr() as u64 >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
+    OURS[bucket as usize].iter().any(|place| {
         place
             .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()

@@ -12,7 +12,12 @@ pub fn page_size() -> usize {
 
 const READ_AND_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
 /// Memory for stacks: of its addresses only touched pages will cost anything.
-const STACK_MEMORY: c_int = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+const STACK_MEMORY: c_int = libc::MAP_PRIVATE | libc::MAP_ANON | NOT_RESERVED;
+#[cfg(target_os = "linux")]
+const NOT_RESERVED: c_int = libc::MAP_NORESERVE;
+/// FreeBSD reserves nothing in any case.
+#[cfg(not(target_os = "linux"))]
+const NOT_RESERVED: c_int = 0;
 const NO_FILE: c_int = -1;
 
 /// Maps `size` bytes of zeroed memory for stacks.
@@ -187,7 +192,7 @@ pub fn untouched(range: *mut [u8]) -> usize {
             libc::mincore(
                 range.cast::<u8>().wrapping_add(at - low).cast(),
                 pages * page,
-                flags.as_mut_ptr(),
+                flags.as_mut_ptr().cast(),
             )
         } == 0;
         let touched = flags[..pages].iter().position(|flag| flag & 1 != 0);
