@@ -317,6 +317,10 @@ pub fn limit_memory(bytes: u64) {
 }
 
 /// Sets a resource's soft limit and answers what it was.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "a limit has as many bits as a long"
+)]
 pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -326,10 +330,7 @@ pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
     unsafe {
         assert_eq!(libc::getrlimit(resource, &mut limit), 0);
         let before = limit.rlim_cur;
-        let most = limit.rlim_max;
-        limit.rlim_cur = soft
-            .try_into()
-            .map_or(most, |soft: libc::rlim_t| soft.min(most));
+        limit.rlim_cur = (soft as libc::rlim_t).min(limit.rlim_max);
         assert_eq!(libc::setrlimit(resource, &limit), 0);
         before as u64
     }
