@@ -216,6 +216,37 @@ fn a_forked_child_goes_on_with_its_copies_and_shares_the_pipe() {
 
 // Rules: D16
 #[test]
+fn a_child_that_frees_its_pool_first_shares_no_pipe_in_what_it_starts() {
+    for frees in [false, true] {
+        ASYNC_free_pool();
+        let mut job = pausing(1, 1);
+        job.pause();
+        // SAFETY: a descriptor of ours; the job's own is the library's once it has ended.
+        let parents = unsafe { libc::dup(job.wait_fd()) };
+        job.finish(1);
+        alone(|| {
+            if frees {
+                ASYNC_free_pool();
+            }
+            let mut job = pausing(1, 2);
+            job.pause();
+            job.wake();
+            assert!(readable(job.wait_fd()));
+        });
+        assert_eq!(readable(parents), !frees, "the pipe of an idle job");
+        // SAFETY: made above.
+        unsafe { libc::close(parents) };
+        // And the parent's own go on.
+        let mut job = pausing(1, 1);
+        job.pause();
+        job.wake();
+        assert!(readable(job.wait_fd()));
+        job.finish(1);
+    }
+}
+
+// Rules: D16
+#[test]
 fn a_child_forked_while_other_threads_make_and_free_jobs_can_do_so_too() {
     let stop = Stop(AtomicBool::new(false));
     std::thread::scope(|scope| {

@@ -178,6 +178,35 @@ fn no_directory_is_searched_for_what_the_library_needs() {
     }
 }
 
+/// What the library does not import it cannot call, whatever happens.
+#[test]
+fn it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine() {
+    let imported: BTreeSet<&str> = shared()
+        .dynamic_symbols()
+        .filter(|symbol| symbol.is_undefined())
+        .map(|symbol| symbol.name().expect("names are text"))
+        .collect();
+    assert!(imported.contains("malloc"), "{imported:?}");
+    for name in [
+        "pthread_create",
+        "thrd_create",
+        "clone",
+        "fork",
+        "vfork",
+        "_Fork",
+        "execve",
+        "execvp",
+        "posix_spawn",
+        "posix_spawnp",
+        "system",
+        "popen",
+        "socket",
+        "connect",
+    ] {
+        assert!(!imported.contains(name), "{name}");
+    }
+}
+
 // ---- The environment ----
 
 /// Every variable that the library looks at, with a value that changes something.

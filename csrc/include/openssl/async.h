@@ -42,9 +42,12 @@
  * libcrypto, for one by compat-tests/with-ossl-async.
  *
  * Threads. Pool, running job and the count of ASYNC_block_pause belong to the
- * thread. A job is resumed on the thread that started it. Three functions are
- * for any thread at any time: ASYNC_wake, ASYNC_clear_wake and
- * ASYNC_get_wait_fd. No function needs an initialising call before it.
+ * thread. A job is resumed on the thread that started it. What another thread
+ * may do with a job is to call ASYNC_wake, ASYNC_clear_wake, ASYNC_get_wait_fd
+ * and ASYNC_get_wait_ctx, at any time; the first three may also be called in
+ * signal handlers, the others here may not. Settings and statistics of the
+ * process are for any thread. No function needs an initialising call before
+ * it.
  *
  * Errors. A failing call adds one entry to the calling thread's error queue,
  * which openssl/err.h reads: OpenSSL's where the program uses OpenSSL, the one
@@ -64,18 +67,41 @@
  * handle is undefined behaviour.
  *
  * Job functions. A job has at least 128 KiB of stack, unless another size was
- * set (OSSL_ASYNC_set_stack_size), and below it a guard of at least 80 KiB: running off the end is a crash at that point and never
- * damage to other memory. A job function must leave by returning. Leaving by
- * longjmp, by a C++ exception, by pthread_exit or by cancellation is undefined
- * behaviour. Signal mask and floating-point modes are the thread's and are not
- * switched with the job (on platforms where a switch has to be made by
- * swapcontext they are kept apart for each job). After fork the child has
- * copies of the forking thread's pool and paused jobs, which work; pipes are
- * shared with the parent.
+ * set (OSSL_ASYNC_set_stack_size), and below it a guard of at least 80 KiB:
+ * running off the end is a crash at that point and never damage to other
+ * memory, unless a function with locals of more than 80 KiB steps over the
+ * guard (compile such with -fstack-clash-protection). A job function must
+ * leave by returning. Leaving by longjmp, by a C++ exception, by pthread_exit
+ * or by cancellation is undefined behaviour. Signal mask and floating-point
+ * modes are the thread's and are not switched with the job (on platforms where
+ * a switch has to be made by swapcontext they are kept apart for each job).
+ *
+ * fork. The child has copies of the forking thread's pool and paused jobs,
+ * which work. Their pipes are the parent's too: what one process writes both
+ * can see. A child that calls ASYNC_free_pool first closes its descriptors of
+ * idle jobs' pipes, not the parent's, and what it starts then has pipes of its
+ * own; a paused job keeps its pipe to its end. Jobs of the six-argument call
+ * have none to share.
  *
  * End of a thread. Its idle jobs and its pool are freed. Jobs still paused
  * keep their memory, because another thread may yet wake them, and can no
  * longer be resumed.
+ *
+ * Environment. Three variables, all of them ignored in set-id programs:
+ *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N); a value that
+ *                                 is none is named on standard error and ignored
+ *   OSSL_ASYNC_STATS=1            stacks are measured, and when the process ends
+ *                                 one line on standard error has its counts,
+ *                                 those of OSSL_ASYNC_process_stats
+ *   OSSL_ASYNC_OVERFLOW_REPORT=1  from the first job on, a process that dies of
+ *                                 a stack overflow first says on standard error
+ *                                 which job it was, where its stack lies and
+ *                                 what makes stacks larger. For this alone the
+ *                                 library installs handlers, for SIGSEGV and
+ *                                 SIGBUS, on a signal stack that each thread
+ *                                 with jobs gets if it has none; what was
+ *                                 installed before is called afterwards
+ * Without them the library prints nothing and installs nothing.
  */
 
 #ifndef OSSL_ASYNC_OPENSSL_ASYNC_H
@@ -389,9 +415,10 @@ int ASYNC_is_capable(void);
  * The job has no pipe: ASYNC_get_wait_fd of it is -1, ASYNC_wake and
  * ASYNC_clear_wake have no effect on it. With OpenSSL 3.0 or later in the
  * process, at the latest when the thread starts its first job or makes a pool,
- * the default library context (OSSL_LIB_CTX_set0_default) follows the job: a job begins with that of the thread, what it sets is its own, and the
- * caller finds its own choice again after every return of this function. A
- * library context that a paused job has set must not be freed meanwhile.
+ * the default library context (OSSL_LIB_CTX_set0_default) follows the job: a
+ * job begins with that of the thread, what it sets is its own, and the caller
+ * finds its own choice again after every return of this function. A library
+ * context that a paused job has set must not be freed meanwhile.
  *
  * Results, what is written, what is refused and with which error: as for
  * ASYNC_start_job_2015, without 0x33066064; also
@@ -629,7 +656,8 @@ void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
  * Queues, returning ASYNC_ERR:
  *   0x33069042  *job is not a paused job of this thread
  *   0x33069043  job or *job is NULL
- *   0x33069044  called inside a job
+ *   0x33069044  called inside a job; or the default library context could not
+ *               be put back, as for the six-argument ASYNC_start_job
  */
 int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
 
@@ -638,7 +666,8 @@ int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
  * without it 131072. Before the process's first job is made, by whichever
  * thread; before that, the last call counts. Only what a job touches takes
  * memory. The environment's OSSL_ASYNC_STACK_SIZE, bytes in decimal digits,
- * does the same where no such call was made; not in set-id programs.
+ * does the same where no such call was made; not in set-id programs. Stacks of
+ * the program's own (ASYNC_set_mem_functions) have the size it gives them.
  *
  * Returns 1, or 0 with nothing changed.
  *
