@@ -186,7 +186,7 @@ pub const MEASUREMENTS: [Measurement; 8] = [
         quick: (2, 10),
         rows: &[Row {
             value: "two_threads",
-            title: "pause + resume, two threads' throughput to one's",
+            title: "pause + resume, two threads' throughput to one's, in each one's fastest slice",
             unit: Unit::Times,
             goal: Goal::AtLeast(1.9),
         }],
@@ -199,25 +199,25 @@ pub const MEASUREMENTS: [Measurement; 8] = [
         rows: &[
             Row {
                 value: "many_first",
-                title: "a million paused jobs: each of the first 10,000",
+                title: "a million paused jobs, one run: each of the first 10,000",
                 unit: Unit::Time,
                 goal: Goal::None,
             },
             Row {
                 value: "many_median",
-                title: "a million paused jobs: median of all",
+                title: "a million paused jobs, one run: median of all",
                 unit: Unit::Time,
                 goal: Goal::None,
             },
             Row {
                 value: "many_last",
-                title: "a million paused jobs: each of the last 10,000",
+                title: "a million paused jobs, one run: each of the last 10,000",
                 unit: Unit::Time,
                 goal: Goal::None,
             },
             Row {
                 value: "many_growth",
-                title: "a million paused jobs: the last to the first",
+                title: "a million paused jobs, one run: the last to the first",
                 unit: Unit::Times,
                 goal: Goal::AtMost(2.0),
             },
