@@ -19,7 +19,9 @@
 //! Only the thread that owns the record sets and clears LIVE and PIPE, and only when nobody is BUSY does it close.
 //!
 //! A fork may catch somebody BUSY whom the child does not have. So whoever wants to be BUSY first notes which process
-//! this is; a BUSY of another process is nobody's, and the next who comes by takes it over (D16).
+//! this is; a BUSY of another process is nobody's, and the next who comes by takes it over (D16). Whoever comes by may have
+//! seen a BUSY of this process that has long left, with the record, whose memory was given back: so no process is number 0,
+//! which is what is noted in such memory, and only a number that is another process's is taken over from.
 //!
 //! A word of zeros is a record that is not live.
 
@@ -73,7 +75,7 @@ pub trait Channel {
     fn detach(&self) -> Self::Ends;
     /// Has a pipe again that was let go of.
     fn attach(&self, ends: Self::Ends);
-    /// The number of this process among those that have forked from each other.
+    /// The number of this process among those that have forked from each other. Never 0.
     fn process(&self) -> u64;
 }
 
@@ -82,7 +84,7 @@ pub trait Channel {
 /// All zeros is a signal without a pipe whose record is not live.
 pub struct Signal<W, C> {
     word: W,
-    /// The process of whoever is BUSY.
+    /// The process of whoever was BUSY last; 0 if nobody was.
     process: W,
     channel: C,
 }
@@ -102,6 +104,13 @@ impl<W: Word, C: Channel> Signal<W, C> {
     #[cfg(test)]
     pub fn word(&self) -> u64 {
         self.word.load()
+    }
+
+    /// The memory of the record, which is free, was given back to the system.
+    #[cfg(test)]
+    pub fn give_back(&self) {
+        self.word.store(0);
+        self.process.store(0);
     }
 
     /// A new use of the record begins, unsignalled (D19); `shown` if the record's pipe, which it has, is its wait fd. Owner
@@ -239,7 +248,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// Whether whoever is BUSY was left behind in another process, and BUSY is ours now.
     fn inherit(&self) -> bool {
         let (theirs, ours) = (self.process.load(), self.channel.process());
-        theirs != ours && self.process.compare_exchange(theirs, ours).is_ok()
+        theirs != 0 && theirs != ours && self.process.compare_exchange(theirs, ours).is_ok()
     }
 
     /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
@@ -375,7 +384,7 @@ impl Channel for Pipe {
     }
 
     fn process(&self) -> u64 {
-        platform::forks()
+        platform::forks() + 1
     }
 }
 
@@ -445,7 +454,7 @@ mod tests {
                 open: Cell::new(false),
                 fails: Cell::new(false),
                 refuses: Cell::new(false),
-                process: Cell::new(0),
+                process: Cell::new(1),
                 meanwhile: Cell::new(None),
                 log: RefCell::new(String::new()),
             }
@@ -768,6 +777,7 @@ mod tests {
     fn fork_while_busy() {
         with(|signal| {
             signal.word.0.set(signal.word.0.get() | BUSY);
+            signal.process.0.set(signal.channel.process.get());
             signal.channel.process.set(signal.channel.process.get() + 1);
         });
     }
@@ -801,12 +811,31 @@ mod tests {
         with(Signal::close);
     }
 
+    // Rules: D16, D24
+    #[test]
+    fn what_was_seen_of_a_record_whose_memory_was_given_back_is_not_taken_over() {
+        with(|signal| signal.channel.process.set(2));
+        live();
+        end();
+        with(|signal| {
+            signal.close();
+            signal.give_back();
+            // As if read before.
+            signal
+                .word
+                .0
+                .set(BUSY + LIVE + PIPE + WANT + (1 << USE_SHIFT));
+        });
+        wake();
+        assert_eq!(moves(), "");
+    }
+
     // Rules: D16
     #[test]
     fn a_fork_while_nobody_is_busy_moves_nothing() {
         begin(1);
         wake(); // without a pipe there is nothing to move yet
-        with(|signal| signal.channel.process.set(1));
+        with(|signal| signal.channel.process.set(2));
         wake();
         assert_eq!(moves(), "");
         with(Signal::open).unwrap();

@@ -293,9 +293,8 @@ fn a_child_forked_while_other_threads_have_their_first_jobs_can_have_its_own() {
     });
 }
 
-// Rules: D9, D24, W8
-#[test]
-fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_should_be() {
+/// Threads that wake and clear whatever job has a record, while it is used again and again and its memory given back.
+fn wake_and_clear_through_many_lives() {
     let stop = Stop(AtomicBool::new(false));
     let handle = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -325,7 +324,7 @@ fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_sho
                 job.clear();
             }
             job.finish(0);
-            if round % 10 == 0 {
+            if round % 3 == 0 {
                 ASYNC_free_pool();
             }
         }
@@ -341,6 +340,18 @@ fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_sho
     job.clear();
     assert!(!readable(fd));
     job.finish(0);
+}
+
+// Rules: D9, D24, W8
+#[test]
+fn threads_that_wake_and_clear_through_many_lives_of_a_record_leave_it_as_it_should_be() {
+    wake_and_clear_through_many_lives();
+}
+
+// Rules: D9, D16, D24
+#[test]
+fn in_a_forked_child_they_take_nothing_over_from_each_other() {
+    alone(wake_and_clear_through_many_lives);
 }
 
 // Rules: D9, D16

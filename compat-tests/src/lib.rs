@@ -3,6 +3,7 @@
 
 pub mod walk;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -342,6 +343,43 @@ pub fn program_source(name: &str) -> PathBuf {
         .with_extension("c")
 }
 
+/// The C programs of one directory below `programs/`, or of that itself, without what stands before the names.
+pub fn programs_in(directory: &str) -> BTreeSet<String> {
+    fs::read_dir(root().join("compat-tests/programs").join(directory))
+        .expect("the programs are there")
+        .map(|entry| entry.expect("the directory can be read").path())
+        .filter(|path| path.extension() == Some(OsStr::new("c")))
+        .map(|path| {
+            path.file_stem()
+                .expect("it has an extension")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
+
+/// A C program that some checker does not run, as [`program_source`] names it, and why.
+pub type LeftOut = (&'static str, &'static str);
+
+/// Fails unless every C program that consists of cases is in exactly one of the two lists.
+pub fn assert_each_is_listed(tested: &[&str], left_out: &[LeftOut]) {
+    let there = ["", "gen2/", "gen2_ours/"]
+        .iter()
+        .flat_map(|directory| {
+            let names = programs_in(directory);
+            names
+                .into_iter()
+                .map(move |name| format!("{directory}{name}"))
+        })
+        .collect::<BTreeSet<String>>();
+    let mut listed = BTreeSet::new();
+    let left_out = left_out.iter().map(|(name, _)| name);
+    for name in tested.iter().chain(left_out) {
+        assert!(listed.insert(name.to_string()), "{name} is there twice");
+    }
+    assert_eq!(listed, there);
+}
+
 /// Compiles one of the C programs, runs it, and has [`check_run`] look at what it says.
 pub fn check_program(name: &str, linkage: Linkage, wrapper: &[&str], arguments: &[&str]) {
     let program = compile(&program_source(name), linkage, &[]);
@@ -383,6 +421,35 @@ pub fn check_run(heading: &str, command: &mut Command, expected: &Path) {
         ran.stdout,
         ran.stderr
     );
+}
+
+/// Runs a program whose output tests/two_libraries.rs compares: here each of its cases has to come to its end, which one that
+/// something is reported about does not.
+pub fn check_transcript(heading: &str, command: &mut Command, expected: &Path) {
+    let ran = run(command);
+    let answered = |line: &str| {
+        let file = line.strip_prefix("ASYNC_start_job process ")?;
+        fs::canonicalize(file).ok()
+    };
+    assert_eq!(
+        ran.stderr.lines().find_map(answered),
+        fs::canonicalize(expected).ok(),
+        "{heading}: the wrong library answered\n{}",
+        ran.stderr
+    );
+    let begun = |line: &&str| line.starts_with("== ");
+    let cases: Vec<&str> = ran.stdout.lines().filter(begun).collect();
+    let ends = ran.stdout.lines().filter(|line| *line == "end").count();
+    assert!(
+        ran.status.success() && !cases.is_empty() && ends == cases.len(),
+        "{heading}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    let all_ended = !ran.stdout.lines().any(|line| line.starts_with("ended "));
+    assert!(all_ended, "{heading}: {}{}", ran.stdout, ran.stderr);
+    report(&format!("\n{heading}: {} cases ok\n", cases.len()));
 }
 
 /// Says that something is not tested, and why, where whoever runs the tests sees it.

@@ -135,11 +135,17 @@ fn the_comparison_shows_medians_shares_and_whether_goals_are_met() {
         ["4096 B (4096..4096)", "-", "-", "-", "-"]
     );
     assert_eq!(
-        cells(&text, "a million paused jobs, one run: the last to the first")[3..],
+        cells(
+            &text,
+            "a million paused jobs, one run: the last to the first"
+        )[3..],
         ["goal at most 2.0: met", "goal at most 2.0: missed"]
     );
     assert_eq!(
-        cells(&text, "pause + resume, two threads' throughput to one's, in each one's fastest slice")[3..],
+        cells(
+            &text,
+            "pause + resume, two threads' throughput to one's, in each one's fastest slice"
+        )[3..],
         ["goal at least 1.9: met", "goal at least 1.9: missed"]
     );
     let (_, bare) = text.split_once("without a library").expect("two tables");

@@ -4,8 +4,8 @@
 //! system's C compiler makes the same calls to it.
 
 use compat_tests::{
-    build, build_library, check_run, left_out, left_out_for_want, program_source, root, run,
-    static_link,
+    LeftOut, assert_each_is_listed, build, build_library, check_run, check_transcript, left_out,
+    left_out_for_want, openssl_is_installed, program_source, root, run, static_link,
 };
 use std::env;
 use std::fs;
@@ -111,7 +111,22 @@ impl Sanitizer {
             left_out_for_want(&what, "its runtime does not come with this Rust toolchain");
             return None;
         };
-        let group = format!("{}-sanitizer", self.name);
+        // These are written for OpenSSL, with its headers, and need more of it than the jobs.
+        let for_openssl = name.starts_with("gen2/");
+        if for_openssl && !openssl_is_installed() {
+            left_out_for_want(&what, "OpenSSL's headers are not installed (libssl-dev)");
+            return None;
+        }
+        let headers = if for_openssl {
+            vec![]
+        } else {
+            ["csrc/include", "csrc/standalone"]
+                .map(|path| root().join(path))
+                .to_vec()
+        };
+        // Two programs may have one name.
+        let generation = if for_openssl { "-gen2" } else { "" };
+        let group = format!("{}-sanitizer{generation}", self.name);
         let object = build(
             &program_source(name),
             &format!("{group}-objects"),
@@ -120,10 +135,7 @@ impl Sanitizer {
                     .arg(format!("-fsanitize={}", self.name))
                     .args(self.c_options)
                     .args(options)
-                    .arg("-I")
-                    .arg(root().join("csrc/include"))
-                    .arg("-I")
-                    .arg(root().join("csrc/standalone"))
+                    .args(headers.iter().flat_map(|path| [Path::new("-I"), path]))
                     .arg("-c")
                     .arg(program_source(name));
             },
@@ -136,6 +148,9 @@ impl Sanitizer {
                 .arg(runtime)
                 .args(["-Wl,--no-whole-archive", "-Wl,--export-dynamic"]);
             static_link(command, self.archive());
+            if for_openssl {
+                command.args(["-lssl", "-lcrypto"]);
+            }
         }))
     }
 
@@ -162,7 +177,12 @@ impl Sanitizer {
     fn check_way(&self, name: &str, program: &Path, way: &str, arguments: &[&str]) {
         let heading = format!("{name} ({} sanitizer, {way})", self.name);
         let mut command = self.command(program, way);
-        check_run(&heading, command.args(arguments), program);
+        command.args(arguments);
+        if name.starts_with("gen2/") {
+            check_transcript(&heading, &mut command, program);
+        } else {
+            check_run(&heading, &mut command, program);
+        }
     }
 
     /// Runs a program with a mistake in it, if it can be compiled, and answers what the sanitizer wrote, and the end.
@@ -186,15 +206,14 @@ fn rustc(arguments: &[&str]) -> String {
         .to_owned()
 }
 
-/// One test a program. Nothing tests all of them: those that are not here bring, take away or measure what a sanitizer needs
-/// itself, and say nothing that the others do not.
+/// One test a program, and the list of them. Each one that is not in it stands with the reason in a list beside it.
 macro_rules! programs {
-    ($check:ident: $($name:ident $(in $directory:literal)? $(with $argument:literal)*;)*) => {
+    ($check:ident, $directory:literal: $($name:ident $(with $argument:literal)*;)*) => {
+        pub const TESTED: &[&str] = &[$(concat!($directory, stringify!($name))),*];
         $(
             #[test]
             fn $name() {
-                let name = concat!($($directory, "/",)? stringify!($name));
-                super::$check(name, &[$($argument),*]);
+                super::super::$check(concat!($directory, stringify!($name)), &[$($argument),*]);
             }
         )*
     };
@@ -205,25 +224,91 @@ fn check_races(name: &str, arguments: &[&str]) {
     THREAD.check(name, &["-DWITHOUT_FORKS_OF_JOBS"], arguments);
 }
 
+/// What neither sanitizer runs.
+const BUILDS_WITHOUT_JOBS: &str = "is for builds that have no jobs";
+
 mod no_data_race_in {
-    // Not `limits`, `exhaustion`, `allocation`, `overflow` and `cycles`.
-    programs! {
-        check_races:
-        arguments;
-        block;
-        errors;
-        pool;
-        races with "6000";
-        soak with "4" with "20000";
-        states;
-        threads;
-        upstream;
-        wake;
-        both_generations in "gen2_ours";
-        contexts in "gen2_ours";
-        custom_stacks in "gen2_ours";
-        second_misuse in "gen2_ours";
-        statistics in "gen2_ours";
+    use super::*;
+
+    mod first {
+        programs! {
+            check_races, "":
+            arguments;
+            block;
+            errors;
+            pool;
+            // It does not follow jobs into a forked child.
+            process with "-a_child_finishes_its_copies_of_paused_jobs_and_so_does_its_parent"
+                with "-a_fork_inside_a_job_makes_two_processes_that_finish_it";
+            races with "6000";
+            soak with "4" with "20000";
+            stack_size;
+            states;
+            threads;
+            upstream;
+            wake;
+        }
+    }
+
+    mod second {
+        programs! {
+            check_races, "gen2/":
+            callback;
+            errors;
+            libctx;
+            mem_functions;
+            // Takes away memory that the sanitizer needs.
+            pool with "-more_up_front_than_could_be_listed_is_refused";
+            start;
+            upstream;
+            wait_ctx;
+            wait_ctx_tables;
+        }
+    }
+
+    mod second_of_ours {
+        programs! {
+            check_races, "gen2_ours/":
+            both_generations;
+            cancel;
+            contexts;
+            custom_stacks;
+            second_misuse;
+            statistics;
+        }
+    }
+    const LEFT_OUT: &[LeftOut] = &[
+        (
+            "allocation",
+            "brings an allocator in place of the sanitizer's",
+        ),
+        ("cycles", "counts mappings, and the sanitizer makes its own"),
+        ("limits", "takes away memory that the sanitizer needs"),
+        ("null", BUILDS_WITHOUT_JOBS),
+        ("overflow", "its frames touch what lies below their locals"),
+        (
+            "overflow_report",
+            "handles the signals that the sanitizer handles",
+        ),
+        (
+            "signals",
+            "wants signals at any moment; the sanitizer holds them back until a system call",
+        ),
+        (
+            "gen2_ours/exhaustion",
+            "takes away memory that the sanitizer needs",
+        ),
+        (
+            "gen2_ours/fake_libcrypto",
+            "wants libraries that are built beside it",
+        ),
+        ("gen2_ours/second_null", BUILDS_WITHOUT_JOBS),
+    ];
+
+    #[test]
+    fn each_program_or_there_is_a_reason() {
+        let tested = [first::TESTED, second::TESTED, second_of_ours::TESTED].concat();
+        assert_each_is_listed(&tested, LEFT_OUT);
     }
 }
 
@@ -253,43 +338,106 @@ fn check_memory(name: &str, arguments: &[&str]) {
 }
 
 mod no_bad_access_or_leak_in {
-    // Not `allocation`, which brings an allocator in place of the sanitizer's; `cycles`, which counts mappings; and `overflow`,
-    // whose frames touch what lies below their locals before it has noted where they lie.
-    programs! {
-        check_memory:
-        arguments;
-        block;
-        errors;
-        // What the sanitizer has reserved exceeds any limit of the address space.
-        limits with "-without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later"
-            with "-without_memory_init_makes_what_it_can_and_the_rest_later"
-            with "-the_copy_is_freed_before_finish";
-        pool;
-        races with "6000";
-        soak with "2" with "20000";
-        states;
-        threads;
-        upstream;
-        wake;
-        both_generations in "gen2_ours";
-        contexts in "gen2_ours";
-        // As with `limits`.
-        exhaustion in "gen2_ours" with "-jobs_that_cannot_be_made_up_front_are_made_later"
-            with "-without_memory_there_is_no_context_and_no_entry"
-            with "-without_memory_a_descriptor_is_not_added";
-        second_misuse in "gen2_ours";
-        statistics in "gen2_ours";
+    use super::*;
+
+    mod first {
+        programs! {
+            check_memory, "":
+            arguments;
+            block;
+            errors;
+            // What the sanitizer has reserved exceeds any limit of the address space.
+            limits with "-without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later"
+                with "-without_memory_init_makes_what_it_can_and_the_rest_later"
+                with "-the_copy_is_freed_before_finish";
+            pool;
+            process;
+            races with "6000";
+            soak with "2" with "20000";
+            states;
+            threads;
+            upstream;
+            wake;
+        }
     }
 
-    /// Looks whether a local is on the program's own stack, where the other way does not put it.
-    #[test]
-    fn custom_stacks() {
-        let name = "gen2_ours/custom_stacks";
-        let not_there = "-jobs_run_on_blocks_of_the_program";
-        if let Some(program) = super::ADDRESS.compile(name, &[]) {
-            super::ADDRESS.check_way(name, &program, super::LEAKS, &[]);
-            super::ADDRESS.check_way(name, &program, super::USES_AFTER_RETURN, &[not_there]);
+    mod second {
+        programs! {
+            check_memory, "gen2/":
+            callback;
+            errors;
+            libctx;
+            mem_functions;
+            // Takes away memory that the sanitizer needs.
+            pool with "-more_up_front_than_could_be_listed_is_refused";
+            start;
+            upstream;
+            wait_ctx;
+            wait_ctx_tables;
         }
+    }
+
+    mod second_of_ours {
+        programs! {
+            check_memory, "gen2_ours/":
+            both_generations;
+            cancel;
+            contexts;
+            // As with `limits`.
+            exhaustion with "-jobs_that_cannot_be_made_up_front_are_made_later"
+                with "-without_memory_there_is_no_context_and_no_entry"
+                with "-without_memory_a_descriptor_is_not_added";
+            second_misuse;
+            statistics;
+        }
+    }
+    const LEFT_OUT: &[LeftOut] = &[
+        (
+            "allocation",
+            "brings an allocator in place of the sanitizer's",
+        ),
+        ("cycles", "counts mappings, and the sanitizer makes its own"),
+        ("null", BUILDS_WITHOUT_JOBS),
+        ("overflow", "its frames touch what lies below their locals"),
+        (
+            "overflow_report",
+            "handles the signals that the sanitizer handles",
+        ),
+        (
+            "gen2_ours/fake_libcrypto",
+            "wants libraries that are built beside it",
+        ),
+        ("gen2_ours/second_null", BUILDS_WITHOUT_JOBS),
+    ];
+
+    /// Those that look where a local is, or how deep the stack: not with locals on the heap, or for some cases.
+    const BY_ADDRESS: &[(&str, Option<&[&str]>)] = &[
+        (
+            "gen2_ours/custom_stacks",
+            Some(&["-jobs_run_on_blocks_of_the_program"]),
+        ),
+        ("signals", None),
+        ("stack_size", None),
+    ];
+
+    #[test]
+    fn those_that_look_at_addresses() {
+        for (name, with_locals_on_the_heap) in BY_ADDRESS {
+            if let Some(program) = ADDRESS.compile(name, &[]) {
+                ADDRESS.check_way(name, &program, LEAKS, &[]);
+                if let Some(arguments) = with_locals_on_the_heap {
+                    ADDRESS.check_way(name, &program, USES_AFTER_RETURN, arguments);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_program_or_there_is_a_reason() {
+        let by_address: Vec<&str> = BY_ADDRESS.iter().map(|(name, _)| *name).collect();
+        let listed = [first::TESTED, second::TESTED, second_of_ours::TESTED];
+        let tested = [listed.concat(), by_address].concat();
+        assert_each_is_listed(&tested, LEFT_OUT);
     }
 }
 
@@ -315,6 +463,14 @@ fn mistake(name: &str, way: &str, words: &[&str]) {
 #[test]
 fn an_overflow_of_an_array_on_a_jobs_stack_is_reported() {
     for way in ADDRESS.ways {
+        // The sanitizer's own longjmp and swapcontext make it forget what is around the locals of the stack that is left.
+        if *way == LEAKS && ossl_async::switch_method() != "registers" {
+            left_out(
+                "an array on the stack that overflows after a pause",
+                "AddressSanitizer does not see it where a job is left in this way",
+            );
+            continue;
+        }
         mistake("overflow", way, &["stack-buffer-overflow", "'array'"]);
     }
 }

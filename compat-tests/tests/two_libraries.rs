@@ -3,12 +3,11 @@
 
 use compat_tests::{
     LINKAGES, Linkage, Ran, check_program, compile_shared_library, compile_with_openssl,
-    expected_library, left_out, left_out_for_want, openssl_is_installed, program_source, report,
-    root, run, with_ossl_async,
+    expected_library, left_out, left_out_for_want, openssl_is_installed, program_source,
+    programs_in, report, root, run, with_ossl_async,
 };
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
@@ -67,21 +66,6 @@ fn every_program_for_two_libraries_is_tested() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(programs_in("gen2"), tested);
-}
-
-/// The programs of one directory.
-fn programs_in(directory: &str) -> BTreeSet<String> {
-    fs::read_dir(root().join("compat-tests/programs").join(directory))
-        .expect("the programs are there")
-        .map(|entry| entry.expect("the directory can be read").path())
-        .filter(|path| path.extension() == Some(OsStr::new("c")))
-        .map(|path| {
-            path.file_stem()
-                .expect("it has an extension")
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect()
 }
 
 fn source(name: &str) -> PathBuf {
@@ -275,7 +259,7 @@ macro_rules! ours {
 }
 
 ours! {
-    both_generations contexts custom_stacks exhaustion second_misuse statistics
+    both_generations cancel contexts custom_stacks exhaustion second_misuse statistics
 }
 
 fn check_ours(name: &str) {

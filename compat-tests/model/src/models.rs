@@ -385,6 +385,28 @@ fn a_handle_without_a_use_may_reach_a_new_pipe_but_not_a_closed_one() {
     seen.assert_both();
 }
 
+// Rules: D1, D16, D24
+#[test]
+fn whoever_is_late_takes_nothing_over_in_memory_that_was_given_back() {
+    for work in [wake, clear] {
+        check_bounded(4, move || {
+            let signal = live();
+            let other = thread(&signal, work);
+            // At the pipe, which the other one may see.
+            wake(&signal);
+            signal.end();
+            signal.close();
+            signal.give_back();
+            signal.open().expect("a pipe of ours");
+            signal.begin(Use(2), true);
+            wake(&signal);
+            clear(&signal);
+            join([other]);
+            settled(&signal);
+        });
+    }
+}
+
 // Rules: D24, P4
 #[test]
 fn a_stale_handle_does_not_reach_an_idle_record_that_is_without_its_pipe_for_a_while() {

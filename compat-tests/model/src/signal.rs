@@ -143,7 +143,7 @@ pub fn fresh<W: Atomic>() -> Arc<Signal<W>> {
         Pipe {
             bytes: UnsafeCell::new(None),
             fd: AtomicU64::new(0),
-            process: 0,
+            process: 1,
             refusals: AtomicUsize::new(0),
         },
     ))
@@ -171,11 +171,11 @@ pub fn inherited(word: u64) -> Arc<Signal> {
     let use_1 = live().word();
     Arc::new(Signal::new(
         AtomicU64::new(use_1 + word),
-        AtomicU64::new(0),
+        AtomicU64::new(1),
         Pipe {
             bytes: UnsafeCell::new(Some(u32::from(word & HAVE != 0))),
             fd: AtomicU64::new(1),
-            process: 1,
+            process: 2,
             refusals: AtomicUsize::new(0),
         },
     ))
