@@ -135,10 +135,7 @@ fn the_comparison_shows_medians_shares_and_whether_goals_are_met() {
         ["4096 B (4096..4096)", "-", "-", "-", "-"]
     );
     assert_eq!(
-        cells(
-            &text,
-            "a million paused jobs, one run: the last to the first"
-        )[3..],
+        cells(&text, "a million paused jobs: the last to the first")[3..],
         ["goal at most 2.0: met", "goal at most 2.0: missed"]
     );
     assert_eq!(

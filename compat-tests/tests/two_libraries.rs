@@ -259,7 +259,7 @@ macro_rules! ours {
 }
 
 ours! {
-    both_generations cancel contexts custom_stacks exhaustion second_misuse statistics
+    both_generations contexts custom_stacks exhaustion second_misuse statistics
 }
 
 fn check_ours(name: &str) {

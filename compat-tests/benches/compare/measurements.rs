@@ -57,7 +57,7 @@ pub enum Goal {
     AtLeast(f64),
 }
 
-/// The one that is taken once, after the rounds.
+/// The one that is taken after the rounds, and in fewer.
 pub const MANY: &str = "many";
 
 /// The one that needs two processors.
@@ -182,7 +182,7 @@ pub const MEASUREMENTS: [Measurement; 8] = [
     Measurement {
         name: THREADS,
         about: "how much more two threads get done than one",
-        counts: (200, 5000),
+        counts: (1000, 5000),
         quick: (2, 10),
         rows: &[Row {
             value: "two_threads",
@@ -199,25 +199,25 @@ pub const MEASUREMENTS: [Measurement; 8] = [
         rows: &[
             Row {
                 value: "many_first",
-                title: "a million paused jobs, one run: each of the first 10,000",
+                title: "a million paused jobs: each of the first 10,000",
                 unit: Unit::Time,
                 goal: Goal::None,
             },
             Row {
                 value: "many_median",
-                title: "a million paused jobs, one run: median of all",
+                title: "a million paused jobs: median of all",
                 unit: Unit::Time,
                 goal: Goal::None,
             },
             Row {
                 value: "many_last",
-                title: "a million paused jobs, one run: each of the last 10,000",
+                title: "a million paused jobs: each of the last 10,000",
                 unit: Unit::Time,
                 goal: Goal::None,
             },
             Row {
                 value: "many_growth",
-                title: "a million paused jobs, one run: the last to the first",
+                title: "a million paused jobs: the last to the first",
                 unit: Unit::Times,
                 goal: Goal::AtMost(2.0),
             },
