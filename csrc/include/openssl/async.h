@@ -44,10 +44,12 @@
  * Threads. Pool, running job and the count of ASYNC_block_pause belong to the
  * thread. A job is resumed on the thread that started it. What another thread
  * may do with a job is to call ASYNC_wake, ASYNC_clear_wake, ASYNC_get_wait_fd
- * and ASYNC_get_wait_ctx, at any time; the first three may also be called in
- * signal handlers, the others here may not. Settings and statistics of the
- * process are for any thread. No function needs an initialising call before
- * it.
+ * and ASYNC_get_wait_ctx, at any time. Settings and statistics of the process
+ * are for any thread. No function needs an initialising call before it.
+ *
+ * Signal handlers may call ASYNC_wake, ASYNC_clear_wake, ASYNC_get_wait_fd,
+ * ASYNC_get_current_job and ASYNC_in_job, whatever they have interrupted, and
+ * no other function here.
  *
  * Errors. A failing call adds one entry to the calling thread's error queue,
  * which openssl/err.h reads: OpenSSL's where the program uses OpenSSL, the one
