@@ -44,6 +44,11 @@ fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
+/// Calls that were refused with an error so far.
+fn refusals() -> u64 {
+    ossl_async::stats::process().refusals
+}
+
 fn check(name: &str, input: &[u8]) {
     if env::var_os(SAY).is_some() {
         report(&format!("{name}: {}\n", input.escape_ascii()));
@@ -61,7 +66,7 @@ fn the_library_does_what_the_model_says_on_the_committed_corpus() {
         return;
     }
     let _alone = alone();
-    let begin = Instant::now();
+    let (begin, refused) = (Instant::now(), refusals());
     let corpus = root().join("fuzz/corpus/operations");
     let mut files: Vec<PathBuf> = fs::read_dir(&corpus)
         .expect("the corpus is committed")
@@ -77,8 +82,9 @@ fn the_library_does_what_the_model_says_on_the_committed_corpus() {
         );
     }
     report(&format!(
-        "\nfuzz corpus: {} inputs as the model says, {:.1?}\n",
+        "\nfuzz corpus: {} inputs as the model says, {} misuses refused, {:.1?}\n",
         files.len(),
+        refusals() - refused,
         begin.elapsed()
     ));
 }
@@ -90,7 +96,7 @@ fn the_library_does_what_the_model_says_on_random_bytes() {
         return;
     }
     let _alone = alone();
-    let begin = Instant::now();
+    let (begin, refused) = (Instant::now(), refusals());
     let inputs = number("OSSL_ASYNC_FUZZ_INPUTS", 2000);
     let seed = number("OSSL_ASYNC_FUZZ_SEED", 1);
     let mut random = Random(seed);
@@ -100,7 +106,8 @@ fn the_library_does_what_the_model_says_on_random_bytes() {
         check(&format!("input {n} of seed {seed}"), &input);
     }
     report(&format!(
-        "\nrandom bytes: {inputs} inputs as the model says, {:.1?}\n",
+        "\nrandom bytes: {inputs} inputs as the model says, {} misuses refused, {:.1?}\n",
+        refusals() - refused,
         begin.elapsed()
     ));
 }
