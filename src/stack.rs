@@ -121,12 +121,17 @@ fn size_from_environment() {
     if SIZE.load(Ordering::Relaxed) != 0 {
         return;
     }
-    let mut text = [0; 24];
-    let Some(text) = platform::environment(c"OSSL_ASYNC_STACK_SIZE", &mut text) else {
+    let mut buffer = [0; 24];
+    let room = buffer.len();
+    let Some(text) = platform::environment(c"OSSL_ASYNC_STACK_SIZE", &mut buffer) else {
         return;
     };
+    // What fills the buffer may have been cut off, and `parse` takes a sign.
+    let is_number = text.len() < room && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<usize>() {
-        Ok(bytes) if (LEAST..=MOST).contains(&bytes) => SIZE.store(bytes, Ordering::Relaxed),
+        Ok(bytes) if is_number && (LEAST..=MOST).contains(&bytes) => {
+            SIZE.store(bytes, Ordering::Relaxed);
+        }
         _ => platform::print_formatted(format_args!(
             "ossl-async: OSSL_ASYNC_STACK_SIZE={text}: expected bytes from {LEAST} to {MOST}; stacks have {DEFAULT}\n"
         )),

@@ -94,7 +94,8 @@ fn environment_child() {
             let expected = value
                 .parse()
                 .ok()
-                .filter(|size| (32768..=1 << 30).contains(size));
+                .filter(|size| (32768..=1 << 30).contains(size))
+                .filter(|_| value.len() < 24 && !value.starts_with('+'));
             assert!(stack_is(expected.unwrap_or(128 * KIB)), "{value}");
             assert_eq!(OSSL_ASYNC_get_stack_size(), expected.unwrap_or(128 * KIB));
         } else {
@@ -120,6 +121,8 @@ fn the_environment_sets_the_size_and_a_value_that_is_none_is_reported() {
         "128k",
         "32767",
         "99999999999999999999999999",
+        "000000000000000000131072999",
+        "+65536",
         "1 ",
     ] {
         let printed = with_environment(value);

@@ -57,7 +57,7 @@ pub fn at_process_exit(run: extern "C" fn()) {
     unsafe { libc::atexit(run) };
 }
 
-/// The value of an environment variable, copied to `buffer`, cut off where that ends and where it is no longer text.
+/// The value of an environment variable, copied to `buffer` and cut off where that ends; `?` for each byte that is not ASCII.
 /// Never in a program that runs with more rights than its user.
 pub fn environment<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> {
     // SAFETY: the name ends in a NUL; the answer is NULL or a string that the environment keeps.
@@ -70,11 +70,12 @@ pub fn environment<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> {
     };
     let copied = value.len().min(buffer.len());
     buffer[..copied].copy_from_slice(&value[..copied]);
-    let text = match core::str::from_utf8(&buffer[..copied]) {
-        Ok(text) => text.len(),
-        Err(error) => error.valid_up_to(),
-    };
-    core::str::from_utf8(&buffer[..text]).ok()
+    for byte in &mut buffer[..copied] {
+        if !byte.is_ascii() {
+            *byte = b'?';
+        }
+    }
+    core::str::from_utf8(&buffer[..copied]).ok()
 }
 
 unsafe extern "C" {
