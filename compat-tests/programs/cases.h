@@ -164,6 +164,29 @@ static inline int in_child(void (*function)(void))
     return status;
 }
 
+/* What the child of the last observe() wrote to standard error. */
+static char harness_written[4096];
+
+/* in_child(), with what the child writes to standard error kept. */
+static inline int observe(void (*function)(void))
+{
+    int ends[2], before, status;
+    ssize_t size;
+
+    if (pipe(ends) != 0 || (before = dup(STDERR_FILENO)) < 0)
+        return -1;
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    status = in_child(function);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    size = read(ends[0], harness_written, sizeof(harness_written) - 1);
+    close(ends[0]);
+    harness_written[size > 0 ? size : 0] = '\0';
+    return status;
+}
+
 /*
  * Says which file ASYNC_pause_job comes from, so that the runner can prove which library it tested. In a program that
  * is not position-independent the function's own address may be a stub of the program's; dlsym() sees through that.

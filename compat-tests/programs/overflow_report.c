@@ -85,8 +85,6 @@ static void inform(int signal, siginfo_t *info, void *context)
 
 /* What happens in the child, in which way. */
 static int asked, on_a_thread, with_a_handler;
-static char *written; /* what it says on standard error */
-#define ROOM 4096
 
 static void overflow_in_the_child(void)
 {
@@ -108,28 +106,6 @@ static void overflow_in_the_child(void)
         on_thread(run_an_overflow, NULL);
     else
         run_an_overflow(NULL);
-}
-
-/* Runs a function in a child and keeps what it writes to standard error. */
-static int observe(void (*function)(void))
-{
-    static char buffer[ROOM];
-    int ends[2], before, status;
-    ssize_t size;
-
-    if (pipe(ends) != 0 || (before = dup(STDERR_FILENO)) < 0)
-        return -1;
-    dup2(ends[1], STDERR_FILENO);
-    close(ends[1]);
-    status = in_child(function);
-    dup2(before, STDERR_FILENO);
-    close(before);
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    size = read(ends[0], buffer, ROOM - 1);
-    close(ends[0]);
-    buffer[size > 0 ? size : 0] = '\0';
-    written = buffer;
-    return status;
 }
 
 static int died_of_sigsegv(int status)
@@ -172,7 +148,7 @@ CASE(frames_of_every_size_up_to_what_is_documented_are_reported, "Rules: D22")
             on_a_thread = depth % 200 == 0;
             status = observe(overflow_in_the_child);
             CHECK(died_of_sigsegv(status));
-            rest = after_report(written);
+            rest = after_report(harness_written);
             CHECK(rest != NULL && *rest == '\0');
         }
 }
@@ -181,7 +157,7 @@ CASE(who_does_not_ask_gets_the_signal_and_no_word, "Rules: D22")
 {
     for (on_a_thread = 0; on_a_thread < 2; on_a_thread++) {
         CHECK(died_of_sigsegv(observe(overflow_in_the_child)));
-        CHECK_EQUAL(strlen(written), 0);
+        CHECK_EQUAL(strlen(harness_written), 0);
     }
 }
 
@@ -193,7 +169,7 @@ CASE(a_handler_without_a_signal_stack_of_its_own_is_called_after_the_report, "Ru
         int status = observe(overflow_in_the_child);
 
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == INFORMED);
-        rest = after_report(written);
+        rest = after_report(harness_written);
         CHECK(rest != NULL && strcmp(rest, "the program's own handler\n") == 0);
     }
 }
@@ -219,7 +195,7 @@ static void null_in_the_child(void)
 CASE(another_fault_inside_a_job_is_not_reported, "Rules: D22")
 {
     CHECK(died_of_sigsegv(observe(null_in_the_child)));
-    CHECK_EQUAL(strlen(written), 0);
+    CHECK_EQUAL(strlen(harness_written), 0);
 }
 
 static void leave(int signal)

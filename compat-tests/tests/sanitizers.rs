@@ -211,10 +211,13 @@ mod no_data_race_in {
         check_races:
         arguments;
         block;
+        cancel;
         errors;
         pool;
         races with "6000";
         soak with "4" with "20000";
+        // A fault is what the sanitizer ends a process with a report for.
+        stack_size with "-a_job_that_uses_more_than_was_asked_for_faults";
         states;
         threads;
         upstream;
@@ -259,6 +262,7 @@ mod no_bad_access_or_leak_in {
         check_memory:
         arguments;
         block;
+        cancel;
         errors;
         // What the sanitizer has reserved exceeds any limit of the address space.
         limits with "-without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later"
@@ -267,6 +271,8 @@ mod no_bad_access_or_leak_in {
         pool;
         races with "6000";
         soak with "2" with "20000";
+        // A fault is what the sanitizer ends a process with a report for.
+        stack_size with "-a_job_that_uses_more_than_was_asked_for_faults";
         states;
         threads;
         upstream;

@@ -49,7 +49,7 @@ macro_rules! programs {
 // Not here: `soak`, which takes too long, and `limits`, `exhaustion`, `allocation`, `overflow` and `cycles`, which take
 // away or measure what valgrind needs itself: memory, the allocator, faults, mappings.
 programs! {
-    arguments block errors null pool states threads upstream wake
+    arguments block cancel errors null pool stack_size states threads upstream wake
 }
 
 /// The second generation's.
