@@ -149,16 +149,16 @@ static int pause_and_return_arguments(void *args)
 {
     CHECK_EQUAL(ASYNC_pause_job(), 1);
     CHECK_EQUAL(ASYNC_pause_job(), 0);
-    return ((int *)args)[0] + ((int *)args)[999];
+    return ((int *)args)[0] + ((int *)args)[19999];
 }
 
 CASE(the_arguments_are_there_to_the_end, "Rules: B23")
 {
     FOR_BOTH_GENERATIONS {
-        int args[1000] = {40}, ret = UNWRITTEN;
+        int args[20000] = {40}, ret = UNWRITTEN;
         ASYNC_JOB *job = NULL;
 
-        args[999] = 2;
+        args[19999] = 2;
         if (six_arguments)
             CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, pause_and_return_arguments, args, sizeof(args)), ASYNC_PAUSE);
         else
