@@ -8,8 +8,11 @@
 
 static __thread ASYNC_JOB *volatile known; /* the only one that can be running, once that is known */
 static __thread ASYNC_JOB *volatile last;  /* the one to wake: it may be running, paused, on its way, or have ended */
-static volatile unsigned long handled, wrong;
+static volatile unsigned long handled, wrong; /* counted by handlers on two threads */
 static volatile uintptr_t handler_was_at;
+
+#define ADD_ONE(COUNT) __atomic_add_fetch(&(COUNT), 1, __ATOMIC_RELAXED)
+#define VALUE(COUNT) __atomic_load_n(&(COUNT), __ATOMIC_RELAXED)
 
 /* What a handler may call. It leaves errno alone, as handlers must. */
 static void look_around(void)
@@ -18,10 +21,10 @@ static void look_around(void)
     int before = errno;
 
     if ((job != NULL) != ASYNC_in_job() || (job != NULL && known != NULL && job != known))
-        wrong++;
+        ADD_ONE(wrong);
     if (job != NULL && ASYNC_get_wait_fd(job) < -1)
-        wrong++;
-    if (++handled % 3 != 0)
+        ADD_ONE(wrong);
+    if (ADD_ONE(handled) % 3 != 0)
         ASYNC_wake(last);
     else
         ASYNC_clear_wake(last);
@@ -150,7 +153,7 @@ static void *run_jobs_in_a_storm(void *unused)
     unsigned long round;
 
     CHECK_EQUAL(ASYNC_init_pool(2, 1), 1);
-    for (round = 0; (round < ROUNDS || handled < SIGNALS) && round < TOO_MANY && !harness_report->failed; round++) {
+    for (round = 0; (round < ROUNDS || VALUE(handled) < SIGNALS) && round < TOO_MANY && !harness_report->failed; round++) {
         ASYNC_JOB *job = NULL, *other = NULL;
         int ret = UNWRITTEN;
 
@@ -168,7 +171,7 @@ static void *run_jobs_in_a_storm(void *unused)
             CHECK_EQUAL(ASYNC_init_pool(2, 1), 1);
         }
     }
-    CHECK(handled >= SIGNALS);
+    CHECK(VALUE(handled) >= SIGNALS);
     return unused;
 }
 
@@ -176,7 +179,7 @@ static void count_and_look(int signal)
 {
     (void)signal;
     look_around();
-    if (handled > TOO_MANY)
+    if (VALUE(handled) > TOO_MANY)
         _exit(1);
 }
 
