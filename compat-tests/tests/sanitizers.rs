@@ -251,7 +251,8 @@ mod no_data_race_in {
         pool;
         // It does not follow jobs into a forked child.
         process with "-a_child_finishes_its_copies_of_paused_jobs_and_so_does_its_parent"
-            with "-a_fork_inside_a_job_makes_two_processes_that_finish_it";
+            with "-a_fork_inside_a_job_makes_two_processes_that_finish_it"
+            with "-a_child_that_frees_its_jobs_closes_its_own_descriptors_only";
         races with "6000";
         // The sanitizer's own instructions would be trapped too, and it holds the signals back.
         signals with "-a_handler_may_run_between_any_two_instructions_of_a_jobs_life";
