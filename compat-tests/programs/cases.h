@@ -164,8 +164,23 @@ static inline int in_child(void (*function)(void))
     return status;
 }
 
-/* What the child of the last observe() wrote to standard error. */
+/* What the child of the last observe() wrote to standard error, without the lines that begin with ==: a checker's remarks. */
 static char harness_written[4096];
+
+static inline void harness_drop_remarks(void)
+{
+    char *to = harness_written, *line = to, *next;
+
+    for (; *line != '\0'; line = next) {
+        next = strchr(line, '\n');
+        next = next != NULL ? next + 1 : line + strlen(line);
+        if (strncmp(line, "==", 2) != 0) {
+            memmove(to, line, (size_t)(next - line));
+            to += next - line;
+        }
+    }
+    *to = '\0';
+}
 
 /* in_child(), with what the child writes to standard error kept. */
 static inline int observe(void (*function)(void))
@@ -184,6 +199,7 @@ static inline int observe(void (*function)(void))
     size = read(ends[0], harness_written, sizeof(harness_written) - 1);
     close(ends[0]);
     harness_written[size > 0 ? size : 0] = '\0';
+    harness_drop_remarks();
     return status;
 }
 

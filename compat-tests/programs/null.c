@@ -55,3 +55,26 @@ CASE(everything_else_does_nothing, "Rules: F15, B39")
     ASYNC_clear_wake(NULL);
     CHECK_EQUAL(only_error(), 0);
 }
+
+CASE(what_openssl_does_not_have_is_refused_or_does_nothing, "Header: async.h, what OpenSSL does not have")
+{
+    OSSL_ASYNC_STATS stats, zero;
+    ASYNC_JOB *job = NULL;
+    int ret = UNWRITTEN;
+
+    CHECK_EQUAL(OSSL_ASYNC_set_stack_size(65536), 0);
+    CHECK_EQUAL(only_error(), 0x33066042UL);
+    CHECK_EQUAL(OSSL_ASYNC_get_stack_size(), 131072);
+    CHECK_EQUAL(OSSL_ASYNC_get_stack_used(NULL), 0);
+    OSSL_ASYNC_measure_stacks(1);
+    memset(&stats, 0xff, sizeof(stats));
+    memset(&zero, 0, sizeof(zero));
+    CHECK_EQUAL(OSSL_ASYNC_process_stats(&stats, sizeof(stats)), 1);
+    CHECK(memcmp(&stats, &zero, sizeof(stats)) == 0);
+    CHECK_EQUAL(OSSL_ASYNC_cancel_job(NULL, &ret), ASYNC_ERR);
+    CHECK_EQUAL(only_error(), REFUSED_NULL);
+    CHECK_EQUAL(OSSL_ASYNC_cancel_job(&job, &ret), ASYNC_ERR);
+    CHECK_EQUAL(only_error(), REFUSED_NULL);
+    CHECK(job == NULL);
+    CHECK_EQUAL(ret, UNWRITTEN);
+}

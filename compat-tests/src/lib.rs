@@ -343,7 +343,7 @@ pub fn program_source(name: &str) -> PathBuf {
         .with_extension("c")
 }
 
-/// The C programs of one directory below `programs/`, or of that itself, without what stands before the names.
+/// The names of the C programs in a directory below `programs/`, or in that itself.
 pub fn programs_in(directory: &str) -> BTreeSet<String> {
     fs::read_dir(root().join("compat-tests/programs").join(directory))
         .expect("the programs are there")
@@ -358,26 +358,24 @@ pub fn programs_in(directory: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// A C program that some checker does not run, as [`program_source`] names it, and why.
-pub type LeftOut = (&'static str, &'static str);
-
-/// Fails unless every C program that consists of cases is in exactly one of the two lists.
-pub fn assert_each_is_listed(tested: &[&str], left_out: &[LeftOut]) {
-    let there = ["", "gen2/", "gen2_ours/"]
-        .iter()
-        .flat_map(|directory| {
-            let names = programs_in(directory);
-            names
-                .into_iter()
-                .map(move |name| format!("{directory}{name}"))
-        })
-        .collect::<BTreeSet<String>>();
-    let mut listed = BTreeSet::new();
-    let left_out = left_out.iter().map(|(name, _)| name);
-    for name in tested.iter().chain(left_out) {
-        assert!(listed.insert(name.to_string()), "{name} is there twice");
+/// Fails unless each C program that has cases is either among those that a checker runs or among those that are left out,
+/// each with the reason, which is said.
+pub fn check_lists(checker: &str, tested: &[&str], not_tested: &[(&str, &str)]) {
+    let there = ["", "gen2/", "gen2_ours/"].map(|directory| {
+        let names = programs_in(directory).into_iter();
+        names.map(move |name| format!("{directory}{name}"))
+    });
+    let mut there: BTreeSet<String> = there.into_iter().flatten().collect();
+    for (name, why) in not_tested {
+        left_out(&format!("{name} under {checker}"), why);
     }
-    assert_eq!(listed, there);
+    for name in tested.iter().chain(not_tested.iter().map(|(name, _)| name)) {
+        assert!(there.remove(*name), "{name}: twice, or no program");
+    }
+    assert!(
+        there.is_empty(),
+        "{there:?}: neither run under {checker} nor left out"
+    );
 }
 
 /// Compiles one of the C programs, runs it, and has [`check_run`] look at what it says.
@@ -423,33 +421,54 @@ pub fn check_run(heading: &str, command: &mut Command, expected: &Path) {
     );
 }
 
-/// Runs a program whose output tests/two_libraries.rs compares: here each of its cases has to come to its end, which one that
-/// something is reported about does not.
+/// Runs one of the programs whose transcripts `tests/two_libraries.rs` compares. Fails unless each of its cases came to its
+/// end, which it does not if a checker has reported something, and it was `expected` that they ran against.
 pub fn check_transcript(heading: &str, command: &mut Command, expected: &Path) {
     let ran = run(command);
-    let answered = |line: &str| {
-        let file = line.strip_prefix("ASYNC_start_job process ")?;
-        fs::canonicalize(file).ok()
-    };
-    assert_eq!(
-        ran.stderr.lines().find_map(answered),
-        fs::canonicalize(expected).ok(),
-        "{heading}: the wrong library answered\n{}",
-        ran.stderr
-    );
-    let begun = |line: &&str| line.starts_with("== ");
-    let cases: Vec<&str> = ran.stdout.lines().filter(begun).collect();
+    let expected = fs::canonicalize(expected).expect("the library was built");
+    let mut functions = 0;
+    for line in ran.stderr.lines() {
+        if let [_, "program" | "process", file] = line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            let file = fs::canonicalize(file).expect("the library that answered is a file");
+            assert_eq!(file, expected, "{heading}: the wrong library answered");
+            functions += 1;
+        }
+    }
+    let begun = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("== "));
+    let begun: Vec<String> = begun.map(|case| format!("ok {case}\n")).collect();
     let ends = ran.stdout.lines().filter(|line| *line == "end").count();
+    let ended_badly = ran.stdout.lines().any(|line| line.starts_with("ended "));
     assert!(
-        ran.status.success() && !cases.is_empty() && ends == cases.len(),
+        ran.status.success()
+            && functions == 6
+            && !begun.is_empty()
+            && ends == begun.len()
+            && !ended_badly,
         "{heading}: {}\n{}{}",
         ran.status,
         ran.stdout,
         ran.stderr
     );
-    let all_ended = !ran.stdout.lines().any(|line| line.starts_with("ended "));
-    assert!(all_ended, "{heading}: {}{}", ran.stdout, ran.stderr);
-    report(&format!("\n{heading}: {} cases ok\n", cases.len()));
+    let remarks = ran.stdout.lines().filter(|line| line.starts_with('#'));
+    let remarks: String = remarks.map(|line| format!("{line}\n")).collect();
+    report(&format!("\n{heading}\n{}{remarks}", begun.concat()));
+}
+
+/// The stand-ins for libcrypto, which `gen2_ours/fake_libcrypto` takes as arguments.
+pub fn fake_libcryptos() -> [String; 3] {
+    let source = root().join("tests/fake/libcrypto.c");
+    [
+        ("-DFAKE_3_0", "-Wl,-soname,libcrypto.so.3"),
+        ("-DFAKE_1_1", "-Wl,-soname,libcrypto.so.1.1"),
+        ("-DFAKE_FORK", "-Wl,-soname,libcrypto.so.1.0"),
+    ]
+    .map(|(kind, soname)| {
+        let fake = compile_shared_library(&source, &kind[2..], &[kind, soname]);
+        fake.to_str().expect("the path is text").to_owned()
+    })
 }
 
 /// Says that something is not tested, and why, where whoever runs the tests sees it.

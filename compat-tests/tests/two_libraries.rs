@@ -2,9 +2,9 @@
 //! `with-ossl-async`, which puts the library in front; and runs the programs about what the library does otherwise.
 
 use compat_tests::{
-    LINKAGES, Linkage, Ran, check_program, compile_shared_library, compile_with_openssl,
-    expected_library, left_out, left_out_for_want, openssl_is_installed, program_source,
-    programs_in, report, root, run, with_ossl_async,
+    LINKAGES, Linkage, Ran, check_program, compile_with_openssl, expected_library, fake_libcryptos,
+    left_out, left_out_for_want, openssl_is_installed, program_source, programs_in, report, root,
+    run, with_ossl_async,
 };
 use std::collections::BTreeSet;
 use std::env;
@@ -279,18 +279,8 @@ fn check_ours_with(name: &str, arguments: &[&str]) {
 // Rules: D30, G39
 #[test]
 fn fake_libcrypto() {
-    let source = root().join("tests/fake/libcrypto.c");
-    let fakes = [
-        ("-DFAKE_3_0", "-Wl,-soname,libcrypto.so.3"),
-        ("-DFAKE_1_1", "-Wl,-soname,libcrypto.so.1.1"),
-        ("-DFAKE_FORK", "-Wl,-soname,libcrypto.so.1.0"),
-    ]
-    .map(|(kind, soname)| compile_shared_library(&source, &kind[2..], &[kind, soname]));
-    let fakes: Vec<&str> = fakes
-        .iter()
-        .map(|fake| fake.to_str().expect("the path is text"))
-        .collect();
-    check_ours_with("fake_libcrypto", &fakes);
+    let fakes = fake_libcryptos();
+    check_ours_with("fake_libcrypto", &fakes.each_ref().map(String::as_str));
 }
 
 #[test]

@@ -58,7 +58,7 @@ CASE(entries_of_3_0_have_its_numbers, "Rules: G47, D10, D4")
     CHECK_EQUAL(ASYNC_start_job(&job, NULL, NULL, NULL, NULL, 0), ASYNC_ERR);
     CHECK_EQUAL(*entries, 2);
     CHECK_EQUAL(*reason, 0xC0102);
-    CHECK_EQUAL(ASYNC_start_job(&job, NULL, NULL, return_one, &byte, (size_t)-1), ASYNC_ERR);
+    CHECK_EQUAL(ASYNC_start_job(&job, NULL, NULL, return_one, &byte, (size_t)-1 / 2), ASYNC_ERR);
     CHECK_EQUAL(*entries, 3);
     CHECK_EQUAL(*reason, 0xC0100);
     CHECK_EQUAL(go(&job, NULL, NULL, nest), ASYNC_FINISH);
@@ -168,6 +168,38 @@ CASE(a_job_whose_library_context_cannot_be_put_back_stays_paused, "Rules: D30, G
     CHECK_EQUAL(ret, 5);
     CHECK(*current == &of_thread);
     CHECK_EQUAL(only_error(), 0);
+    ASYNC_cleanup_thread();
+}
+
+static int pause_with_own(void *unused)
+{
+    (void)unused;
+    *current = &of_job;
+    CHECK_EQUAL(ASYNC_pause_job(), 1);
+    CHECK_EQUAL(ASYNC_pause_job(), 1);
+    CHECK(*current == &of_job);
+    return 10 + ASYNC_pause_job();
+}
+
+CASE(a_job_that_could_not_be_cancelled_for_its_library_context_pauses_as_before, "Header: async.h; Rules: D30, G37, G39")
+{
+    ASYNC_JOB *job = NULL, *handle;
+    int ret = UNWRITTEN;
+
+    NEED(load(1));
+    *current = &of_thread;
+    CHECK_EQUAL(go(&job, NULL, &ret, pause_with_own), ASYNC_PAUSE);
+    handle = job;
+    *refuses = 1;
+    CHECK_EQUAL(OSSL_ASYNC_cancel_job(&job, &ret), ASYNC_ERR);
+    CHECK_EQUAL(only_error(), REFUSED_NESTED);
+    CHECK(job == handle);
+    CHECK_EQUAL(ret, UNWRITTEN);
+    *refuses = 0;
+    CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_PAUSE);
+    CHECK_EQUAL(OSSL_ASYNC_cancel_job(&job, &ret), ASYNC_FINISH);
+    CHECK_EQUAL(ret, 10);
+    CHECK(*current == &of_thread);
     ASYNC_cleanup_thread();
 }
 
