@@ -90,11 +90,11 @@
  * longer be resumed.
  *
  * Environment. Three variables, all of them ignored in set-id programs:
- *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N); a value that
- *                                 is none is named on standard error and ignored
- *   OSSL_ASYNC_STATS=1            stacks are measured, and when the process ends
- *                                 one line on standard error has its counts,
- *                                 those of OSSL_ASYNC_process_stats
+ *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N); what is no
+ *                                 size is named on standard error and ignored
+ *   OSSL_ASYNC_STATS=1            stacks are measured, and when the process
+ *                                 ends one line on standard error has its
+ *                                 counts, those of OSSL_ASYNC_process_stats
  *   OSSL_ASYNC_OVERFLOW_REPORT=1  from the first job on, a process that dies of
  *                                 a stack overflow first says on standard error
  *                                 which job it was, where its stack lies and
@@ -359,7 +359,7 @@ void ASYNC_block_pause(void);
  */
 void ASYNC_unblock_pause(void);
 
-/* ------------------------------------------------- jobs, since OpenSSL 1.1.0 */
+/* ------------------------------------------------ jobs, since OpenSSL 1.1.0 */
 
 /*
  * ASYNC_init_pool under its later name, without pipes: jobs that the
@@ -641,9 +641,11 @@ void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
 /*
  * Has a paused job come to its end: for a job whose connection is gone, or
  * whose answer nobody wants any more. The job is resumed as ASYNC_start_job
- * does it, and from then on cannot pause: every ASYNC_pause_job in it returns
- * 0, at once. Code that checks the result leaves by its own error path, and
- * frees what it holds. No frame is unwound from outside.
+ * does it: the ASYNC_pause_job that it is in returns 1. From then on it cannot
+ * pause: every later ASYNC_pause_job in it returns 0, at once. Code that checks
+ * the result leaves by its own error path, and frees what it holds; code that
+ * pauses once only does not learn that it was cancelled. No frame is unwound
+ * from outside.
  *
  * A function that does not look at the result goes on as if it had been
  * resumed. One that pauses in a loop until something has happened, and does not
@@ -665,11 +667,12 @@ int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
 
 /*
  * Sets the stack that jobs have at least, in bytes: from 32768 to 1073741824;
- * without it 131072. Before the process's first job is made, by whichever
- * thread; before that, the last call counts. Only what a job touches takes
- * memory. The environment's OSSL_ASYNC_STACK_SIZE, bytes in decimal digits,
- * does the same where no such call was made; not in set-id programs. Stacks of
- * the program's own (ASYNC_set_mem_functions) have the size it gives them.
+ * without it 131072. Before the process's first such stack is made, by
+ * whichever thread; before that, the last call counts. Only what a job touches
+ * takes memory. The environment's OSSL_ASYNC_STACK_SIZE, bytes in decimal
+ * digits, does the same where no such call was made; not in set-id programs.
+ * Stacks of the program's own (ASYNC_set_mem_functions) have the size it gives
+ * them.
  *
  * Returns 1, or 0 with nothing changed.
  *
@@ -679,8 +682,8 @@ int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
 int OSSL_ASYNC_set_stack_size(size_t bytes);
 
 /*
- * Returns what was set, or the default; from the first job on it is what jobs
- * have. Queues nothing.
+ * Returns what was set by call, or the default; from the first job on it is
+ * what jobs have, whoever set it. Queues nothing.
  */
 size_t OSSL_ASYNC_get_stack_size(void);
 
@@ -723,16 +726,16 @@ int OSSL_ASYNC_process_stats(OSSL_ASYNC_STATS *stats, size_t size);
 /*
  * Switches on (measure not 0) or off that the stack of each job that ends is
  * measured, for stack_high_water. Off at first: it costs a system call a job.
- * OSSL_ASYNC_STATS=1 in the environment switches it on. For all threads, from
- * any thread. Queues nothing.
+ * OSSL_ASYNC_STATS=1 in the environment switches it on at the first job. For
+ * all threads, from any thread. Queues nothing.
  */
 void OSSL_ASYNC_measure_stacks(int measure);
 
 /*
- * Returns the most that the stack of a job has been used so far, in bytes: whole
- * pages, those included that earlier jobs on the same stack have used. For a
- * job of the calling thread that runs or is paused; 0 for any other, for NULL,
- * and where the stack is the program's own. Queues nothing.
+ * Returns the most that the stack of a job has been used so far, in bytes:
+ * whole pages, those included that earlier jobs on the same stack have used.
+ * For a job of the calling thread that runs or is paused; 0 for any other, for
+ * NULL, and where the stack is the program's own. Queues nothing.
  */
 size_t OSSL_ASYNC_get_stack_used(ASYNC_JOB *job);
 
