@@ -109,13 +109,11 @@ fn many(contestants: &Contestants, options: &Options, results: &mut Results) {
         .counts(options.quick);
     let jobs = counts.0 * counts.1;
     let bytes = jobs * BYTES_A_JOB;
-    let mut order = contestants.of(MANY);
-    let mut turns = vec![];
-    for _ in 0..options.rounds.min(3) {
-        turns.extend(order.iter().copied());
-        order.rotate_left(1);
-    }
-    for contestant in turns {
+    let order = contestants.of(MANY);
+    let turns = order.len() * options.rounds.min(3);
+    for turn in 0..turns {
+        let (round, place) = (turn / order.len(), turn % order.len());
+        let contestant = order[(round + place) % order.len()];
         eprintln!("{jobs} paused jobs: {contestant:?}");
         if available_memory().is_some_and(|available| available < bytes + bytes / 4) {
             let why = format!("it may take {} MB of memory", bytes >> 20);
@@ -124,7 +122,9 @@ fn many(contestants: &Contestants, options: &Options, results: &mut Results) {
                 .push(say_left_out(&format!("{MANY} ({contestant:?})"), &why));
             continue;
         }
-        touch(bytes);
+        if place == 0 {
+            touch(bytes);
+        }
         let values = contestants.measure(contestant, MANY, counts);
         let made = values.get("many_made").copied().unwrap_or_default();
         if made < jobs as f64 {
