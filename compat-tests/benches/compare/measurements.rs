@@ -182,7 +182,7 @@ pub const MEASUREMENTS: [Measurement; 8] = [
     Measurement {
         name: THREADS,
         about: "how much more two threads get done than one",
-        counts: (400, 5000),
+        counts: (100, 40_000),
         quick: (2, 10),
         rows: &[Row {
             value: "two_threads",
