@@ -102,37 +102,36 @@ pub fn run(options: &Options) -> Results {
     results
 }
 
-/// A million paused jobs, by one contestant after the other, three times at the most: each takes seconds.
+/// A million paused jobs, by one contestant after the other, in three rounds at the most: each takes seconds.
 fn many(contestants: &Contestants, options: &Options, results: &mut Results) {
     let counts = named(MANY)
         .expect("it is one of them")
         .counts(options.quick);
     let jobs = counts.0 * counts.1;
     let bytes = jobs * BYTES_A_JOB;
-    let order = contestants.of(MANY);
-    let turns = order.len() * options.rounds.min(3);
-    for turn in 0..turns {
-        let (round, place) = (turn / order.len(), turn % order.len());
-        let contestant = order[(round + place) % order.len()];
-        eprintln!("{jobs} paused jobs: {contestant:?}");
-        if available_memory().is_some_and(|available| available < bytes + bytes / 4) {
-            let why = format!("it may take {} MB of memory", bytes >> 20);
-            results
-                .notes
-                .push(say_left_out(&format!("{MANY} ({contestant:?})"), &why));
-            continue;
+    let mut order = contestants.of(MANY);
+    if available_memory().is_some_and(|available| available < bytes + bytes / 4) {
+        let why = format!("it may take {} MB of memory", bytes >> 20);
+        let notes = order
+            .iter()
+            .map(|contestant| say_left_out(&format!("{MANY} ({contestant:?})"), &why));
+        results.notes.extend(notes);
+        return;
+    }
+    for _ in 0..options.rounds.min(3) {
+        touch(bytes);
+        for &contestant in &order {
+            eprintln!("{jobs} paused jobs: {contestant:?}");
+            let values = contestants.measure(contestant, MANY, counts);
+            let made = values.get("many_made").copied().unwrap_or_default();
+            if made < jobs as f64 {
+                results.notes.push(format!(
+                    "{contestant:?} made {made} of {jobs} jobs, and then no more."
+                ));
+            }
+            results.add(contestant, values);
         }
-        if place == 0 {
-            touch(bytes);
-        }
-        let values = contestants.measure(contestant, MANY, counts);
-        let made = values.get("many_made").copied().unwrap_or_default();
-        if made < jobs as f64 {
-            results.notes.push(format!(
-                "{contestant:?} made {made} of {jobs} jobs, and then no more."
-            ));
-        }
-        results.add(contestant, values);
+        order.rotate_left(1);
     }
 }
 
