@@ -4,7 +4,7 @@
 
 use crate::signal::{
     Atomic, Exchanged, Pipe, Signal, check, check_bounded, fresh, inherited, join, live, readable,
-    refusing, settled, thread,
+    refusing, run, settled, thread,
 };
 use crate::wake::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
 use loom::sync::atomic::{AtomicBool, AtomicU64};
@@ -39,24 +39,17 @@ fn unsignalled(number: u64) -> u64 {
     LIVE + PIPE + SHOWN + (number << USE_SHIFT)
 }
 
-/// What became of an execution that may end in two ways. A model that never sees one of them models too little.
-#[derive(Default)]
-struct Outcomes([AtomicUsize; 2]);
-
-impl Outcomes {
-    fn new() -> Arc<Outcomes> {
-        Arc::default()
-    }
-
-    fn note(&self, outcome: bool) {
-        self.0[usize::from(outcome)].fetch_add(1, Ordering::Relaxed);
-    }
-
-    #[track_caller]
-    fn assert_both(&self) {
-        let [no, yes] = [0, 1].map(|outcome| self.0[outcome].load(Ordering::Relaxed));
-        assert!(no > 0 && yes > 0, "{no} without and {yes} with");
-    }
+/// Runs a model whose executions may end in two ways; it answers which way each did. A model that never sees one of them models
+/// too little.
+#[track_caller]
+fn check_both(interruptions: Option<usize>, model: impl Fn() -> bool + Sync + Send + 'static) {
+    let seen: Arc<[AtomicUsize; 2]> = Arc::default();
+    let noted = Arc::clone(&seen);
+    run(interruptions, move || {
+        noted[usize::from(model())].fetch_add(1, Ordering::Relaxed);
+    });
+    let [no, yes] = [0, 1].map(|outcome| seen[outcome].load(Ordering::Relaxed));
+    assert!(no > 0 && yes > 0, "{no} without and {yes} with");
 }
 
 // ------------------------------------------------------------------------------------------------ wakes and clears
@@ -101,16 +94,13 @@ fn two_clears_take_one_byte() {
 #[test]
 fn a_wake_beside_a_clear_comes_before_or_after_it() {
     for start in [live, woken] {
-        let seen = Outcomes::new();
-        let noted = Arc::clone(&seen);
-        check(move || {
+        check_both(None, move || {
             let signal = start();
             let other = thread(&signal, wake);
             clear(&signal);
             join([other]);
-            noted.note(settled(&signal));
+            settled(&signal)
         });
-        seen.assert_both();
     }
 }
 
@@ -143,45 +133,39 @@ fn a_clear_after_a_wake_takes_the_byte_whoever_else_clears() {
 // Rules: D9, W8
 #[test]
 fn a_wake_that_saw_the_clear_return_is_not_lost() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check(move || {
+    check_both(None, move || {
         let (signal, cleared) = (woken(), Arc::new(AtomicBool::new(false)));
-        let (told, outcomes) = (Arc::clone(&cleared), Arc::clone(&noted));
-        let woke = Arc::new(AtomicUsize::new(0));
-        let wakes = Arc::clone(&woke);
+        let woken_again = Arc::new(AtomicUsize::new(0));
+        let (told, wakes) = (Arc::clone(&cleared), Arc::clone(&woken_again));
         let other = thread(&signal, move |signal| {
-            let has_returned = told.load(Ordering::Acquire);
-            if has_returned {
+            if told.load(Ordering::Acquire) {
                 wake(signal);
                 wakes.fetch_add(1, Ordering::Relaxed);
             }
-            outcomes.note(has_returned);
         });
         clear(&signal);
         cleared.store(true, Ordering::Release);
         join([other]);
-        assert_eq!(settled(&signal), woke.load(Ordering::Relaxed) == 1);
+        let woken_again = woken_again.load(Ordering::Relaxed) == 1;
+        assert_eq!(settled(&signal), woken_again);
+        woken_again
     });
-    seen.assert_both();
 }
 
 // Rules: W9, D9
 #[test]
 fn a_wake_that_the_system_refuses_takes_no_later_one_with_it() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check(move || {
+    check_both(None, move || {
         let signal = refusing();
         let other = thread(&signal, wake);
         wake(&signal);
         // One of the two is refused: both, if they came together.
         join([other]);
-        noted.note(settled(&signal));
+        let one_is_left = settled(&signal);
         wake(&signal);
         assert!(settled(&signal));
+        one_is_left
     });
-    seen.assert_both();
 }
 
 // Rules: W9, D9, D24
@@ -209,24 +193,19 @@ fn a_refused_wake_beside_a_clear_or_the_end_leaves_nothing() {
 // Rules: D9, W8
 #[test]
 fn whoever_is_at_the_pipe_hands_over_to_nobody_and_misses_nothing() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check_bounded(3, move || {
+    check_both(Some(3), move || {
         let signal = live();
         let others = [thread(&signal, wake), thread(&signal, clear)];
         wake(&signal);
         join(others);
-        noted.note(settled(&signal));
+        settled(&signal)
     });
-    seen.assert_both();
 }
 
 // Rules: D9, W8
 #[test]
 fn a_waker_and_a_clearer_may_each_come_twice() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check_bounded(4, move || {
+    check_both(Some(4), move || {
         let signal = live();
         let other = thread(&signal, |signal| {
             wake(signal);
@@ -235,9 +214,8 @@ fn a_waker_and_a_clearer_may_each_come_twice() {
         clear(&signal);
         clear(&signal);
         join([other]);
-        noted.note(settled(&signal));
+        settled(&signal)
     });
-    seen.assert_both();
 }
 
 // ------------------------------------------------------------------------------------------- the end, and the next use
@@ -293,17 +271,14 @@ fn a_stale_clear_does_not_take_the_next_uses_wake() {
 // Rules: D24, B37
 #[test]
 fn a_wake_without_a_use_reaches_the_old_one_or_the_new_one() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check(move || {
+    check_both(None, move || {
         let signal = live();
         let other = thread(&signal, wake);
         signal.end();
         signal.begin(Use(2), true);
         join([other]);
-        noted.note(settled(&signal));
+        settled(&signal)
     });
-    seen.assert_both();
 }
 
 // Rules: D24, D9
@@ -370,9 +345,7 @@ fn a_stale_handle_does_not_reach_a_new_job_that_got_the_freed_record() {
 // Rules: D1, D9, D24
 #[test]
 fn a_handle_without_a_use_may_reach_a_new_pipe_but_not_a_closed_one() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check(move || {
+    check_both(None, move || {
         let signal = live();
         let other = thread(&signal, wake);
         signal.end();
@@ -380,9 +353,8 @@ fn a_handle_without_a_use_may_reach_a_new_pipe_but_not_a_closed_one() {
         signal.open().expect("a pipe of ours");
         signal.begin(Use(2), true);
         join([other]);
-        noted.note(settled(&signal));
+        settled(&signal)
     });
-    seen.assert_both();
 }
 
 // Rules: D1, D16, D24
@@ -430,9 +402,7 @@ fn a_stale_handle_does_not_reach_an_idle_record_that_is_without_its_pipe_for_a_w
 // Rules: D24, D9, P4
 #[test]
 fn a_handle_without_a_use_finds_the_pipe_that_came_back() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check_bounded(3, move || {
+    check_both(Some(3), move || {
         let signal = live();
         let others = [thread(&signal, wake), thread(&signal, clear)];
         signal.end();
@@ -440,30 +410,28 @@ fn a_handle_without_a_use_finds_the_pipe_that_came_back() {
         signal.attach(ends);
         signal.begin(Use(2), true);
         join(others);
-        noted.note(settled(&signal));
+        settled(&signal)
     });
-    seen.assert_both();
 }
 
 // Rules: B36
 #[test]
 fn who_asks_for_the_wait_fd_beside_the_end_gets_one_or_none_but_nothing_else() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check(move || {
-        let (signal, outcomes) = (live(), Arc::clone(&noted));
+    check_both(None, move || {
+        let (signal, found) = (live(), Arc::new(AtomicUsize::new(0)));
+        let finds = Arc::clone(&found);
         let other = thread(&signal, move |signal| {
             let fd = signal.channel(Pipe::wait_fd);
             assert_ne!(fd, Some(0), "not what a freed record reads as");
-            outcomes.note(fd.is_some());
+            finds.fetch_add(usize::from(fd.is_some()), Ordering::Relaxed);
         });
         signal.end();
         signal.close();
         signal.open().expect("a pipe of ours");
         signal.begin(Use(2), true);
         join([other]);
+        found.load(Ordering::Relaxed) == 1
     });
-    seen.assert_both();
 }
 
 // Rules: B36, B37
@@ -482,9 +450,7 @@ fn a_wake_beside_the_making_of_the_pipe_shows() {
 // Rules: B36, B37
 #[test]
 fn a_wake_before_the_pipe_was_made_shows_at_once() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check(move || {
+    check_both(None, move || {
         let (signal, woken) = (fresh::<AtomicU64>(), Arc::new(AtomicBool::new(false)));
         signal.begin(Use(1), false);
         let tell = Arc::clone(&woken);
@@ -498,25 +464,21 @@ fn a_wake_before_the_pipe_was_made_shows_at_once() {
             assert!(readable(&signal));
         }
         join([other]);
-        noted.note(before);
+        before
     });
-    seen.assert_both();
 }
 
 // Rules: B36, D9
 #[test]
 fn a_wake_and_a_clear_may_meet_the_making_of_the_pipe() {
-    let seen = Outcomes::new();
-    let noted = Arc::clone(&seen);
-    check_bounded(3, move || {
+    check_both(Some(3), move || {
         let signal = fresh::<AtomicU64>();
         signal.begin(Use(1), false);
         let others = [thread(&signal, wake), thread(&signal, clear)];
         signal.open().expect("a pipe of ours");
         join(others);
-        noted.note(settled(&signal));
+        settled(&signal)
     });
-    seen.assert_both();
 }
 
 // -------------------------------------------------------------------------------------------------- without a pipe
@@ -643,16 +605,13 @@ fn one_of_a_childs_threads_takes_over_from_one_that_it_does_not_have() {
 #[test]
 fn a_childs_wake_and_clear_come_one_before_the_other() {
     for word in AT_THE_PIPE {
-        let seen = Outcomes::new();
-        let noted = Arc::clone(&seen);
-        check_bounded(3, move || {
+        check_both(Some(3), move || {
             let signal = inherited(word);
             let other = thread(&signal, wake);
             clear(&signal);
             join([other]);
-            noted.note(settled(&signal));
+            settled(&signal)
         });
-        seen.assert_both();
     }
 }
 

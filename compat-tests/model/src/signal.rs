@@ -226,8 +226,9 @@ pub fn check_bounded(interruptions: usize, model: impl Fn() + Sync + Send + 'sta
     run(Some(interruptions), model);
 }
 
+/// Runs a model in every interleaving, or in those in which threads are interrupted this often at most.
 #[track_caller]
-fn run(interruptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
+pub fn run(interruptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let executions = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&executions);
     let mut builder = loom::model::Builder::new();
