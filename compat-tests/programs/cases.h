@@ -393,6 +393,25 @@ static inline int readable(int fd)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0;
 }
 
+/* The library's counts, of this thread and of the process. */
+static inline OSSL_ASYNC_STATS thread_stats(void)
+{
+    OSSL_ASYNC_STATS stats;
+
+    memset(&stats, 0xff, sizeof(stats));
+    CHECK_EQUAL(OSSL_ASYNC_thread_stats(&stats, sizeof(stats)), 1);
+    return stats;
+}
+
+static inline OSSL_ASYNC_STATS process_stats(void)
+{
+    OSSL_ASYNC_STATS stats;
+
+    memset(&stats, 0xff, sizeof(stats));
+    CHECK_EQUAL(OSSL_ASYNC_process_stats(&stats, sizeof(stats)), 1);
+    return stats;
+}
+
 /* How many descriptors this process has open, not counting the one that looks. */
 static inline int open_descriptors(void)
 {

@@ -64,24 +64,6 @@ static ASYNC_JOB *paused_after(size_t bytes)
     return job;
 }
 
-static OSSL_ASYNC_STATS of_thread(void)
-{
-    OSSL_ASYNC_STATS stats;
-
-    memset(&stats, 0xff, sizeof(stats));
-    CHECK_EQUAL(OSSL_ASYNC_thread_stats(&stats, sizeof(stats)), 1);
-    return stats;
-}
-
-static OSSL_ASYNC_STATS of_process(void)
-{
-    OSSL_ASYNC_STATS stats;
-
-    memset(&stats, 0xff, sizeof(stats));
-    CHECK_EQUAL(OSSL_ASYNC_process_stats(&stats, sizeof(stats)), 1);
-    return stats;
-}
-
 /* Jobs have stacks of this size, and no more than the rest of a page beyond. The thread has none yet. */
 static void check_stacks_have(size_t size)
 {
@@ -89,7 +71,7 @@ static void check_stacks_have(size_t size)
     size_t bytes;
 
     CHECK_PAUSES(job);
-    bytes = of_thread().stack_bytes;
+    bytes = thread_stats().stack_bytes;
     CHECK(bytes >= size);
     CHECK(bytes < size + page_size());
     CHECK_EQUAL(OSSL_ASYNC_get_stack_size(), size);
@@ -160,7 +142,7 @@ CASE(the_largest_can_be_had_and_only_what_is_touched_takes_memory, "Header: asyn
 
     CHECK_EQUAL(OSSL_ASYNC_set_stack_size(MOST), 1);
     CHECK_PAUSES(job);
-    CHECK(of_thread().stack_bytes >= MOST);
+    CHECK(thread_stats().stack_bytes >= MOST);
     CHECK(OSSL_ASYNC_get_stack_used(job) <= SLACK);
     CHECK_FINISHES(job);
     CHECK_EQUAL(only_error(), 0);
@@ -232,7 +214,7 @@ CASE(calls_that_make_no_job_leave_time, "Header: async.h, OSSL_ASYNC_set_stack_s
     CHECK_EQUAL(start(&job, &ret, NULL), ASYNC_ERR);
     ERR_clear_error();
     CHECK_EQUAL(OSSL_ASYNC_get_stack_used(NULL), 0);
-    CHECK_EQUAL(of_process().stack_bytes, 0);
+    CHECK_EQUAL(process_stats().stack_bytes, 0);
     CHECK_EQUAL(OSSL_ASYNC_set_stack_size(200 * KIB), 1);
     check_stacks_have(200 * KIB);
 }
@@ -323,10 +305,10 @@ static void use_almost_all(void)
         CHECK(used <= size_to_check + 2 * page_size());
         CHECK_FINISHES(jobs[i]);
     }
-    CHECK_EQUAL(of_thread().stack_bytes % 4, 0);
-    CHECK(of_thread().stack_bytes >= 4 * size_to_check);
+    CHECK_EQUAL(thread_stats().stack_bytes % 4, 0);
+    CHECK(thread_stats().stack_bytes >= 4 * size_to_check);
     ASYNC_free_pool();
-    CHECK_EQUAL(of_thread().stack_bytes, 0);
+    CHECK_EQUAL(thread_stats().stack_bytes, 0);
 }
 
 CASE(a_job_can_use_what_was_asked_for, "Header: async.h, OSSL_ASYNC_set_stack_size; Rules: F8")
@@ -487,11 +469,11 @@ CASE(of_the_programs_own_stacks_nothing_is_told, "Header: async.h, OSSL_ASYNC_ge
     OSSL_ASYNC_measure_stacks(1);
     job = paused_after(40 * KIB);
     CHECK_EQUAL(OSSL_ASYNC_get_stack_used(job), 0);
-    CHECK(of_thread().stack_bytes > 128 * KIB && of_thread().stack_bytes <= 256 * KIB);
+    CHECK(thread_stats().stack_bytes > 128 * KIB && thread_stats().stack_bytes <= 256 * KIB);
     CHECK_FINISHES(job);
-    CHECK_EQUAL(of_thread().stack_high_water, 0);
+    CHECK_EQUAL(thread_stats().stack_high_water, 0);
     ASYNC_free_pool();
-    CHECK_EQUAL(of_thread().stack_bytes, 0);
+    CHECK_EQUAL(thread_stats().stack_bytes, 0);
 }
 
 /* -------------------------------------------------------------------------------------------------- the most of all */
@@ -508,26 +490,26 @@ CASE(the_most_is_measured_of_jobs_that_end_while_it_is_switched_on, "Header: asy
     size_t most;
 
     run(50 * KIB);
-    CHECK_EQUAL(of_process().stack_high_water, 0);
+    CHECK_EQUAL(process_stats().stack_high_water, 0);
     ASYNC_free_pool();
 
     OSSL_ASYNC_measure_stacks(-1);
     job = paused_after(70 * KIB);
     run(20 * KIB);
-    most = of_thread().stack_high_water;
+    most = thread_stats().stack_high_water;
     CHECK(most >= 20 * KIB && most <= 20 * KIB + SLACK);
     CHECK_EQUAL(most % page_size(), 0);
     CHECK_FINISHES(job);
-    most = of_thread().stack_high_water;
+    most = thread_stats().stack_high_water;
     CHECK(most >= 70 * KIB && most <= 70 * KIB + SLACK);
-    CHECK_EQUAL(of_process().stack_high_water, most);
+    CHECK_EQUAL(process_stats().stack_high_water, most);
     ASYNC_free_pool();
     run(20 * KIB);
-    CHECK_EQUAL(of_thread().stack_high_water, most);
+    CHECK_EQUAL(thread_stats().stack_high_water, most);
 
     OSSL_ASYNC_measure_stacks(0);
     run(110 * KIB);
-    CHECK_EQUAL(of_thread().stack_high_water, most);
+    CHECK_EQUAL(thread_stats().stack_high_water, most);
     ASYNC_free_pool();
     CHECK_EQUAL(only_error(), 0);
 }
@@ -538,11 +520,11 @@ CASE(the_process_has_the_most_of_its_threads_those_that_ended_included, "Header:
 
     OSSL_ASYNC_measure_stacks(1);
     run(20 * KIB);
-    most = of_thread().stack_high_water;
+    most = thread_stats().stack_high_water;
     on_thread(run_deep, &deep);
     on_thread(run_deep, &shallow);
-    CHECK_EQUAL(of_thread().stack_high_water, most);
-    most = of_process().stack_high_water;
+    CHECK_EQUAL(thread_stats().stack_high_water, most);
+    most = process_stats().stack_high_water;
     CHECK(most >= 90 * KIB && most <= DEFAULT + page_size());
     ASYNC_free_pool();
 }
@@ -554,9 +536,9 @@ CASE(a_cancelled_job_is_measured_too, "Header: async.h, OSSL_ASYNC_cancel_job")
 
     OSSL_ASYNC_measure_stacks(1);
     job = paused_after(40 * KIB);
-    CHECK_EQUAL(of_thread().stack_high_water, 0);
+    CHECK_EQUAL(thread_stats().stack_high_water, 0);
     CHECK_EQUAL(OSSL_ASYNC_cancel_job(&job, &ret), ASYNC_FINISH);
-    CHECK(of_thread().stack_high_water >= 40 * KIB);
+    CHECK(thread_stats().stack_high_water >= 40 * KIB);
     ASYNC_free_pool();
 }
 
@@ -564,7 +546,7 @@ static void measure_by_environment(void)
 {
     CHECK_EQUAL(setenv("OSSL_ASYNC_STATS", value, 1), 0);
     run(40 * KIB);
-    CHECK_EQUAL(of_thread().stack_high_water >= 40 * KIB, strcmp(value, "1") == 0);
+    CHECK_EQUAL(thread_stats().stack_high_water >= 40 * KIB, strcmp(value, "1") == 0);
     OSSL_ASYNC_measure_stacks(0);
 }
 

@@ -358,6 +358,21 @@ pub fn programs_in(directory: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// For a file of tests that runs the C programs under some checker: one test a program, and `TESTED`, the list of them. Each is
+/// run by a function of the file's, which gets its name and the arguments that stand behind `with`.
+#[macro_export]
+macro_rules! checked_programs {
+    ($check:path, $directory:literal: $($name:ident $(with $argument:literal)*;)*) => {
+        pub(crate) const TESTED: &[&str] = &[$(concat!($directory, stringify!($name))),*];
+        $(
+            #[test]
+            fn $name() {
+                $check(concat!($directory, stringify!($name)), &[$($argument),*]);
+            }
+        )*
+    };
+}
+
 /// Fails unless each C program that has cases is either among those that a checker runs or among those that are left out,
 /// each with the reason, which is said.
 pub fn check_lists(checker: &str, tested: &[&str], not_tested: &[(&str, &str)]) {

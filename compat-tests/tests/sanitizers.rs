@@ -212,19 +212,6 @@ fn rustc(arguments: &[&str]) -> String {
         .to_owned()
 }
 
-/// One test a program, and the list of them.
-macro_rules! programs {
-    ($check:ident, $directory:literal: $($name:ident $(with $argument:literal)*;)*) => {
-        pub(crate) const TESTED: &[&str] = &[$(concat!($directory, stringify!($name))),*];
-        $(
-            #[test]
-            fn $name() {
-                crate::$check(concat!($directory, stringify!($name)), &[$($argument),*]);
-            }
-        )*
-    };
-}
-
 /// Why neither sanitizer runs some programs.
 const NULL_ONLY: &str = "it is for builds without jobs";
 const OWN_ALLOCATOR: &str = "its allocator would stand in place of the sanitizer's";
@@ -236,8 +223,8 @@ fn check_races(name: &str, arguments: &[&str]) {
 }
 
 mod no_data_race_in {
-    programs! {
-        check_races, "":
+    compat_tests::checked_programs! {
+        crate::check_races, "":
         arguments;
         block;
         cancel;
@@ -265,8 +252,8 @@ mod no_data_race_in {
     }
 
     pub mod gen2 {
-        programs! {
-            check_races, "gen2/":
+        compat_tests::checked_programs! {
+            crate::check_races, "gen2/":
             callback;
             errors;
             libctx;
@@ -280,8 +267,8 @@ mod no_data_race_in {
     }
 
     pub mod gen2_ours {
-        programs! {
-            check_races, "gen2_ours/":
+        compat_tests::checked_programs! {
+            crate::check_races, "gen2_ours/":
             both_generations;
             contexts;
             custom_stacks;
@@ -361,8 +348,8 @@ fn check_memory_ways(name: &str, with_leaks: &[&str], with_locals_on_the_heap: &
 }
 
 mod no_bad_access_or_leak_in {
-    programs! {
-        check_memory, "":
+    compat_tests::checked_programs! {
+        crate::check_memory, "":
         arguments;
         block;
         cancel;
@@ -385,8 +372,8 @@ mod no_bad_access_or_leak_in {
     }
 
     pub mod gen2 {
-        programs! {
-            check_memory, "gen2/":
+        compat_tests::checked_programs! {
+            crate::check_memory, "gen2/":
             callback;
             errors;
             libctx;
@@ -401,8 +388,8 @@ mod no_bad_access_or_leak_in {
     }
 
     pub mod gen2_ours {
-        programs! {
-            check_memory, "gen2_ours/":
+        compat_tests::checked_programs! {
+            crate::check_memory, "gen2_ours/":
             both_generations;
             contexts;
             // As with `limits`.

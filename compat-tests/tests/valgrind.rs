@@ -57,21 +57,8 @@ fn check_for_openssl(name: &str, arguments: &[&str]) {
     check_transcript(&format!("{name} (valgrind)"), &mut command, &library);
 }
 
-/// One test a program, and the list of them.
-macro_rules! programs {
-    ($check:ident, $directory:literal: $($name:ident $(with $argument:literal)*;)*) => {
-        pub(crate) const TESTED: &[&str] = &[$(concat!($directory, stringify!($name))),*];
-        $(
-            #[test]
-            fn $name() {
-                crate::$check(concat!($directory, stringify!($name)), &[$($argument),*]);
-            }
-        )*
-    };
-}
-
-programs! {
-    check, "":
+compat_tests::checked_programs! {
+    crate::check, "":
     arguments;
     block;
     cancel;
@@ -95,8 +82,8 @@ programs! {
 }
 
 mod gen2 {
-    programs! {
-        check_for_openssl, "gen2/":
+    compat_tests::checked_programs! {
+        crate::check_for_openssl, "gen2/":
         callback;
         errors;
         libctx;
@@ -110,8 +97,8 @@ mod gen2 {
 }
 
 mod gen2_ours {
-    programs! {
-        check, "gen2_ours/":
+    compat_tests::checked_programs! {
+        crate::check, "gen2_ours/":
         both_generations;
         contexts;
         custom_stacks;

@@ -83,8 +83,7 @@ CASE(there_is_nothing_to_count, "Header: async.h, statistics")
 {
     OSSL_ASYNC_STATS stats, zero;
 
-    memset(&stats, 0xff, sizeof(stats));
     memset(&zero, 0, sizeof(zero));
-    CHECK_EQUAL(OSSL_ASYNC_process_stats(&stats, sizeof(stats)), 1);
+    stats = process_stats();
     CHECK(memcmp(&stats, &zero, sizeof(stats)) == 0);
 }

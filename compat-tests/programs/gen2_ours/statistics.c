@@ -1,24 +1,6 @@
 /* The library's own counts, for the thread and for the process. */
 #include "second.h"
 
-static OSSL_ASYNC_STATS of_thread(void)
-{
-    OSSL_ASYNC_STATS stats;
-
-    memset(&stats, 0xff, sizeof(stats));
-    CHECK_EQUAL(OSSL_ASYNC_thread_stats(&stats, sizeof(stats)), 1);
-    return stats;
-}
-
-static OSSL_ASYNC_STATS of_process(void)
-{
-    OSSL_ASYNC_STATS stats;
-
-    memset(&stats, 0xff, sizeof(stats));
-    CHECK_EQUAL(OSSL_ASYNC_process_stats(&stats, sizeof(stats)), 1);
-    return stats;
-}
-
 /* Jobs there are: made, idle, running, paused, abandoned. */
 #define CHECK_JOBS(STATS, CREATED, IDLE, RUNNING, PAUSED, ABANDONED)                                                  \
     do {                                                                                                              \
@@ -41,7 +23,7 @@ static OSSL_ASYNC_STATS of_process(void)
 
 CASE(a_fresh_process_has_done_nothing, "Header: async.h, statistics")
 {
-    OSSL_ASYNC_STATS thread = of_thread(), process = of_process();
+    OSSL_ASYNC_STATS thread = thread_stats(), process = process_stats();
 
     CHECK_JOBS(thread, 0, 0, 0, 0, 0);
     CHECK_EVENTS(thread, 0, 0, 0, 0, 0);
@@ -74,7 +56,7 @@ CASE(statistics_need_a_place_and_write_no_more_than_it_holds, "Header: async.h, 
 
 static int look_inside(void *unused)
 {
-    OSSL_ASYNC_STATS stats = of_thread();
+    OSSL_ASYNC_STATS stats = thread_stats();
 
     (void)unused;
     CHECK_JOBS(stats, 3, 2, 1, 0, 0);
@@ -83,7 +65,7 @@ static int look_inside(void *unused)
     ASYNC_pause_job(); /* does not happen and does not count */
     ASYNC_unblock_pause();
     ASYNC_pause_job();
-    stats = of_thread();
+    stats = thread_stats();
     CHECK_JOBS(stats, 3, 2, 1, 0, 0);
     CHECK_EVENTS(stats, 1, 1, 1, 0, 0);
     return 1;
@@ -97,7 +79,7 @@ CASE(every_step_of_a_job_is_counted, "Header: async.h, statistics")
     size_t of_one;
 
     CHECK_EQUAL(ASYNC_init_thread(3, 3), 1);
-    stats = of_thread();
+    stats = thread_stats();
     CHECK_JOBS(stats, 3, 3, 0, 0, 0);
     CHECK_EVENTS(stats, 0, 0, 0, 0, 0);
     of_one = stats.stack_bytes / 3;
@@ -105,11 +87,11 @@ CASE(every_step_of_a_job_is_counted, "Header: async.h, statistics")
     CHECK(of_one >= 32768);
 
     CHECK_EQUAL(go(&job, NULL, &ret, look_inside), ASYNC_PAUSE);
-    stats = of_thread();
+    stats = thread_stats();
     CHECK_JOBS(stats, 3, 2, 0, 1, 0);
     CHECK_EVENTS(stats, 1, 1, 0, 0, 0);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
-    stats = of_thread();
+    stats = thread_stats();
     CHECK_JOBS(stats, 3, 3, 0, 0, 0);
     CHECK_EVENTS(stats, 1, 1, 1, 1, 0);
 
@@ -117,13 +99,13 @@ CASE(every_step_of_a_job_is_counted, "Header: async.h, statistics")
     CHECK_EQUAL(start(&job, &ret, pause_twice), ASYNC_PAUSE);
     CHECK_EQUAL(resume(&job, &ret), ASYNC_PAUSE);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
-    stats = of_thread();
+    stats = thread_stats();
     CHECK_JOBS(stats, 3, 3, 0, 0, 0);
     CHECK_EVENTS(stats, 2, 3, 3, 2, 0);
     CHECK_EQUAL(stats.stack_bytes, 3 * of_one);
 
     ASYNC_cleanup_thread();
-    stats = of_thread();
+    stats = thread_stats();
     CHECK_JOBS(stats, 3, 0, 0, 0, 0);
     CHECK_EVENTS(stats, 2, 3, 3, 2, 0);
     CHECK_EQUAL(stats.stack_bytes, 0);
@@ -154,15 +136,15 @@ CASE(refusals_are_counted, "Header: async.h, statistics")
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
     CHECK_EQUAL(ASYNC_init_thread(1, 2), 0);
     CHECK_EQUAL(ASYNC_start_job(&job, NULL, &ret, return_one, &byte, (size_t)-1 / 2), ASYNC_ERR);
-    CHECK_EVENTS(of_thread(), 1, 1, 1, 1, 0);
+    CHECK_EVENTS(thread_stats(), 1, 1, 1, 1, 0);
 
     CHECK_EQUAL(go(&stale, NULL, &ret, NULL), ASYNC_ERR);
-    CHECK_EQUAL(of_thread().refusals, 1);
+    CHECK_EQUAL(thread_stats().refusals, 1);
     CHECK_EQUAL(ASYNC_start_job(NULL, NULL, &ret, return_one, NULL, 0), ASYNC_ERR);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_ERR);
-    CHECK_EQUAL(of_thread().refusals, 3);
+    CHECK_EQUAL(thread_stats().refusals, 3);
     CHECK_EQUAL(go(&job, NULL, &ret, misuse_inside), ASYNC_FINISH);
-    CHECK_EVENTS(of_thread(), 2, 1, 1, 2, 5);
+    CHECK_EVENTS(thread_stats(), 2, 1, 1, 2, 5);
     ASYNC_cleanup_thread();
     ERR_clear_error();
 }
@@ -175,7 +157,7 @@ static void *leave_two_paused(void *unused)
     for (i = 0; i < 3; i++)
         CHECK_EQUAL(go(&jobs[i], NULL, &ret, pause_once), ASYNC_PAUSE);
     CHECK_EQUAL(go(&jobs[1], NULL, &ret, NULL), ASYNC_FINISH);
-    CHECK_JOBS(of_thread(), 3, 1, 0, 2, 0);
+    CHECK_JOBS(thread_stats(), 3, 1, 0, 2, 0);
     return unused;
 }
 
@@ -187,19 +169,19 @@ CASE(what_a_thread_leaves_paused_is_counted_as_abandoned, "Header: async.h, stat
     size_t of_one;
 
     CHECK_EQUAL(go(&job, NULL, &ret, pause_once), ASYNC_PAUSE);
-    of_one = of_thread().stack_bytes;
+    of_one = thread_stats().stack_bytes;
     on_thread(leave_two_paused, NULL);
-    CHECK_JOBS(of_thread(), 1, 0, 0, 1, 0);
-    CHECK_EVENTS(of_thread(), 1, 1, 0, 0, 0);
-    CHECK_JOBS(of_process(), 4, 0, 0, 1, 2);
-    CHECK_EVENTS(of_process(), 4, 4, 1, 1, 0);
-    CHECK_EQUAL(of_process().stack_bytes, 3 * of_one);
+    CHECK_JOBS(thread_stats(), 1, 0, 0, 1, 0);
+    CHECK_EVENTS(thread_stats(), 1, 1, 0, 0, 0);
+    CHECK_JOBS(process_stats(), 4, 0, 0, 1, 2);
+    CHECK_EVENTS(process_stats(), 4, 4, 1, 1, 0);
+    CHECK_EQUAL(process_stats().stack_bytes, 3 * of_one);
     on_thread(leave_two_paused, NULL);
-    CHECK_JOBS(of_process(), 7, 0, 0, 1, 4);
+    CHECK_JOBS(process_stats(), 7, 0, 0, 1, 4);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
     ASYNC_cleanup_thread();
-    CHECK_JOBS(of_process(), 7, 0, 0, 0, 4);
-    CHECK_EQUAL(of_process().stack_bytes, 4 * of_one);
+    CHECK_JOBS(process_stats(), 7, 0, 0, 0, 4);
+    CHECK_EQUAL(process_stats().stack_bytes, 4 * of_one);
 }
 
 /* Jobs outlive their pool: neither idle nor gone, but paused, and then freed. */
@@ -211,16 +193,16 @@ CASE(jobs_without_a_pool_are_still_counted, "Header: async.h, statistics; Rules:
     CHECK_EQUAL(go(&job, NULL, &ret, pause_once), ASYNC_PAUSE);
     CHECK_EQUAL(go(&other, NULL, &ret, pause_once), ASYNC_PAUSE);
     ASYNC_cleanup_thread();
-    CHECK_JOBS(of_thread(), 2, 0, 0, 2, 0);
+    CHECK_JOBS(thread_stats(), 2, 0, 0, 2, 0);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
-    CHECK_JOBS(of_thread(), 2, 0, 0, 1, 0);
+    CHECK_JOBS(thread_stats(), 2, 0, 0, 1, 0);
     CHECK_EQUAL(ASYNC_init_thread(2, 2), 1);
-    CHECK_JOBS(of_thread(), 4, 2, 0, 1, 0);
+    CHECK_JOBS(thread_stats(), 4, 2, 0, 1, 0);
     CHECK_EQUAL(go(&other, NULL, &ret, NULL), ASYNC_FINISH);
-    CHECK_JOBS(of_thread(), 4, 2, 0, 0, 0);
+    CHECK_JOBS(thread_stats(), 4, 2, 0, 0, 0);
     ASYNC_cleanup_thread();
-    CHECK_JOBS(of_thread(), 4, 0, 0, 0, 0);
-    CHECK_EQUAL(of_thread().stack_bytes, 0);
+    CHECK_JOBS(thread_stats(), 4, 0, 0, 0, 0);
+    CHECK_EQUAL(thread_stats().stack_bytes, 0);
 }
 
 static void *count_many(void *unused)
@@ -233,7 +215,7 @@ static void *count_many(void *unused)
         CHECK_EQUAL(go(&job, NULL, &ret, pause_once), ASYNC_PAUSE);
         CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
     }
-    CHECK_EVENTS(of_thread(), 1000, 1000, 1000, 1000, 0);
+    CHECK_EVENTS(thread_stats(), 1000, 1000, 1000, 1000, 0);
     return unused;
 }
 
@@ -245,14 +227,14 @@ CASE(the_process_has_the_sum_of_its_threads, "Header: async.h, statistics")
     for (i = 0; i < 4; i++)
         NEED(pthread_create(&threads[i], NULL, count_many, NULL) == 0);
     for (i = 0; i < 100; i++) {
-        OSSL_ASYNC_STATS stats = of_process();
+        OSSL_ASYNC_STATS stats = process_stats();
 
         CHECK(stats.starts <= 4000 && stats.finishes <= 4000 && stats.jobs_created <= 4);
     }
     for (i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    CHECK_EVENTS(of_process(), 4000, 4000, 4000, 4000, 0);
-    CHECK_EQUAL(of_process().jobs_idle, 0);
-    CHECK_EQUAL(of_process().jobs_paused, 0);
-    CHECK_EQUAL(of_process().stack_bytes, 0);
+    CHECK_EVENTS(process_stats(), 4000, 4000, 4000, 4000, 0);
+    CHECK_EQUAL(process_stats().jobs_idle, 0);
+    CHECK_EQUAL(process_stats().jobs_paused, 0);
+    CHECK_EQUAL(process_stats().stack_bytes, 0);
 }
