@@ -133,14 +133,7 @@ mod instructions {
         }
         steps(
             || {
-                let ctx = ASYNC_WAIT_CTX_new();
-                for key in 1..=entries {
-                    let key = ptr::without_provenance(key);
-                    // SAFETY: the context is alive, and nothing is called.
-                    let set =
-                        unsafe { ASYNC_WAIT_CTX_set_wait_fd(ctx, key, 0, ptr::null_mut(), None) };
-                    assert_eq!(set, 1);
-                }
+                let ctx = context_of(entries);
                 let mut job = ptr::null_mut();
                 let mut start = move || {
                     let mut ret = 0;
@@ -164,14 +157,16 @@ mod instructions {
         )
     }
 
-    /// What is done with a wait context of so many entries, whose keys are the numbers from 1 on. There is room for more.
+    /// A wait context of so many entries, whose keys are the numbers from 1 on.
+    fn context_of(entries: usize) -> *mut ASYNC_WAIT_CTX {
+        let ctx = ASYNC_WAIT_CTX_new();
+        (1..=entries).for_each(|key| set(ctx, key));
+        ctx
+    }
+
+    /// The instructions of what is done with such a context.
     fn with_entries(entries: usize, work: impl FnOnce(*mut ASYNC_WAIT_CTX)) -> usize {
-        let prepare = || {
-            let ctx = ASYNC_WAIT_CTX_new();
-            (1..=entries).for_each(|key| set(ctx, key));
-            ctx
-        };
-        steps(prepare, |ctx| work(*ctx), |_| ()).all
+        steps(|| context_of(entries), |ctx| work(*ctx), |_| ()).all
     }
 
     fn set(ctx: *mut ASYNC_WAIT_CTX, key: usize) {

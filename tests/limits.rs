@@ -11,13 +11,6 @@ use std::ptr;
 
 const PAGE: usize = 4096;
 
-/// Says why a test is left out, which is a failure where everything is meant to be there: `CI` is set.
-fn left_out(why: &str) {
-    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    assert!(!ci, "{why}");
-    eprintln!("left out: {why}");
-}
-
 // ---------------------------------------------------------------------------------------------------- descriptors
 
 // Rules: B10, D18, B19

@@ -316,9 +316,7 @@ fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
 fn debug(test: &str, commands: &[&str]) -> Option<String> {
     let gdb = Command::new("gdb").arg("--version").output();
     if !gdb.is_ok_and(|output| output.status.success()) {
-        let ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
-        assert!(!ci, "gdb is not installed");
-        eprintln!("{test}: left out, gdb is not installed");
+        left_out(&format!("{test}: gdb is not installed"));
         return None;
     }
     let mut wrapper = vec!["gdb", "-nx", "-q", "-batch"];
