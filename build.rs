@@ -11,7 +11,13 @@ use std::env;
 #[path = "src/platform/targets.rs"]
 mod targets;
 
-const SHIM: [&str; 3] = ["csrc/fibre.c", "csrc/registers.c", "csrc/checkers.c"];
+const SHIM: [&str; 5] = [
+    "csrc/fibre.c",
+    "csrc/registers.c",
+    "csrc/checkers.c",
+    "csrc/thread.c",
+    "csrc/exceptions.c",
+];
 
 fn main() {
     for name in ["OSSL_ASYNC_SWITCH", "OSSL_ASYNC_GUARD"] {
@@ -55,6 +61,13 @@ fn main() {
         Some("swapcontext") => drop(shim.define("OSSL_ASYNC_SWAPCONTEXT", None)),
         _ => {}
     }
+    // In the C library signal handlers may ask for the running job, however it was loaded (csrc/thread.c).
+    if target("CARGO_CFG_TARGET_ENV") == "gnu" && env::var_os("CARGO_FEATURE_CAPI").is_some() {
+        shim.define("OSSL_ASYNC_INITIAL_EXEC", None);
+        println!("cargo::rustc-cfg=ossl_async_initial_exec");
+    }
+    // A thread may end inside a job, and is then unwound through the shim.
+    shim.flag_if_supported("-fasynchronous-unwind-tables");
     // Where Rust is compiled for a sanitizer the shim must be too: it tells it about the stacks.
     for sanitizer in target("CARGO_CFG_SANITIZE").split(',') {
         if matches!(sanitizer, "address" | "thread") {

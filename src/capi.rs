@@ -31,7 +31,6 @@ mod err;
 mod extensions;
 mod gen1;
 mod gen2;
-mod queue;
 mod start;
 
 pub use err::*;

@@ -1,7 +1,9 @@
 //! Stacks that the program allocates itself (7.8 of the behaviour reference), and the records of jobs that have one: they cannot lie
 //! in memory that the program takes back, because a stale handle must stay readable.
 
+use crate::error::Error;
 use crate::platform::{self, ForkSafe};
+use crate::spare::Spare;
 use crate::stack::RECORD;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
@@ -24,13 +26,10 @@ struct State {
     /// A stack has been tried for: the functions stay as they are (G42).
     used: bool,
     /// Records that are free. Has room for all there are.
-    records: Vec<NonNull<u8>>,
+    records: Spare,
     /// Records there are.
     total: usize,
 }
-
-// SAFETY: the addresses are of memory that belongs to the process, not to a thread.
-unsafe impl Send for State {}
 
 static STATE: ForkSafe<State> = ForkSafe::new(State::new());
 
@@ -59,7 +58,7 @@ impl State {
             allocate: None,
             free: None,
             used: false,
-            records: Vec::new(),
+            records: Spare::none(),
             total: 0,
         }
     }
@@ -105,26 +104,27 @@ pub fn functions_to_use() -> Option<Functions> {
     })
 }
 
-/// A stack and a place for its record, or nothing if the allocator gives none, or too little, or there is no memory.
-pub fn acquire(functions: Functions) -> Option<(NonNull<u8>, *mut [u8])> {
+/// A stack and a place for its record.
+///
+/// # Errors
+///
+/// [`Error::CustomStack`] if the allocator gives none, or too little, [`Error::Job`] without memory for the record.
+pub fn acquire(functions: Functions) -> Result<(NonNull<u8>, *mut [u8]), Error> {
     let mut size = TOLD;
     // SAFETY: whoever installed the functions vouched for them. No lock is held.
-    let block = NonNull::new(unsafe { (functions.allocate)(&mut size) })?;
-    let record = if size >= LEAST {
-        STATE.with(State::take_record)
+    let block = unsafe { (functions.allocate)(&mut size) };
+    let block = NonNull::new(block).ok_or(Error::CustomStack)?;
+    let record = if size < LEAST {
+        Err(Error::CustomStack)
     } else {
-        None
+        STATE.with(State::take_record).ok_or(Error::Job)
     };
-    if record.is_none() {
+    if record.is_err() {
         // SAFETY: as above; the block was just made.
         unsafe { (functions.free)(block.as_ptr()) };
     }
-    record.map(|record| {
-        (
-            record,
-            ptr::slice_from_raw_parts_mut(block.as_ptr().cast(), size),
-        )
-    })
+    let stack = ptr::slice_from_raw_parts_mut(block.as_ptr().cast(), size);
+    record.map(|record| (record, stack))
 }
 
 /// Gives both back.
@@ -143,11 +143,14 @@ impl State {
     fn take_record(&mut self) -> Option<NonNull<u8>> {
         if self.records.is_empty() {
             let more = CHUNK / RECORD;
-            self.records.try_reserve_exact(self.total + more).ok()?;
+            if !self.records.reserve(self.total + more) {
+                return None;
+            }
             let chunk = platform::map(CHUNK)?;
-            // SAFETY: the offsets stay inside the chunk.
-            self.records
-                .extend((0..more).map(|n| unsafe { chunk.add(n * RECORD) }));
+            for number in 0..more {
+                // SAFETY: the offsets stay inside the chunk.
+                self.records.push(unsafe { chunk.add(number * RECORD) });
+            }
             self.total += more;
         }
         self.records.pop()
@@ -168,13 +171,10 @@ mod tests {
             while taken.len() < chunks * CHUNK / RECORD {
                 taken.push(state.take_record().expect("memory"));
                 assert_eq!(state.total, chunks * CHUNK / RECORD);
-                let room = state.records.capacity();
-                assert!(
-                    (state.total..2 * state.total).contains(&room),
-                    "{room} for {}",
-                    state.total
-                );
             }
+        }
+        for record in &taken {
+            state.records.push(*record);
         }
         taken.sort_unstable();
         assert!(

@@ -22,7 +22,7 @@
 
 use crate::error::Error;
 use crate::job::{Function, Record, State};
-use crate::libcrypto::LibCtx;
+use crate::libcrypto::{self, LibCtx};
 use crate::platform;
 use crate::pool::NoJob;
 use crate::stats;
@@ -83,19 +83,33 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
     if !platform::AVAILABLE {
         return Err(Error::Unavailable);
     }
-    if !pipes && !could_be_listed(init_size) {
-        return Err(Error::Pool); // G2
+    if !pipes && c_int::try_from(max_size).is_err() {
+        if !thread::is_in_job() {
+            libcrypto::find();
+        }
+        if !libcrypto::allows_pool_of(max_size) {
+            return Err(Error::PoolSize); // G2
+        }
     }
-    let thread = thread::this();
-    let owner = thread.attach().ok_or(Error::Pool)?;
-    thread.pool.renew(max_size, owner);
-    Ok(thread.pool.fill(owner, init_size, pipes).err())
+    if !pipes && !could_be_listed(init_size) {
+        return Err(Error::PoolList); // G2
+    }
+    let (thread, owner) = thread::attach().ok_or(Error::Pool)?;
+    if !thread.may_pool() {
+        thread.leave_if_ended();
+        return Ok(None);
+    }
+    thread.find_exceptions();
+    thread.pool.renew(max_size, thread, owner);
+    Ok(thread.pool.fill(thread, owner, init_size, pipes).err())
 }
 
 /// Frees the thread's pool and idle jobs, and forgets the pause block (section 1.3). Paused jobs can still be resumed,
 /// and are destroyed at their end (D3).
 pub fn free_pool() -> Result<(), Error> {
-    let thread = thread::this();
+    let Some(thread) = thread::this() else {
+        return Ok(());
+    };
     if thread.current.get().is_some() {
         return Err(refused(Error::FreeInsideJob));
     }
@@ -113,7 +127,8 @@ pub fn free_pool() -> Result<(), Error> {
 /// # Safety
 ///
 /// The function can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
-/// port stays valid until this returns. The function does not leave by `longjmp`, an exception or the thread's end (F11).
+/// port stays valid until this returns. The function does not leave by `longjmp` or an exception, and where the thread ends inside
+/// it, no Rust frame but those of this library is on the job's stack (F11).
 /// The wait context is null or has not been freed.
 #[inline(always)]
 pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
@@ -121,23 +136,23 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
         return Err(StartFailure::Unavailable);
     }
     let thread = thread::this();
-    if thread.current.get().is_some() {
+    if thread.is_some_and(|thread| thread.current.get().is_some()) {
         return Err(StartFailure::Error(refused(Error::Nested)));
     }
     if what.function.is_none() {
         return Err(StartFailure::Error(refused(Error::NullArgument)));
     }
-    let owner = thread.attach().ok_or(StartFailure::Error(Error::Thread))?;
-    if !thread.pool.exists() {
-        thread.pool.renew(0, owner); // B21
+    let attached = thread.and_then(|thread| Some((thread, thread.owner()?)));
+    let (thread, owner) = attached
+        .or_else(thread::attach)
+        .ok_or(StartFailure::Error(Error::Thread))?;
+    if !thread.pool.exists() && thread.may_pool() {
+        thread.pool.renew(0, thread, owner); // B21
     }
-    let record = thread
-        .pool
-        .take(owner, what.pipe)
-        .map_err(|none| match none {
-            NoJob::Full => StartFailure::NoJob(None),
-            NoJob::Failed(error) => StartFailure::NoJob(Some(error)),
-        })?;
+    let record = match thread.pool.take(thread, owner, what.pipe) {
+        Ok(record) => record,
+        Err(none) => return Err(not_started(thread, none.into())),
+    };
 
     let (argument, port) = match what.argument {
         Argument::Port(port) => (port, port),
@@ -147,7 +162,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
             Some(copy) => (copy, ptr::null_mut()),
             None => {
                 thread.pool.release(record, owner);
-                return Err(StartFailure::Error(Error::Arguments));
+                return Err(not_started(thread, StartFailure::Error(Error::Arguments)));
             }
         },
     };
@@ -164,6 +179,22 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }
 
+/// A start came to nothing after the thread was attached.
+#[cold]
+fn not_started(thread: &Thread, why: StartFailure) -> StartFailure {
+    thread.leave_if_ended();
+    why
+}
+
+impl From<NoJob> for StartFailure {
+    fn from(none: NoJob) -> StartFailure {
+        StartFailure::NoJob(match none {
+            NoJob::Full => None,
+            NoJob::Failed(error) => Some(error),
+        })
+    }
+}
+
 /// How a paused job goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
@@ -177,7 +208,9 @@ pub enum Resume {
 #[inline(always)]
 pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result<Outcome, Error> {
     record.prefetch();
-    let thread = thread::this();
+    let Some(thread) = thread::this() else {
+        return Err(refused(Error::NotResumable));
+    };
     if thread.current.get().is_some() {
         return Err(refused(Error::Nested));
     }
@@ -208,7 +241,9 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
 /// paused. Each return on a stack that was switched to costs as much as the switch.
 #[inline(always)]
 pub fn pause(skipped: c_int, refused: c_int) -> c_int {
-    let thread = thread::this();
+    let Some(thread) = thread::this() else {
+        return skipped;
+    };
     let Some(record) = thread.current.get() else {
         return skipped;
     };
@@ -223,20 +258,18 @@ pub fn pause(skipped: c_int, refused: c_int) -> c_int {
     unsafe { platform::switch(&record.work.fibre, &thread.dispatcher) }
 }
 
-/// The job that the calling thread is in.
+/// The job that the calling thread is in. Signal handlers may ask.
 pub fn current() -> Option<&'static Record> {
-    thread::this().current.get()
+    thread::this_in_handlers()?.current.get()
 }
 
 /// The most that has been used so far of the stack of a job that runs or is paused on this thread, in bytes; else 0.
 pub fn stack_used(record: &Record) -> usize {
-    let thread = thread::this();
-    let is_mine = thread.owner().is_some_and(|owner| {
-        record.is_resumable_by(owner.number)
-            || thread
-                .current
-                .get()
-                .is_some_and(|current| ptr::eq(current, record))
+    let is_mine = thread::this().is_some_and(|thread| {
+        let runs = thread.current.get();
+        let owner = thread.owner();
+        owner.is_some_and(|owner| record.is_resumable_by(owner.number))
+            || runs.is_some_and(|current| ptr::eq(current, record))
     });
     if is_mine { record.stack_used() } else { 0 }
 }
@@ -244,7 +277,7 @@ pub fn stack_used(record: &Record) -> usize {
 /// Keeps the thread's jobs from pausing, once more, and answers the block's epoch for [`take_block_back`]; none outside a
 /// job, where nothing is blocked (B40).
 pub fn block_pause() -> Option<u64> {
-    let thread = thread::this();
+    let thread = thread::this()?;
     thread.current.get()?;
     thread.blocks.set(thread.blocks.get() + 1);
     Some(thread.block_epoch.get())
@@ -252,16 +285,14 @@ pub fn block_pause() -> Option<u64> {
 
 /// Takes back one block wherever the thread is now, unless [`free_pool`] has forgotten it already.
 pub fn take_block_back(epoch: u64) {
-    let thread = thread::this();
-    if thread.block_epoch.get() == epoch {
+    if let Some(thread) = thread::this().filter(|thread| thread.block_epoch.get() == epoch) {
         thread.blocks.set(thread.blocks.get().saturating_sub(1));
     }
 }
 
 /// Takes back one [`block_pause`], inside a job (K2, K3).
 pub fn unblock_pause() {
-    let thread = thread::this();
-    if thread.current.get().is_some() {
+    if let Some(thread) = thread::this().filter(|thread| thread.current.get().is_some()) {
         thread.blocks.set(thread.blocks.get().saturating_sub(1));
     }
 }
@@ -269,13 +300,15 @@ pub fn unblock_pause() {
 /// Gives up a paused job for ever: its stack and wait fd stay as they are, and nothing can resume or wake it. No effect
 /// unless it is one of this thread's.
 pub fn abandon(record: &'static Record) {
-    let owner = thread::this()
+    let Some(thread) = thread::this() else { return };
+    let owner = thread
         .owner()
         .filter(|owner| record.is_resumable_by(owner.number));
     if let Some(owner) = owner {
         owner.counters.abandoned.add(1);
         record.set_state(State::Abandoned);
         record.signal.end();
+        thread.leave_if_ended();
     }
 }
 
@@ -318,6 +351,7 @@ fn run(
 ) -> Result<Outcome, Error> {
     record.set_state(State::Running);
     thread.current.set(Some(record));
+    record.exchange_exceptions(thread.exceptions.get());
     // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
     // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
     let entered = unsafe {
@@ -329,6 +363,7 @@ fn run(
         }
     };
     thread.current.set(None);
+    record.exchange_exceptions(thread.exceptions.get());
     let left = libctx.set_default();
 
     if record.state() == State::Paused {
@@ -348,22 +383,26 @@ fn run(
     record.cancelled.set(false);
     record.drop_arguments();
     record.clear_wait_ctx(owner);
-    thread.pool.release(record, owner);
     if entered {
         owner.counters.finishes.add(1);
-        Ok(Outcome::Finished(result))
     } else {
         owner.counters.starts.subtract(1);
+    }
+    if !thread.pool.release(record, owner) {
+        thread.leave_if_ended();
+    }
+    if entered {
+        Ok(Outcome::Finished(result))
+    } else {
         Err(Error::Enter)
     }
 }
 
-/// The bottom of every job's stack (2.3).
-extern "C" fn job_main() -> ! {
-    let thread = thread::this();
-    let record = thread
-        .current
-        .get()
+/// The bottom of every job's stack (2.3). A thread may end inside a job (F11): then this frame is unwound through, so nothing
+/// here has a destructor.
+extern "C-unwind" fn job_main() -> ! {
+    let (thread, record) = thread::this()
+        .and_then(|thread| Some((thread, thread.current.get()?)))
         .expect("the dispatcher sets the current job before it switches");
     // SAFETY: whoever calls `start` vouches for the function and its argument, and the dispatcher suspends itself in `run`
     // on this thread, which keeps the record until the fibre is given up.

@@ -1,5 +1,6 @@
 //! Errors: what can go wrong, and OpenSSL's codes and texts for it. The queue that entries wait in is not here.
 
+use crate::text::Text;
 use core::ffi::CStr;
 use core::fmt;
 
@@ -53,12 +54,16 @@ pub enum Error {
     Thread,
     /// More jobs were asked for at once than the pool may have, and `max_size` 0 counts as zero here (E2, B8).
     PoolSize,
-    /// The pool could not be made, for the reason of [`Error::Thread`] (E3), or so many jobs could not even be listed (G2).
+    /// The pool could not be made, for the reason of [`Error::Thread`] (E3).
     Pool,
+    /// So many jobs were asked for at once that they could not even be listed (E3, G2).
+    PoolList,
     /// This build, or this system, cannot make jobs at all (E4, F15).
     Unavailable,
     /// No memory, or no guard, for a job's stack and record (E5, D17).
     Job,
+    /// The program's own function has given no stack, or one that is too small (E5, G41).
+    CustomStack,
     /// No pipe for the wait fd: usually out of descriptors (E6).
     WaitPipe,
     /// No memory for the copy of the arguments, or its size is 0 (E9, B24).
@@ -89,9 +94,9 @@ impl Error {
         let (function, reason) = match self {
             Thread => (ASYNC_F_ASYNC_CTX_NEW, ERR_R_MALLOC_FAILURE),
             PoolSize => (ASYNC_F_ASYNC_INIT_POOL, ASYNC_R_INVALID_POOL_SIZE),
-            Pool => (ASYNC_F_ASYNC_INIT_POOL, ERR_R_MALLOC_FAILURE),
+            Pool | PoolList => (ASYNC_F_ASYNC_INIT_POOL, ERR_R_MALLOC_FAILURE),
             Unavailable => (ASYNC_F_ASYNC_INIT_POOL, ASYNC_R_FAILED_TO_SET_POOL),
-            Job => (ASYNC_F_ASYNC_JOB_NEW, ERR_R_MALLOC_FAILURE),
+            Job | CustomStack => (ASYNC_F_ASYNC_JOB_NEW, ERR_R_MALLOC_FAILURE),
             WaitPipe => (ASYNC_F_ASYNC_JOB_NEW, ASYNC_R_CANNOT_CREATE_WAIT_PIPE),
             Arguments => (ASYNC_F_ASYNC_START_JOB, ERR_R_MALLOC_FAILURE),
             Enter | Nested | Libctx => (ASYNC_F_ASYNC_START_JOB, ERR_R_INTERNAL_ERROR),
@@ -107,7 +112,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        describe(self.code(), true, f)
+        let mut room = [0; 256];
+        let mut text = Text::new(&mut room);
+        describe(self.code(), true, &mut text);
+        f.write_str(text.as_str())
     }
 }
 
@@ -172,16 +180,22 @@ pub(crate) fn reason_text(code: u32) -> Option<&'static CStr> {
 
 /// Writes the one-line text of a code, as `ERR_error_string` does (B43): a number stands where there is no name, and
 /// everywhere without `texts`.
-pub(crate) fn describe(code: u32, texts: bool, out: &mut dyn fmt::Write) -> fmt::Result {
-    write!(out, "error:{code:08X}")?;
-    let mut part = |text: Option<&'static CStr>, name: &str, number: u32| match text
-        .filter(|_| texts)
-        .and_then(|text| text.to_str().ok())
-    {
-        Some(text) => write!(out, ":{text}"),
-        None => write!(out, ":{name}({number})"),
+pub(crate) fn describe(code: u32, texts: bool, text: &mut Text<'_>) {
+    text.add("error:");
+    text.add_number(code as usize, 16, 8);
+    let mut part = |name: Option<&'static CStr>, kind: &str, number: u32| {
+        text.add(":");
+        match name.filter(|_| texts).and_then(|name| name.to_str().ok()) {
+            Some(name) => text.add(name),
+            None => {
+                text.add(kind);
+                text.add("(");
+                text.add_number(number as usize, 10, 1);
+                text.add(")");
+            }
+        }
     };
-    part(library_text(code), "lib", library(code))?;
-    part(function_text(code), "func", function(code))?;
-    part(reason_text(code), "reason", reason(code))
+    part(library_text(code), "lib", library(code));
+    part(function_text(code), "func", function(code));
+    part(reason_text(code), "reason", reason(code));
 }

@@ -8,7 +8,7 @@ use crate::custom_stack;
 use crate::error::Error;
 use crate::idle::Links;
 use crate::libcrypto::LibCtx;
-use crate::platform::{self, Work};
+use crate::platform::{self, Exceptions, Work};
 use crate::stack::{self, Slot};
 use crate::thread::Owner;
 use crate::wait_ctx::WaitCtx;
@@ -83,6 +83,8 @@ pub struct Record {
     /// The stack.
     stack_low: Cell<*mut u8>,
     stack_size: Cell<usize>,
+    /// The C++ run-time's state of the side that does not run: the job's while it is paused, the dispatcher's while it runs.
+    exceptions: Cell<Exceptions>,
     small: UnsafeCell<Small>,
 }
 
@@ -112,10 +114,12 @@ impl Record {
     pub fn create(owner: Owner) -> Result<&'static Record, Error> {
         let custom = custom_stack::functions_to_use();
         let place = match custom {
-            Some(functions) => custom_stack::acquire(functions),
-            None => stack::acquire().map(|slot| (slot.record(), slot.stack())),
+            Some(functions) => custom_stack::acquire(functions)?,
+            None => stack::acquire()
+                .map(|slot| (slot.record(), slot.stack()))
+                .ok_or(Error::Job)?,
         };
-        let (place, stack) = place.ok_or(Error::Job)?;
+        let (place, stack) = place;
         // SAFETY: the place is a record's and nobody else's, and not in use.
         let record = unsafe { Record::begin(place, stack, custom.is_some(), owner) };
         owner.counters.created.add(1);
@@ -156,6 +160,7 @@ impl Record {
             platform::deregister_job(self.checker_id.get(), self.stack(), self.memory());
         }
         self.free_block();
+        self.exceptions.set(Exceptions::NONE);
         // For memory that keeps its contents; otherwise it reads as zeros in a moment anyway.
         self.set_state(State::Idle);
         self.owner.store(0, Ordering::Relaxed);
@@ -296,6 +301,17 @@ impl Record {
     /// Whether the program's own functions made the stack (7.8).
     pub fn has_custom_stack(&self) -> bool {
         self.custom.get()
+    }
+
+    /// Exchanges what the C++ run-time keeps for the thread with what it kept for the other side. Called whenever the thread
+    /// goes from one to the other.
+    #[inline(always)]
+    pub fn exchange_exceptions(&self, of_thread: *mut Exceptions) {
+        if !of_thread.is_null() {
+            // SAFETY: the run-time's own place for this thread.
+            self.exceptions
+                .set(unsafe { of_thread.replace(self.exceptions.get()) });
+        }
     }
 
     /// The wait context of this use, or null. From any thread (G11).

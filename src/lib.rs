@@ -28,14 +28,18 @@
 mod custom_stack;
 mod dispatch;
 pub mod error;
+mod error_queue;
 mod idle;
 mod job;
 mod libcrypto;
 mod overflow;
+mod panics;
 mod platform;
 mod pool;
+mod spare;
 mod stack;
 pub mod stats;
+mod text;
 mod thread;
 mod typed;
 mod wait_ctx;

@@ -5,12 +5,13 @@
 //! | Verb | For |
 //! |---|---|
 //! | [`capable`], [`enter`], [`switch`], [`serve`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
-//! | [`page_size`], [`map`], [`guard`], [`guard_each`], [`populate`], [`populate_each`], [`give_back`], [`untouched`], [`prefetch`], [`register_job`], [`deregister_job`] | stack memory |
+//! | [`thread_state`], [`set_thread_state`], [`exceptions`] | what belongs to one thread |
+//! | [`page_size`], [`map`], [`unmap`], [`locks_new_memory`], [`guard`], [`guard_each`], [`guards_from_environment`], [`populate`], [`populate_each`], [`give_back`], [`untouched`], [`prefetch`], [`register_job`], [`deregister_job`] | stack memory |
 //! | [`allocate`], [`free`] | the copy of a job's arguments |
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
-//! | [`at_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
+//! | [`at_thread_exit`], [`forget_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
 //! | [`watch_faults`], [`signal_stack`], [`free_signal_stack`], [`SignalStack`] | a word about a fault before it is the program's |
-//! | [`object_of`], [`object_like`], [`Object`] | libraries that are in the process |
+//! | [`object_of`], [`object_like`], [`object_named`], [`Object`], [`Loads`], [`seen_by_all`], [`is_ours`] | libraries that are in the process |
 //! | [`environment`], [`environment_is`], [`print_error`], [`print_formatted`] | what a user asks for |
 
 use core::cell::Cell;
@@ -33,11 +34,13 @@ mod null;
 mod targets;
 
 pub use imp::{
-    AVAILABLE, ForkSafe, Object, SignalStack, allocate, at_process_exit, at_thread_exit, capable,
-    close, deregister_job, enter, environment, exit_is_awaited, forget, forks, free,
-    free_signal_stack, give_back, guard, guard_each, map, object_like, object_of, page_size, pipe,
-    populate, populate_each, prefetch, print_error, put_byte, register_job, serve, signal_stack,
-    switch, take_byte, untouched, watch_faults, way,
+    AVAILABLE, Exceptions, ForkSafe, Loads, Object, SignalStack, THREAD_STATE_MAY_ALLOCATE,
+    allocate, at_process_exit, at_thread_exit, capable, close, deregister_job, enter, environment,
+    exceptions, exit_is_awaited, forget, forget_thread_exit, forks, free, free_signal_stack,
+    give_back, guard, guard_each, guards_from_environment, is_ours, locks_new_memory, map,
+    object_like, object_named, object_of, page_size, pipe, populate, populate_each, prefetch,
+    print_error, put_byte, register_job, seen_by_all, serve, set_thread_state, signal_stack,
+    switch, take_byte, thread_state, unmap, untouched, watch_faults, way,
 };
 
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].

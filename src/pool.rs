@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::idle::Idle;
 use crate::job::Record;
 use crate::libcrypto;
-use crate::thread::Owner;
+use crate::thread::{Owner, Thread};
 use crate::wake::Ends;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -48,8 +48,10 @@ impl Pool {
     }
 
     /// Makes the pool anew, empty. The idle jobs of the old one are freed; those in use belong to no pool any more (D2).
-    pub fn renew(&self, max_size: usize, owner: Owner) {
-        libcrypto::look_again();
+    pub fn renew(&self, max_size: usize, thread: &Thread, owner: Owner) {
+        if thread.current.get().is_none() {
+            libcrypto::find();
+        }
         self.free(owner);
         while self.exists() {
             self.free(owner); // A program's own function that frees stacks has made one meanwhile.
@@ -68,7 +70,12 @@ impl Pool {
 
     /// A job to use: the one released last, or a new one if the limit allows; with a pipe if it must have one.
     #[inline(always)]
-    pub fn take(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
+    pub fn take(
+        &self,
+        thread: &Thread,
+        owner: Owner,
+        pipe: bool,
+    ) -> Result<&'static Record, NoJob> {
         match self.idle.pop(owner) {
             Some(record) if !pipe => Ok(record),
             Some(record) => match record.signal.provide() {
@@ -78,39 +85,49 @@ impl Pool {
                     Err(NoJob::Failed(Error::WaitPipe))
                 }
             },
-            None => self.grow(owner, pipe),
+            None => self.grow(thread, owner, pipe),
         }
     }
 
     #[cold]
-    fn grow(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
+    fn grow(&self, thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
         if self.max_size.get() != 0 && self.created.get() >= self.max_size.get() {
             return Err(NoJob::Full);
         }
-        self.create(owner, pipe).map_err(NoJob::Failed)
+        self.create(thread, owner, pipe).map_err(NoJob::Failed)
     }
 
-    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
+    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3). Answers whether it was one of this
+    /// pool's.
     #[inline(always)]
-    pub fn release(&self, record: &'static Record, owner: Owner) {
-        if self.exists() && record.pool.get() == self.number.get() {
+    pub fn release(&self, record: &'static Record, owner: Owner) -> bool {
+        let ours = self.exists() && record.pool.get() == self.number.get();
+        if ours {
             self.idle.push(record, self.created.get());
         } else {
             record.destroy(owner);
         }
+        ours
     }
 
     /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).
-    pub fn fill(&self, owner: Owner, count: usize, pipes: bool) -> Result<(), Error> {
+    pub fn fill(
+        &self,
+        thread: &Thread,
+        owner: Owner,
+        count: usize,
+        pipes: bool,
+    ) -> Result<(), Error> {
         for _ in 0..count {
-            let record = self.create(owner, pipes)?;
+            let record = self.create(thread, owner, pipes)?;
             self.release(record, owner);
         }
         Ok(())
     }
 
     /// A new record that counts as this pool's. One that could not be made does not count (P8).
-    fn create(&self, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
+    fn create(&self, thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
+        thread.find_exceptions();
         // The pipe first: a start that finds no descriptor left is to cost that one system call, and no stack.
         let ends = if pipe {
             Some(Ends::open().map_err(|_| Error::WaitPipe)?)

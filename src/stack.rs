@@ -19,8 +19,9 @@
 
 use crate::error::Error;
 use crate::platform::{self, ForkSafe};
+use crate::spare::Spare;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Stack that a job has if nobody asks for more or less, in bytes: the one line to change.
 pub const DEFAULT: usize = 128 * 1024;
@@ -115,35 +116,32 @@ pub fn set_size(bytes: usize) -> Result<(), Error> {
     })
 }
 
-/// Takes the size from the environment's `OSSL_ASYNC_STACK_SIZE`, bytes in decimal digits, if nobody has asked for one.
-/// A value that is none, or out of range, is reported on standard error and otherwise ignored.
-fn size_from_environment() {
-    if SIZE.load(Ordering::Relaxed) != 0 {
-        return;
-    }
+/// Whether the environment's settings have been taken: those of the process's first stack.
+static SETTLED: AtomicBool = AtomicBool::new(false);
+
+/// What the environment's `OSSL_ASYNC_STACK_SIZE` says, bytes in decimal digits. A value that is none, or out of range, is
+/// reported on standard error, once, and otherwise ignored.
+fn size_from_environment() -> Option<usize> {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+
     let mut buffer = [0; 24];
     let room = buffer.len();
-    let Some(text) = platform::environment(c"OSSL_ASYNC_STACK_SIZE", &mut buffer) else {
-        return;
-    };
+    let text = platform::environment(c"OSSL_ASYNC_STACK_SIZE", &mut buffer)?;
     // What fills the buffer may have been cut off, and `parse` takes a sign.
     let is_number = text.len() < room && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse::<usize>() {
-        Ok(bytes) if is_number && (LEAST..=MOST).contains(&bytes) => {
-            SIZE.store(bytes, Ordering::Relaxed);
-        }
-        _ => platform::print_formatted(format_args!(
+    let bytes = text.parse().ok().filter(|_| is_number);
+    let allowed = bytes.filter(|bytes| (LEAST..=MOST).contains(bytes));
+    if allowed.is_none() && !REPORTED.swap(true, Ordering::Relaxed) {
+        platform::print_formatted(format_args!(
             "ossl-async: OSSL_ASYNC_STACK_SIZE={text}: expected bytes from {LEAST} to {MOST}; stacks have {DEFAULT}\n"
-        )),
+        ));
     }
+    allowed
 }
 
 /// One stack with its guard and its record's place: the slot's low end. Copies are names for the same memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(NonNull<u8>);
-
-// SAFETY: a slot is an address; using the memory is unsafe elsewhere.
-unsafe impl Send for Slot {}
 
 impl Slot {
     /// Where the record is, RECORD bytes, by the layout of a slot.
@@ -187,7 +185,7 @@ impl Slot {
 /// Every slab of the process.
 struct Slabs {
     /// Slots that were used and given up. Has room for every slot there is, so that a release needs no memory.
-    free: Vec<Slot>,
+    free: Spare,
     /// The part of the newest slab that was never used.
     fresh: NonNull<u8>,
     fresh_slots: usize,
@@ -207,15 +205,23 @@ static SLABS: ForkSafe<Slabs> = ForkSafe::new(Slabs::none());
 
 /// A guarded stack whose record reads as zeros, or none if memory or a guard cannot be had.
 pub fn acquire() -> Option<Slot> {
+    // Looked up before the lock is taken. Several threads may do so at once, with one result.
+    let from_environment = if SETTLED.load(Ordering::Acquire) {
+        None
+    } else {
+        platform::guards_from_environment();
+        let is_wanted = SIZE.load(Ordering::Relaxed) == 0;
+        is_wanted.then(size_from_environment).flatten()
+    };
     SLABS.with(|slabs| {
-        if slabs.total == 0 {
-            size_from_environment();
+        if !SETTLED.swap(true, Ordering::AcqRel) && SIZE.load(Ordering::Relaxed) == 0 {
+            SIZE.store(from_environment.unwrap_or(0), Ordering::Relaxed);
         }
-        if let Some(slot) = slabs.free.pop() {
-            slot.prepare();
-            return Some(slot);
-        }
-        slabs.cut(Layout::of_this_process())
+        let Some(slot) = slabs.free.pop().map(Slot) else {
+            return slabs.cut(Layout::of_this_process());
+        };
+        slot.prepare();
+        Some(slot)
     })
 }
 
@@ -237,7 +243,7 @@ pub unsafe fn empty(slot: Slot) {
 ///
 /// The slot came from [`acquire`], was [`empty`]d after its last use, and is not the caller's from now on.
 pub unsafe fn release(slot: Slot) {
-    SLABS.with(|slabs| slabs.free.push(slot));
+    SLABS.with(|slabs| slabs.free.push(slot.0));
 }
 
 /// How much of a stack has been used since its memory was last given back, in bytes: from its high end down to the start
@@ -249,7 +255,7 @@ pub fn used(stack: *mut [u8]) -> usize {
 impl Slabs {
     const fn none() -> Slabs {
         Slabs {
-            free: Vec::new(),
+            free: Spare::none(),
             fresh: NonNull::dangling(),
             fresh_slots: 0,
             ready: 0,
@@ -302,8 +308,12 @@ impl Slabs {
     fn grow(&mut self, layout: Layout) -> Option<()> {
         let most = MOST_SLOTS.min((MOST_SLAB / layout.slot).max(1));
         let mut slots = self.total.max(FIRST_SLOTS).min(most);
+        if platform::locks_new_memory() {
+            // All of a new mapping takes memory at once, so it is to have nothing that nobody uses.
+            slots = 1;
+        }
         while slots > 0 {
-            if self.free.try_reserve(self.total + slots).is_ok() {
+            if self.free.reserve(self.total + slots) {
                 if let Some(slab) = platform::map(slots * layout.slot) {
                     (self.fresh, self.fresh_slots) = (slab, slots);
                     self.total += slots;
@@ -403,7 +413,7 @@ mod tests {
                 slabs.cut(Layout::of_this_process()).expect("memory");
             }
             assert_eq!(slabs.total, total, "after {cut}");
-            assert!(slabs.free.capacity() >= total);
+            assert!(slabs.free.reserve(total));
         }
     }
 

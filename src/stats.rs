@@ -3,7 +3,8 @@
 //! Each thread counts for itself, in a block that only it writes; what is asked for is added up when it is asked for. Blocks are
 //! never freed: a thread that ends leaves its counts to the process's and its block to the next thread.
 
-use crate::platform;
+use crate::platform::{self, ForkSafe};
+use crate::thread::Thread;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
@@ -19,7 +20,8 @@ pub struct Stats {
     pub running: u64,
     /// Jobs paused now.
     pub paused: u64,
-    /// Jobs that will never end: paused when their thread ended (D15), or when their [`Job`](crate::Job) was dropped. Each
+    /// Jobs that will never end: paused or running when their thread ended (D15), or paused when their [`Job`](crate::Job) was
+    /// dropped. Each
     /// keeps its stack and its wait fd.
     pub abandoned: u64,
     /// Jobs started.
@@ -88,18 +90,23 @@ pub(crate) struct Counters {
     pub pauses: Counter,
     pub resumes: Counter,
     pub finishes: Counter,
+    /// Jobs that ran when their thread ended.
+    pub cut_short: Counter,
     pub refusals: Counter,
     pub stack_bytes: Counter,
     /// The largest, where all others are sums.
     pub stack_high_water: Counter,
-    /// Whether a thread is counting here.
-    taken: AtomicBool,
     /// The block made before this one.
     next: AtomicPtr<Counters>,
+    /// The free block below this one, while no thread counts here.
+    next_free: AtomicPtr<Counters>,
 }
 
 /// The block made last; the others hang on it.
 static BLOCKS: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The blocks that no thread counts in, so that a new thread need not look for one among all.
+static FREE: ForkSafe<Option<&'static Counters>> = ForkSafe::new(None);
 
 /// What threads that have ended leave behind, and what threads without a job are refused.
 static OTHERS: Counters = Counters::new();
@@ -114,18 +121,24 @@ impl Counters {
             pauses: Counter::zero(),
             resumes: Counter::zero(),
             finishes: Counter::zero(),
+            cut_short: Counter::zero(),
             refusals: Counter::zero(),
             stack_bytes: Counter::zero(),
             stack_high_water: Counter::zero(),
-            taken: AtomicBool::new(true),
             next: AtomicPtr::new(core::ptr::null_mut()),
+            next_free: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 
     /// A block for a thread that begins to have jobs, or none without memory.
     pub fn take() -> Option<&'static Counters> {
-        if let Some(left) = blocks().find(|block| !block.taken.swap(true, Ordering::Acquire)) {
-            return Some(left);
+        let free = FREE.with(|free| {
+            let block = free.take()?;
+            *free = follow(&block.next_free);
+            Some(block)
+        });
+        if free.is_some() {
+            return free;
         }
         let block = platform::allocate(size_of::<Counters>() + align_of::<Counters>());
         let block = NonNull::new(block)?.cast::<u8>();
@@ -151,7 +164,7 @@ impl Counters {
     }
 
     /// The thread ends: its counts go to the process's, and the block to whoever wants it.
-    pub fn give_back(&self) {
+    pub fn give_back(&'static self) {
         for (mine, all) in self.each().into_iter().zip(OTHERS.each()) {
             let count = mine.get();
             mine.subtract(count);
@@ -162,7 +175,13 @@ impl Counters {
             .stack_high_water
             .0
             .fetch_max(high_water, Ordering::Relaxed);
-        self.taken.store(false, Ordering::Release);
+        FREE.with(|free| {
+            let below = free.map_or(core::ptr::null_mut(), |block| {
+                core::ptr::from_ref(block).cast_mut()
+            });
+            self.next_free.store(below, Ordering::Relaxed);
+            *free = Some(self);
+        });
     }
 
     /// The counts and what follows from them.
@@ -173,7 +192,7 @@ impl Counters {
         }
     }
 
-    fn each(&self) -> [&Counter; 9] {
+    fn each(&self) -> [&Counter; 10] {
         [
             &self.created,
             &self.destroyed,
@@ -182,6 +201,7 @@ impl Counters {
             &self.pauses,
             &self.resumes,
             &self.finishes,
+            &self.cut_short,
             &self.refusals,
             &self.stack_bytes,
         ]
@@ -200,12 +220,14 @@ impl Stats {
             pauses,
             resumes,
             finishes,
+            cut_short,
             refusals,
             stack_bytes,
-        ]: &[u64; 9],
+        ]: &[u64; 10],
     ) -> Stats {
         let paused = pauses.saturating_sub(resumes + abandoned);
-        let running = (starts + resumes).saturating_sub(pauses + finishes);
+        let running = (starts + resumes).saturating_sub(pauses + finishes + cut_short);
+        let abandoned = abandoned + cut_short;
         let idle = created.saturating_sub(destroyed + paused + running + abandoned);
         Stats {
             created,
@@ -224,11 +246,12 @@ impl Stats {
     }
 }
 
+fn follow(link: &AtomicPtr<Counters>) -> Option<&'static Counters> {
+    // SAFETY: blocks are never freed, and are written before they are linked.
+    unsafe { link.load(Ordering::Acquire).as_ref() }
+}
+
 fn blocks() -> impl Iterator<Item = &'static Counters> {
-    let follow = |link: &AtomicPtr<Counters>| {
-        // SAFETY: blocks are never freed, and are written before they are linked.
-        unsafe { link.load(Ordering::Acquire).as_ref() }
-    };
     core::iter::successors(follow(&BLOCKS), move |block| follow(&block.next))
 }
 
@@ -251,7 +274,7 @@ pub fn process() -> Stats {
 /// The counts of the calling thread, since its first job.
 pub fn thread() -> Stats {
     crate::thread::this()
-        .owner()
+        .and_then(Thread::owner)
         .map(|owner| owner.counters.stats())
         .unwrap_or_default()
 }
@@ -271,7 +294,7 @@ pub(crate) fn measures_stacks() -> bool {
 /// Counts a call that was refused.
 #[cold]
 pub(crate) fn refused() {
-    match crate::thread::this().owner() {
+    match crate::thread::this().and_then(Thread::owner) {
         Some(owner) => owner.counters.refusals.add(1),
         None => OTHERS.refusals.add_shared(1),
     }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::job::Record;
 use crate::platform;
 use crate::stack;
+use crate::thread;
 use crate::wake::{Pipe, Signal, Use};
 use core::any::Any;
 use core::ffi::{c_int, c_void};
@@ -139,11 +140,13 @@ impl<T: 'static> Job<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Nested`] inside a job, with the job given back; [`Error::NotResumable`] once the thread has begun to end.
+    /// [`Error::Nested`] inside a job, with the job given back. [`Error::NotResumable`] if the thread's jobs have ended with it
+    /// (D15), or if C code has resumed the job to its end: the value that it ended with is lost then.
     ///
     /// # Panics
     ///
-    /// A panic of the job's closure reappears here.
+    /// A panic of the job's closure reappears here, also one that ended the job while C code had resumed it. C sees
+    /// such a job finish with 0.
     pub fn resume(self) -> Result<Step<T>, ResumeError<T>> {
         self.go_on(Resume::Normal)
     }
@@ -178,7 +181,10 @@ impl<T: 'static> Job<T> {
                 mem::forget(self);
                 Ok(step(outcome, port))
             }
-            Err(error) => Err(ResumeError { job: self, error }),
+            Err(error) => match self.unseen_panic() {
+                Some(payload) => panic::resume_unwind(payload),
+                None => Err(ResumeError { job: self, error }),
+            },
         }
     }
 
@@ -227,6 +233,11 @@ impl<T: 'static> Job<T> {
 }
 
 impl<T> Job<T> {
+    /// The panic that the job has ended with where C code resumed it.
+    fn unseen_panic(&self) -> Option<Box<dyn Any + Send>> {
+        thread::this()?.panics.take(self.this_use)
+    }
+
     /// Whether the record is still in this job's use: C code that got hold of the handle could have ended the job.
     fn is_live(&self) -> bool {
         self.record.signal.is_in_use(self.this_use)
@@ -237,6 +248,8 @@ impl<T> Drop for Job<T> {
     fn drop(&mut self) {
         if self.is_live() {
             dispatch::abandon(self.record);
+        } else {
+            drop(self.unseen_panic());
         }
     }
 }
@@ -260,11 +273,21 @@ unsafe extern "C" fn job<F: FnOnce() -> T, T>(launch: *mut c_void) -> c_int {
         .map_or(ptr::null_mut(), |record| record.port.get())
         .cast::<Port<T>>();
     // SAFETY: null, or what `start` or `resume` of this very job passed last; it waits in that call and holds a port
-    // of this type. Null is C code that resumed the job: nobody wants the result.
-    if let Some(port) = unsafe { port.as_mut() } {
-        *port = Some(result);
+    // of this type.
+    match unsafe { port.as_mut() } {
+        Some(port) => *port = Some(result),
+        None => end_under_c(result.err()),
     }
     0
+}
+
+/// C code resumed a job of Rust's, which has ended. C takes no value and no panic; a panic is kept for the [`Job`].
+#[cold]
+fn end_under_c(panic: Option<Box<dyn Any + Send>>) {
+    if let (Some(panic), Some(thread), Some(record)) = (panic, thread::this(), dispatch::current())
+    {
+        thread.panics.keep(record.current_use(), panic);
+    }
 }
 
 /// What an outcome means to Rust.

@@ -134,7 +134,8 @@ fn a_fork_of_openssl_is_left_alone() {
 fn a_library_that_only_some_of_the_process_sees_is_found_by_its_name() {
     for name in ["libcrypto.so.3", "libcrypto.so.1.1"] {
         std::fs::create_dir_all(format!("{}/by-name/{name}", env!("CARGO_TARGET_TMPDIR"))).unwrap();
-        let path = compile(&format!("by-name/{name}/{name}"), &["-DFAKE_3_0"]);
+        let soname = format!("-Wl,-soname,{name}");
+        let path = compile(&format!("by-name/{name}/{name}"), &["-DFAKE_3_0", &soname]);
         alone(|| {
             let fake = Fake::load(&path, libc::RTLD_LOCAL);
             assert_eq!(ASYNC_init_thread(0, 1), 0);
@@ -165,7 +166,8 @@ fn a_fork_that_was_loaded_first_does_not_hide_openssl() {
     ]
     .map(|(name, kind)| {
         std::fs::create_dir_all(format!("{}/beside/{name}", env!("CARGO_TARGET_TMPDIR"))).unwrap();
-        compile(&format!("beside/{name}/{name}"), &[kind])
+        let soname = format!("-Wl,-soname,{name}");
+        compile(&format!("beside/{name}/{name}"), &[kind, &soname])
     });
     alone(|| {
         let [fork, openssl] = paths

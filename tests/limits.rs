@@ -357,7 +357,7 @@ fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
             return left_out("this process cannot become another user's");
         }
         let in_use = about_process("status", "VmLck:") << 10;
-        let before = limit(libc::RLIMIT_MEMLOCK, in_use + (600 << 10));
+        let before = limit(libc::RLIMIT_MEMLOCK, in_use + (470 << 10));
         if !lock_memory() {
             return left_out("memory may not be locked");
         }

@@ -1,37 +1,43 @@
 //! The error queue for programs without OpenSSL: what `csrc/standalone/openssl/err.h` maps OpenSSL's names to.
 
-use super::queue::{Entry, QUEUE, Queue};
 use crate::error::{self, Error};
+use crate::error_queue::{Entry, Queue};
 use crate::libcrypto;
-use core::cell::Cell;
+use crate::text::Text;
+use crate::thread::{self, TEXT_SIZE};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
-use core::fmt::{self, Write};
 use core::ptr;
+use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Queues an error for the calling thread, and where libcrypto is in the process on its queue too.
+#[cold]
+#[inline(never)]
 pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
     let code = error.code();
-    QUEUE.with(|queue| queue.push(Entry { code, file, line }));
+    thread::push_error(Entry { code, file, line });
+    if !thread::is_in_job() {
+        libcrypto::find_for_error();
+    }
     libcrypto::push(error, file, line);
 }
 
 /// Takes the oldest entry out of the thread's queue: its code, or 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_get_error() -> c_ulong {
-    code(QUEUE.with(Queue::pop))
+    code(thread::with_errors(Queue::pop))
 }
 
 /// The oldest entry's code, or 0; the entry stays.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_peek_error() -> c_ulong {
-    code(QUEUE.with(Queue::first))
+    code(thread::with_errors(Queue::first))
 }
 
 /// The newest entry's code, or 0; the entry stays.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_peek_last_error() -> c_ulong {
-    code(QUEUE.with(Queue::last))
+    code(thread::with_errors(Queue::last))
 }
 
 /// As `OSSL_ASYNC_ERR_get_error`; also says where in this library the entry was raised. With an empty queue it writes
@@ -45,7 +51,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_get_error_line(
     file: *mut *const c_char,
     line: *mut c_int,
 ) -> c_ulong {
-    let entry = QUEUE.with(Queue::pop);
+    let entry = thread::with_errors(Queue::pop);
     if let Some(entry) = entry {
         // SAFETY: the caller vouches for both.
         if let Some(file) = unsafe { file.as_mut() } {
@@ -62,18 +68,11 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_get_error_line(
 /// Empties the thread's queue.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_clear_error() {
-    QUEUE.with(Queue::clear);
+    thread::with_errors(Queue::clear);
 }
 
-/// Bytes that `ERR_error_string` may fill.
-const TEXT_SIZE: usize = 256;
-
-thread_local! {
-    /// Where `ERR_error_string` writes when it is given no buffer.
-    static OWN_TEXT: Cell<[c_char; TEXT_SIZE]> = const { Cell::new([0; TEXT_SIZE]) };
-}
-
-/// The text of a code, in `text` or, if that is NULL, in a buffer of the thread's; either has 256 bytes.
+/// The text of a code, in `text` or, if that is NULL, in a buffer of the thread's; either has 256 bytes. NULL if the thread has
+/// no buffer and there is no memory for one.
 ///
 /// # Safety
 ///
@@ -84,12 +83,13 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string(
     text: *mut c_char,
 ) -> *mut c_char {
     let text = if text.is_null() {
-        OWN_TEXT.with(|own| own.as_ptr().cast())
+        let own = thread::make().map(|thread| thread.text.as_ptr());
+        own.unwrap_or(ptr::null_mut()).cast()
     } else {
         text
     };
     // SAFETY: the caller's buffer or the thread's; both have that size.
-    unsafe { OSSL_ASYNC_ERR_error_string_n(code, text, TEXT_SIZE) };
+    unsafe { write_text(code, text, TEXT_SIZE) };
     text
 }
 
@@ -104,16 +104,23 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string_n(
     text: *mut c_char,
     size: usize,
 ) {
-    let line = Text::of(code);
-    let Some(room) = size.checked_sub(1) else {
+    // SAFETY: the caller vouches for the buffer.
+    unsafe { write_text(code, text, size) };
+}
+
+/// # Safety
+///
+/// `text` is NULL or `size` bytes can be written there.
+unsafe fn write_text(code: c_ulong, text: *mut c_char, size: usize) {
+    let Some(room) = size.checked_sub(1).filter(|_| !text.is_null()) else {
         return;
     };
-    let length = line.as_bytes().len().min(room);
-    // SAFETY: at most `size` bytes, which the caller vouches for.
-    unsafe {
-        ptr::copy_nonoverlapping(line.as_bytes().as_ptr(), text.cast(), length);
-        text.add(length).write(0);
-    }
+    // SAFETY: the caller vouches for it. Zeroed first: a slice wants memory that was written.
+    let bytes = unsafe {
+        text.write_bytes(0, size);
+        slice::from_raw_parts_mut(text.cast::<u8>(), room)
+    };
+    error::describe(code as u32, strings_loaded(), &mut Text::new(bytes));
 }
 
 /// The library's name in a code, or NULL: no name, or texts not loaded.
@@ -154,13 +161,9 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_print_errors_cb(
     callback: Option<PrintCallback>,
     user: *mut c_void,
 ) {
-    let Some(callback) = callback else { return };
-    while let Some(entry) = QUEUE.with(Queue::pop) {
-        let line = Text::of_entry(entry);
-        // SAFETY: the caller vouches for the callback; the line ends in a NUL.
-        if unsafe { callback(line.as_ptr(), line.as_bytes().len(), user) } <= 0 {
-            return;
-        }
+    if let Some(callback) = callback {
+        // SAFETY: the caller vouches for the callback.
+        print_errors(|line| unsafe { callback(line.as_ptr(), line.count_bytes(), user) } > 0);
     }
 }
 
@@ -171,12 +174,36 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_print_errors_cb(
 /// `stream` is an open `FILE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_ERR_print_errors_fp(stream: *mut libc::FILE) {
-    unsafe extern "C" fn print(line: *const c_char, _length: usize, stream: *mut c_void) -> c_int {
-        // SAFETY: the line ends in a NUL, and the stream is the caller's.
-        (unsafe { libc::fputs(line, stream.cast()) } >= 0).into()
+    // SAFETY: the line ends in a NUL, and the stream is the caller's.
+    print_errors(|line| unsafe { libc::fputs(line.as_ptr(), stream) } >= 0);
+}
+
+/// Bytes that a line of [`print_errors`] may have, with its end.
+const LINE_SIZE: usize = 512;
+
+fn print_errors(mut print: impl FnMut(&CStr) -> bool) {
+    while let Some(entry) = thread::with_errors(Queue::pop) {
+        let mut line = [0; LINE_SIZE];
+        let mut text = Text::new(&mut line[..LINE_SIZE - 1]);
+        describe_entry(entry, &mut text);
+        // The last byte stays 0.
+        if !print(CStr::from_bytes_until_nul(&line).unwrap_or_default()) {
+            return;
+        }
     }
-    // SAFETY: the callback has the type that is wanted.
-    unsafe { OSSL_ASYNC_ERR_print_errors_cb(Some(print), stream.cast()) }
+}
+
+/// The line of a queue's entry. The thread's number is an address that is its own.
+fn describe_entry(entry: Entry, text: &mut Text<'_>) {
+    let thread = thread::this().map_or(0, |thread| ptr::from_ref(thread).addr());
+    text.add_number(thread, 10, 1);
+    text.add(":");
+    error::describe(entry.code, strings_loaded(), text);
+    text.add(":");
+    text.add(entry.file.to_str().unwrap_or_default());
+    text.add(":");
+    text.add_number(entry.line as usize, 10, 1);
+    text.add(":\n");
 }
 
 /// Whether texts are given for codes. OpenSSL wants that asked for, by `ERR_load_ASYNC_strings` (B4, B43).
@@ -197,75 +224,4 @@ fn name(text: fn(u32) -> Option<&'static CStr>, code: c_ulong) -> *const c_char 
         None
     };
     text.map_or(ptr::null(), CStr::as_ptr)
-}
-
-/// A line of text that needs no memory. What does not fit is cut off; the last byte stays NUL.
-struct Text {
-    bytes: [u8; 512],
-    length: usize,
-}
-
-impl Text {
-    const EMPTY: Text = Text {
-        bytes: [0; 512],
-        length: 0,
-    };
-
-    /// The text of a code, as [`error::describe`] has it.
-    fn of(code: c_ulong) -> Text {
-        let mut text = Text::EMPTY;
-        // Writing to a `Text` cannot fail.
-        let _ = error::describe(code as u32, strings_loaded(), &mut text);
-        text
-    }
-
-    /// The line of a queue's entry.
-    fn of_entry(entry: Entry) -> Text {
-        let mut text = Text::EMPTY;
-        let thread = QUEUE.with(|queue| ptr::from_ref(queue).addr());
-        let _ = write!(text, "{thread}:");
-        let _ = error::describe(entry.code, strings_loaded(), &mut text);
-        let _ = writeln!(
-            text,
-            ":{}:{}:",
-            entry.file.to_str().unwrap_or_default(),
-            entry.line
-        );
-        text
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    fn as_ptr(&self) -> *const c_char {
-        self.bytes.as_ptr().cast()
-    }
-}
-
-impl fmt::Write for Text {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        let room = self.bytes.len() - 1 - self.length;
-        let length = part.len().min(room);
-        self.bytes[self.length..self.length + length].copy_from_slice(&part.as_bytes()[..length]);
-        self.length += length;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Rules: B43
-    #[test]
-    fn a_text_that_is_too_long_is_cut_and_still_ends() {
-        let mut text = Text::EMPTY;
-        for _ in 0..30 {
-            text.write_str("twenty characters...").unwrap();
-        }
-        assert_eq!(text.as_bytes().len(), text.bytes.len() - 1);
-        assert!(text.as_bytes().ends_with(b"twenty char"));
-        assert_eq!(text.bytes.last(), Some(&0));
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
 use crate::dispatch::{self, Resume, StartFailure};
+use crate::libcrypto;
 use crate::stack;
 use crate::stats;
 use core::ffi::c_int;
@@ -60,6 +61,13 @@ pub unsafe extern "C" fn OSSL_ASYNC_get_stack_used(job: *mut ASYNC_JOB) -> usize
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_measure_stacks(measure: c_int) {
     stats::measure_stacks(measure != 0);
+}
+
+/// 1 if libssl, and the engines and providers of the process, call this library's functions; 0 if they call libcrypto's, or if
+/// no library of the process can be asked.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_serves_libssl() -> c_int {
+    libcrypto::serves_libssl().into()
 }
 
 /// Counts of the library, as C programs see them: `OSSL_ASYNC_STATS`.

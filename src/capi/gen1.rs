@@ -17,6 +17,10 @@ pub extern "C" fn ASYNC_init_pool(max_size: usize, init_size: usize) -> c_int {
 /// Frees the calling thread's pool and idle jobs. Inside a job: no effect but an entry. Rules B13 to B17, D3, D4.
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_free_pool() {
+    free_pool();
+}
+
+pub(super) fn free_pool() {
     if let Err(error) = dispatch::free_pool() {
         raise!(error);
     }

@@ -5,6 +5,7 @@ use crate::custom_stack::{self, Allocate, Free};
 use crate::dispatch::{self, Argument, Start};
 use crate::error::Error;
 use crate::job::{Function, Record};
+use crate::libcrypto;
 use crate::platform;
 use crate::wait_ctx::{Callback, Cleanup, WaitCtx};
 use core::ffi::{c_int, c_void};
@@ -25,6 +26,15 @@ pub const ASYNC_STATUS_EAGAIN: c_int = 3;
 /// listed (G1, G2). Where there are no jobs: 1 (F16).
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
+    let done = init_thread(max_size, init_size);
+    if max_size == 0 && init_size == 0 {
+        // Whoever calls may be libcrypto, which wants a pool of its own.
+        libcrypto::init_own_pool();
+    }
+    done
+}
+
+fn init_thread(max_size: usize, init_size: usize) -> c_int {
     match dispatch::init_pool(max_size, init_size, false) {
         Err(Error::Unavailable) => 1,
         done => succeed(done),
@@ -34,7 +44,7 @@ pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int 
 /// As [`ASYNC_free_pool`](super::ASYNC_free_pool) (G5).
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_cleanup_thread() {
-    super::ASYNC_free_pool();
+    super::gen1::free_pool();
 }
 
 /// Starts a job (`*job` NULL) with a wait context, or resumes one. `ret` and `ctx` may be NULL (D10, D25). Rules G9, G10.
@@ -51,10 +61,11 @@ pub unsafe extern "C" fn ASYNC_start_job(
     args: *mut c_void,
     size: usize,
 ) -> c_int {
-    let argument = Argument::Copied(args, size);
+    // No bytes are as good as none at all, as in every OpenSSL that is maintained (B24, D11).
+    let args = if size == 0 { ptr::null_mut() } else { args };
     let what = Start {
         function: func,
-        argument,
+        argument: Argument::Copied(args, size),
         pipe: false,
         wait_ctx: ctx.cast(),
     };

@@ -2,6 +2,7 @@
 //! `ucontext.rs`; what cannot be reached without a job does nothing, or panics where it could not return.
 
 use super::{Fibre, Work};
+use core::cell::Cell;
 use core::ffi::{CStr, c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
 
@@ -15,7 +16,7 @@ pub fn way() -> &'static str {
     "null"
 }
 
-pub unsafe fn enter(_from: &Fibre, _stack: *mut [u8], _entry: extern "C" fn() -> !) -> bool {
+pub unsafe fn enter(_from: &Fibre, _stack: *mut [u8], _entry: extern "C-unwind" fn() -> !) -> bool {
     false
 }
 
@@ -36,6 +37,14 @@ pub fn page_size() -> usize {
 pub fn map(_size: usize) -> Option<NonNull<u8>> {
     None
 }
+
+pub fn guards_from_environment() {}
+
+pub fn locks_new_memory() -> bool {
+    false
+}
+
+pub unsafe fn unmap(_start: NonNull<u8>, _size: usize) {}
 
 pub unsafe fn guard(_start: NonNull<u8>, _size: usize) -> bool {
     false
@@ -86,12 +95,60 @@ pub fn take_byte(_fd: c_int) {}
 
 pub fn close(_fd: c_int) {}
 
-pub fn at_thread_exit(_run: extern "C" fn(*mut c_void)) -> bool {
-    false
+pub const THREAD_STATE_MAY_ALLOCATE: bool = false;
+
+thread_local! {
+    static STATE: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+    static AT_EXIT: AtExit = const { AtExit(Cell::new(None)) };
+}
+
+// The C face has an error queue here too.
+pub fn thread_state() -> *mut c_void {
+    STATE.get()
+}
+
+pub fn set_thread_state(state: *mut c_void) {
+    STATE.set(state);
+}
+
+/// What to call when the thread ends, and with what.
+struct AtExit(Cell<Option<(extern "C" fn(*mut c_void), *mut c_void)>>);
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        if let Some((run, state)) = self.0.take() {
+            run(state);
+        }
+    }
+}
+
+pub fn at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) -> bool {
+    AT_EXIT
+        .try_with(|exit| exit.0.set(Some((run, state))))
+        .is_ok()
+}
+
+pub fn forget_thread_exit() {
+    // Once the thread has ended there is nothing to forget.
+    let _ = AT_EXIT.try_with(|exit| exit.0.set(None));
 }
 
 pub fn exit_is_awaited() -> bool {
-    false
+    AT_EXIT
+        .try_with(|exit| exit.0.get().is_some())
+        .unwrap_or_default()
+}
+
+/// There is no job whose exceptions could be kept apart.
+#[derive(Clone, Copy)]
+pub struct Exceptions;
+
+impl Exceptions {
+    pub const NONE: Exceptions = Exceptions;
+}
+
+pub fn exceptions() -> *mut Exceptions {
+    ptr::null_mut()
 }
 
 pub fn at_process_exit(_run: extern "C" fn()) {}
@@ -130,6 +187,30 @@ pub fn object_of(_symbol: &CStr) -> Option<Object> {
     None
 }
 
+pub fn object_named(_names: &[&CStr], _accept: impl Fn(&Object) -> bool) -> Option<Object> {
+    None
+}
+
+pub fn seen_by_all(_symbol: &CStr) -> *mut c_void {
+    ptr::null_mut()
+}
+
+pub fn is_ours(_address: *const c_void) -> bool {
+    false
+}
+
+pub struct Loads;
+
+impl Loads {
+    pub const fn new() -> Loads {
+        Loads
+    }
+
+    pub fn have_grown(&self) -> bool {
+        false
+    }
+}
+
 pub fn forks() -> u64 {
     0
 }
@@ -152,12 +233,38 @@ impl<T> ForkSafe<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::cell::Cell;
+    use core::sync::atomic::{AtomicU32, Ordering};
     use std::panic::AssertUnwindSafe;
 
-    extern "C" fn nothing(_: *mut c_void) {}
+    extern "C" fn count(counter: *mut c_void) {
+        // SAFETY: the test below passes one.
+        unsafe { counter.cast::<AtomicU32>().as_ref() }
+            .expect("a counter")
+            .fetch_add(1, Ordering::Relaxed);
+    }
 
-    extern "C" fn no_job() -> ! {
+    // Rules: F15
+    #[test]
+    fn what_is_to_be_done_when_a_thread_ends_is_done_once_or_forgotten() {
+        for (forgotten, calls) in [(false, 1), (true, 0)] {
+            let counter: &AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
+            let work = move || {
+                assert!(!exit_is_awaited() && thread_state().is_null());
+                let state = ptr::from_ref(counter).cast_mut().cast();
+                assert!(at_thread_exit(count, state) && exit_is_awaited());
+                set_thread_state(state);
+                assert_eq!(thread_state(), state);
+                if forgotten {
+                    forget_thread_exit();
+                    assert!(!exit_is_awaited());
+                }
+            };
+            std::thread::spawn(work).join().expect("no panic");
+            assert_eq!(counter.load(Ordering::Relaxed), calls);
+        }
+    }
+
+    extern "C-unwind" fn no_job() -> ! {
         unreachable!("no job is ever entered")
     }
 
@@ -168,7 +275,8 @@ mod tests {
         assert!(!capable());
         assert_eq!(way(), "null");
         assert_eq!(page_size(), 4096);
-        assert!(map(4096).is_none());
+        assert!(map(4096).is_none() && !locks_new_memory());
+        guards_from_environment();
         let block = allocate(1);
         assert!(!block.is_null());
         assert!(pipe().is_err());
@@ -176,7 +284,11 @@ mod tests {
         assert!(environment(c"PATH", &mut [0; 8]).is_none());
         assert!(object_like(c"libc", |_| true).is_none() && object_of(c"malloc").is_none());
         assert!(Object.symbol(c"malloc").is_null());
-        assert!(!at_thread_exit(nothing) && !exit_is_awaited());
+        assert!(object_named(&[c"libc.so.6"], |_| true).is_none());
+        assert!(seen_by_all(c"malloc").is_null() && !is_ours(ptr::null()));
+        assert!(!Loads::new().have_grown() && exceptions().is_null());
+        let _none = Exceptions::NONE;
+        const { assert!(!THREAD_STATE_MAY_ALLOCATE) };
         watch_faults(|_| unreachable!("nothing is watched"));
         assert!(signal_stack().is_none());
         free_signal_stack(SignalStack);
@@ -196,6 +308,7 @@ mod tests {
             populate_each(NonNull::from(&mut memory).cast(), 8, 8, 1);
             populate(NonNull::from(&mut memory).cast(), 8);
             give_back(NonNull::from(&mut memory).cast(), 8);
+            unmap(NonNull::from(&mut memory).cast(), 8);
             free(block);
         }
         extern "C" fn never() {

@@ -5,6 +5,8 @@ use super::{Fibre, Work};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr;
 
+#[path = "ucontext/exceptions.rs"]
+mod exceptions;
 #[path = "ucontext/faults.rs"]
 mod faults;
 #[path = "ucontext/forks.rs"]
@@ -18,18 +20,31 @@ mod pipes;
 #[path = "ucontext/process.rs"]
 mod process;
 
+pub use exceptions::{Exceptions, exceptions};
 pub use faults::{SignalStack, free_signal_stack, signal_stack, watch_faults};
 pub use forks::{ForkSafe, forks};
 pub use memory::{
-    allocate, free, give_back, guard, guard_each, map, page_size, populate, populate_each,
-    prefetch, untouched,
+    allocate, free, give_back, guard, guard_each, guards_from_environment, locks_new_memory, map,
+    page_size, populate, populate_each, prefetch, unmap, untouched,
 };
-pub use objects::{Object, object_like, object_of};
+pub use objects::{Loads, Object, is_ours, object_like, object_named, object_of, seen_by_all};
 pub use pipes::{close, pipe, put_byte, take_byte};
-pub use process::{at_process_exit, at_thread_exit, environment, exit_is_awaited, print_error};
+pub use process::{
+    at_process_exit, at_thread_exit, environment, exit_is_awaited, forget_thread_exit, print_error,
+};
 
 /// Whether jobs can exist in this build at all.
 pub const AVAILABLE: bool = true;
+
+/// Whether the first access of a thread to its state may allocate: in a library with glibc that is loaded later, unless the
+/// pointer is initial-exec (`csrc/thread.c`).
+pub const THREAD_STATE_MAY_ALLOCATE: bool =
+    cfg!(all(target_env = "gnu", not(ossl_async_initial_exec)));
+
+unsafe extern "C" {
+    fn ossl_async_thread_get() -> *mut c_void;
+    fn ossl_async_thread_set(state: *mut c_void);
+}
 
 unsafe extern "C" {
     fn ossl_async_fibre_capable() -> c_int;
@@ -37,10 +52,9 @@ unsafe extern "C" {
         from: *mut *mut c_void,
         stack: *mut c_void,
         size: usize,
-        entry: extern "C" fn() -> !,
+        entry: extern "C-unwind" fn() -> !,
     ) -> c_int;
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
-    fn ossl_async_fibre_serve(work: *const Work, back: *const *mut c_void) -> !;
     fn ossl_async_fibre_way() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
     fn ossl_async_job_register(
@@ -56,6 +70,24 @@ unsafe extern "C" {
         record: *mut c_void,
         record_size: usize,
     );
+}
+
+// A thread may end inside a job: what lies below the job's function can be unwound through.
+unsafe extern "C-unwind" {
+    fn ossl_async_fibre_serve(work: *const Work, back: *const *mut c_void) -> !;
+}
+
+/// The calling thread's word, null until it is set.
+#[inline(always)]
+pub fn thread_state() -> *mut c_void {
+    // SAFETY: reads a variable of the thread.
+    unsafe { ossl_async_thread_get() }
+}
+
+/// Sets the calling thread's word.
+pub fn set_thread_state(state: *mut c_void) {
+    // SAFETY: writes a variable of the thread.
+    unsafe { ossl_async_thread_set(state) };
 }
 
 /// Whether the running system can make contexts (F19).
@@ -78,7 +110,7 @@ pub fn way() -> &'static str {
 ///
 /// `stack` is memory that nothing else uses until the fibre has ended for good, and `from` is switched to only on
 /// this thread and at most once.
-pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C" fn() -> !) -> bool {
+pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn() -> !) -> bool {
     // SAFETY: the caller vouches for the stack and for `from`; `entry` never returns, by its type.
     unsafe { ossl_async_fibre_enter(from.0.as_ptr(), stack.cast(), stack.len(), entry) != 0 }
 }

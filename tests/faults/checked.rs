@@ -33,7 +33,7 @@ const CAUSES: &[(&str, &[u32], bool)] = &[
     ),
     // pthread_setspecific, for keys above the first 32.
     ("calloc", &[E1_THREAD, E3_POOL], false),
-    ("realloc", &[E5_JOB, NO_WAIT_FD], false),
+    ("realloc", &[NO_WAIT_FD], false),
     // A smaller slab may do.
     ("mmap", &[E5_JOB], false),
     // A signal stack is done without where it cannot have one. That each job has its guard is seen from the job.

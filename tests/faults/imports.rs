@@ -51,11 +51,19 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
         "munmap",
         "a mapping stays where it cannot be split, and is not used again",
     ),
+    (
+        "munlock",
+        "whole pages of a mapping of our own; where it is refused they stay locked",
+    ),
     ("__cxa_finalize", "has no result"),
     // Failure is the answer that they give all the time.
     (
         "dlopen",
         "only for what is loaded already; none is what a program without libcrypto has",
+    ),
+    (
+        "__cxa_get_globals",
+        "a place of the thread's own, where there is a C++ run-time",
     ),
     ("dlsym", "the same"),
     ("dladdr", "the same"),

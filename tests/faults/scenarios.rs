@@ -141,7 +141,7 @@ pub const GROWTH: Scenario = Scenario {
         run_all(&mut tasks(Two, 40, 1));
         free_pool();
     },
-    needs: &["mmap", "realloc"],
+    needs: &["mmap", "mincore"],
     ..PLAIN
 };
 

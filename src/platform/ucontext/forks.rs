@@ -1,4 +1,4 @@
-//! Forks: how many there were, values that survive them, and what must not be under way at one.
+//! Forks: how many there were, and values that survive them.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// A value of the whole process behind a lock that a forked child can take, whoever held it at the fork.
 ///
-/// All such values share one lock, and [`between_forks`] does too: the handlers that [`REGISTER`] registers know no other.
+/// All such values share one lock: the handlers that [`REGISTER`] registers know no other.
 pub struct ForkSafe<T>(UnsafeCell<T>);
 
 // SAFETY: the value is reached only with LOCK held.
@@ -58,22 +58,16 @@ impl<T> ForkSafe<T> {
         ForkSafe(UnsafeCell::new(value))
     }
 
-    /// Calls `f` with the value, alone. `f` must not call back in here, and it must not panic.
+    /// Calls `f` with the value, alone. `f` must not call back in here, it must not panic, and of all that is outside this
+    /// library it may call only system calls about memory. `fork` takes this lock and others' in an order that nobody knows,
+    /// and an allocator has a lock of its own.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        lock();
         // SAFETY: the lock is held, so this is the only reference.
-        between_forks(|| f(unsafe { &mut *self.0.get() }))
+        let result = f(unsafe { &mut *self.0.get() });
+        unlock();
+        result
     }
-}
-
-/// Calls `f` when no thread is forking, and has forks wait for it: no child finds what `f` does half done. `f` must not
-/// call back in here, and it must not panic.
-///
-/// The loader's lock of `dl_iterate_phdr` comes after this one: nobody may come here from that function's callback.
-pub fn between_forks<R>(f: impl FnOnce() -> R) -> R {
-    lock();
-    let result = f();
-    unlock();
-    result
 }
 
 #[cfg(test)]

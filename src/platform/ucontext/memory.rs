@@ -1,7 +1,9 @@
 //! Memory for stacks, and blocks of the C heap.
 
+use super::process::{environment, print_error};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// The size of a page, in bytes.
 pub fn page_size() -> usize {
@@ -46,9 +48,63 @@ pub fn map(size: usize) -> Option<NonNull<u8>> {
     NonNull::new(address.cast())
 }
 
+/// Gives a mapping of [`map`]'s back.
+///
+/// # Safety
+///
+/// It is whole, and nobody uses it any more.
+pub unsafe fn unmap(start: NonNull<u8>, size: usize) {
+    // SAFETY: the caller vouches for the range.
+    unsafe { libc::munmap(start.as_ptr().cast(), size) };
+}
+
+/// Whether the system gives every page of a new mapping memory at once and keeps it there: after `mlockall(MCL_FUTURE)`.
+pub fn locks_new_memory() -> bool {
+    let page = page_size();
+    let Some(probe) = map(page) else { return false };
+    let locked = is_in_memory(probe);
+    // SAFETY: the mapping just made.
+    unsafe { unmap(probe, page) };
+    locked
+}
+
+/// Whether a page has memory.
+fn is_in_memory(page: NonNull<u8>) -> bool {
+    let mut flag = 0u8;
+    // SAFETY: the kernel checks the page, and writes one byte.
+    let known = unsafe { libc::mincore(page.as_ptr().cast(), 1, (&raw mut flag).cast()) } == 0;
+    known && flag & 1 != 0
+}
+
 /// `MADV_GUARD_INSTALL` of Linux 6.13: guards by page table entry, without a mapping of their own. Kernels and systems
 /// that don't know it refuse the number.
 const MADV_GUARD_INSTALL: c_int = 102;
+
+/// What is known of those guards.
+static LIGHT_GUARDS: AtomicU8 = AtomicU8::new(if cfg!(ossl_async_mprotect) {
+    REFUSED
+} else {
+    UNTRIED
+});
+/// None was made yet.
+const UNTRIED: u8 = 0;
+/// One was made, and is one.
+const SEEN: u8 = 1;
+/// They are not to be had, or not wanted.
+const REFUSED: u8 = 2;
+
+/// Takes the environment's `OSSL_ASYNC_GUARD`: with `mprotect` no lightweight guard is asked for. Any other value is reported on
+/// standard error, once, and otherwise ignored.
+pub fn guards_from_environment() {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+
+    match environment(c"OSSL_ASYNC_GUARD", &mut [0; 16]) {
+        None | Some("") => {}
+        Some("mprotect") => LIGHT_GUARDS.store(REFUSED, Ordering::Relaxed),
+        Some(_) if REPORTED.swap(true, Ordering::Relaxed) => {}
+        Some(_) => print_error("ossl-async: OSSL_ASYNC_GUARD: expected mprotect, or nothing\n"),
+    }
+}
 
 /// Makes every access to `size` bytes at `start` fault. Answers whether it could.
 ///
@@ -56,12 +112,62 @@ const MADV_GUARD_INSTALL: c_int = 102;
 ///
 /// The range is part of a mapping of [`map`]'s and nothing in it is in use.
 pub unsafe fn guard(start: NonNull<u8>, size: usize) -> bool {
-    let start = start.as_ptr().cast();
+    // SAFETY: the caller vouches for the range.
+    unsafe { guard_lightly(start, size) || guard_by_mprotect(start, size) }
+}
+
+/// As [`guard`], by the kernel's lightweight guards. The first that the process makes is looked at: user-mode emulators answer
+/// that they take an advice that they do not know.
+///
+/// # Safety
+///
+/// As [`guard`].
+unsafe fn guard_lightly(start: NonNull<u8>, size: usize) -> bool {
+    if LIGHT_GUARDS.load(Ordering::Relaxed) == REFUSED {
+        return false;
+    }
     // SAFETY: the caller vouches for the range. The kernel refuses locked memory, so it is asked each time.
-    let light = !cfg!(ossl_async_mprotect)
-        && unsafe { libc::madvise(start, size, MADV_GUARD_INSTALL) == 0 };
-    // SAFETY: as above.
-    light || unsafe { libc::mprotect(start, size, libc::PROT_NONE) == 0 }
+    if unsafe { libc::madvise(start.as_ptr().cast(), size, MADV_GUARD_INSTALL) } != 0 {
+        return false;
+    }
+    if LIGHT_GUARDS.load(Ordering::Relaxed) == UNTRIED {
+        let state = if faults(start) { SEEN } else { REFUSED };
+        LIGHT_GUARDS.store(state, Ordering::Relaxed);
+    }
+    LIGHT_GUARDS.load(Ordering::Relaxed) == SEEN
+}
+
+/// As [`guard`], by a mapping of its own.
+///
+/// # Safety
+///
+/// As [`guard`].
+unsafe fn guard_by_mprotect(start: NonNull<u8>, size: usize) -> bool {
+    let address = start.as_ptr().cast();
+    // SAFETY: the caller vouches for the range.
+    unsafe {
+        if is_in_memory(start) {
+            // Nobody has used it, so it is locked: what nobody can use must not be.
+            libc::munlock(address, size);
+            give_back(start, size);
+        }
+        libc::mprotect(address, size, libc::PROT_NONE) == 0
+    }
+}
+
+/// Whether the system says that a page cannot be read.
+fn faults(page: NonNull<u8>) -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: reads, or is refused; the contents stay.
+    return unsafe {
+        libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_POPULATE_READ) == -1
+            && errno::errno().0 == libc::EFAULT
+    };
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = page;
+        false
+    }
 }
 
 /// [`guard`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call. False where that cannot be had; some
@@ -72,7 +178,7 @@ pub unsafe fn guard(start: NonNull<u8>, size: usize) -> bool {
 /// As [`guard`], for each of them.
 pub unsafe fn guard_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) -> bool {
     // SAFETY: the caller vouches for the ranges.
-    !cfg!(ossl_async_mprotect)
+    LIGHT_GUARDS.load(Ordering::Relaxed) == SEEN
         && unsafe { advise_each(start, size, stride, count, MADV_GUARD_INSTALL) }
 }
 

@@ -1,8 +1,10 @@
 //! Libraries that are in the process, this one among them.
 
-use super::forks::between_forks;
-use core::ffi::{CStr, c_int, c_void};
+use super::forks::forks;
+use super::memory::{allocate, free};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A loaded object: a library, or the program. It stays loaded.
 #[derive(Clone, Copy, Debug)]
@@ -24,29 +26,42 @@ fn object(name: &CStr) -> Option<Object> {
 }
 
 /// A loaded object whose file name begins like this and which is accepted, whether or not the whole process sees its
-/// symbols.
+/// symbols. None without memory for a name.
 ///
-/// The list of loaded objects is searched, since asking for a name that is not there would search the disk. Needs no
-/// memory: it is also called when there is none.
+/// The list of loaded objects is searched, since asking for a name that is not there would search the disk. Not in a forked
+/// child: glibc holds a lock while the list is searched which, unlike the loader's other locks, it does not release in the
+/// child. Whoever is forked while another thread is at it would wait here for ever.
 pub fn object_like(prefix: &CStr, accept: impl Fn(&Object) -> bool) -> Option<Object> {
-    (0..)
-        .map_while(|skip| name_like(prefix, skip))
-        .filter_map(|name| object(as_text(&name)?))
-        .find(accept)
+    if forks() > 0 {
+        return None;
+    }
+    // On the heap: our callers are on stacks as small as 16 KiB.
+    let name = NonNull::new(allocate(NAME_SIZE))?.cast::<c_char>();
+    let found = (0..)
+        // SAFETY: the block has that size.
+        .map_while(|skip| unsafe { copy_name_like(prefix, skip, name) }.then_some(()))
+        // SAFETY: the name was just copied, with its end.
+        .filter_map(|()| object(unsafe { CStr::from_ptr(name.as_ptr()) }))
+        .find(accept);
+    // SAFETY: the block made above.
+    unsafe { free(name.as_ptr().cast()) };
+    found
 }
 
-type Name = [u8; 4096];
+/// The longest name, in bytes, with its end.
+const NAME_SIZE: usize = 4096;
 
-fn as_text(name: &Name) -> Option<&CStr> {
-    CStr::from_bytes_until_nul(name).ok()
-}
-
-/// The name of a loaded object whose file name begins like this, after as many others as are to be skipped.
-fn name_like(prefix: &CStr, skip: usize) -> Option<Name> {
+/// Copies the name of a loaded object whose file name begins like this, after as many others as are to be skipped. False if
+/// there is none.
+///
+/// # Safety
+///
+/// [`NAME_SIZE`] bytes can be written to `to`.
+unsafe fn copy_name_like(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> bool {
     struct Search<'a> {
         prefix: &'a [u8],
         skip: usize,
-        found: Option<Name>,
+        to: NonNull<c_char>,
     }
     unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
@@ -62,57 +77,106 @@ fn name_like(prefix: &CStr, skip: usize) -> Option<Name> {
         };
         let name = name.to_bytes_with_nul();
         let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        if file.starts_with(search.prefix) && name.len() <= size_of::<Name>() {
-            if search.skip == 0 {
-                let copy = search.found.insert([0; size_of::<Name>()]);
-                copy[..name.len()].copy_from_slice(name);
-                return 1;
-            }
-            search.skip -= 1;
+        if !file.starts_with(search.prefix) || name.len() > NAME_SIZE {
+            return 0;
         }
-        0
+        if search.skip > 0 {
+            search.skip -= 1;
+            return 0;
+        }
+        // SAFETY: so many bytes are there, and there is room for them.
+        unsafe { ptr::copy_nonoverlapping(name.as_ptr(), search.to.as_ptr().cast(), name.len()) };
+        1
     }
     let mut search = Search {
         prefix: prefix.to_bytes(),
         skip,
-        found: None,
+        to,
     };
-    // glibc holds a lock of its own meanwhile, which it does not release in a forked child as it does the loader's other
-    // locks: a child forked at that moment would wait here for ever.
-    between_forks(|| {
+    // SAFETY: the callback gets what it wants.
+    unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) != 0 }
+}
+
+/// How many objects the process had loaded when somebody last searched them.
+pub struct Loads(AtomicU64);
+
+impl Loads {
+    /// Nobody has searched.
+    pub const fn new() -> Loads {
+        Loads(AtomicU64::new(0))
+    }
+
+    /// Whether objects were loaded since the last call, so that a search may find more. Always in a forked child, where it
+    /// cannot be known (see [`object_like`]).
+    pub fn have_grown(&self) -> bool {
+        unsafe extern "C" fn first(
+            info: *mut libc::dl_phdr_info,
+            _: usize,
+            count: *mut c_void,
+        ) -> c_int {
+            // SAFETY: libc passes an object's description, and our number.
+            unsafe { count.cast::<u64>().write((*info).dlpi_adds) };
+            1
+        }
+        if forks() > 0 {
+            return true;
+        }
+        let mut count = 0;
         // SAFETY: the callback gets what it wants.
-        unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) }
-    });
-    search.found
+        unsafe { libc::dl_iterate_phdr(Some(first), ptr::from_mut(&mut count).cast()) };
+        self.0.swap(count, Ordering::Relaxed) != count
+    }
+}
+
+/// The address of the symbol of this name that the process sees first, or null.
+pub fn seen_by_all(symbol: &CStr) -> *mut c_void {
+    // SAFETY: has no conditions.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) }
+}
+
+/// The object that code lies in, as the loader describes it; all zeros if it knows none.
+fn description(address: *const c_void) -> libc::Dl_info {
+    // SAFETY: zeros are a valid one; dladdr fills it in, or leaves it.
+    unsafe {
+        let mut found: libc::Dl_info = core::mem::zeroed();
+        libc::dladdr(address, &mut found);
+        found
+    }
+}
+
+/// Whether code is this library's, or of the object that it was linked into.
+pub fn is_ours(address: *const c_void) -> bool {
+    let ours = description((pin as fn()) as *const c_void).dli_fbase;
+    !address.is_null() && !ours.is_null() && description(address).dli_fbase == ours
 }
 
 /// The object whose symbol of this name the process sees first.
 pub fn object_of(symbol: &CStr) -> Option<Object> {
-    // SAFETY: dladdr fills the structure if it answers non-zero; the name in it lives as long as the object.
-    unsafe {
-        let address = libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr());
-        let mut found: libc::Dl_info = core::mem::zeroed();
-        if address.is_null() || libc::dladdr(address, &mut found) == 0 || found.dli_fname.is_null()
-        {
-            return None;
-        }
-        object(CStr::from_ptr(found.dli_fname))
+    let address = seen_by_all(symbol);
+    let file = description(address).dli_fname;
+    if address.is_null() || file.is_null() {
+        return None;
     }
+    // SAFETY: the name lives as long as the object.
+    object(unsafe { CStr::from_ptr(file) })
+}
+
+/// A loaded object of one of these names, which the disk is searched for: in a forked child, where [`object_like`] finds none.
+pub fn object_named(names: &[&CStr], accept: impl Fn(&Object) -> bool) -> Option<Object> {
+    if forks() == 0 {
+        return None;
+    }
+    names.iter().filter_map(|name| object(name)).find(accept)
 }
 
 /// Keeps the object that this code is in loaded for good: the library, or whatever it was linked into, which may be a
 /// plugin. Threads carry a destructor of ours to their end.
 pub fn pin() {
-    // SAFETY: dladdr fills the structure if it answers non-zero; the name in it lives as long as this code. Where it is
-    // the program itself dlopen may not find it, and need not.
-    unsafe {
-        let mut this: libc::Dl_info = core::mem::zeroed();
-        if libc::dladdr((pin as fn()) as *const c_void, &mut this) != 0 && !this.dli_fname.is_null()
-        {
-            libc::dlopen(
-                this.dli_fname,
-                libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
-            );
-        }
+    // Where it is the program itself dlopen may not find it, and need not.
+    let file = description((pin as fn()) as *const c_void).dli_fname;
+    if !file.is_null() {
+        let how = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+        // SAFETY: the name lives as long as this code.
+        unsafe { libc::dlopen(file, how) };
     }
 }

@@ -5,16 +5,23 @@ use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Has `run` called when the calling thread ends, after C++ and Rust thread-local destructors, once. It may be asked
-/// for again then. Answers false if the process has no thread-specific key left, or no memory for one.
+/// Has `run` called with the thread's state when the calling thread ends, after C++ and Rust thread-local destructors, once.
+/// It may be asked for again then. Answers false if the process has no thread-specific key left, or no memory for one.
 ///
 /// A pthread key and not a Rust destructor: those run before other libraries' key destructors, which may still call
 /// in, and on the main thread before `atexit`.
-pub fn at_thread_exit(run: extern "C" fn(*mut c_void)) -> bool {
-    // SAFETY: any non-null value makes the destructor run; it is not used as an address.
-    key(run).is_some_and(|key| unsafe {
-        libc::pthread_setspecific(key, ptr::without_provenance(1)) == 0
-    })
+pub fn at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) -> bool {
+    // SAFETY: the key is ours and never deleted.
+    key(run).is_some_and(|key| unsafe { libc::pthread_setspecific(key, state) == 0 })
+}
+
+/// The calling thread has no state any more: nothing is called when it ends.
+pub fn forget_thread_exit() {
+    let known = KEY.load(Ordering::Acquire);
+    if known != 0 {
+        // SAFETY: a key that was made is never deleted. Setting NULL needs no memory.
+        unsafe { libc::pthread_setspecific((known - 1) as libc::pthread_key_t, ptr::null()) };
+    }
 }
 
 /// The process's key, plus one; 0 before it was made.

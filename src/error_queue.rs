@@ -1,12 +1,8 @@
-//! A thread's error queue (B3, B5): codes that were raised, until somebody asks for them.
+//! A thread's error queue (B3, B5): codes that were raised, until somebody asks for them. Whose queue it is, and what
+//! happens where a thread has none, is `thread.rs`'s business.
 
 use core::cell::Cell;
 use core::ffi::CStr;
-
-thread_local! {
-    /// The calling thread's queue. It has no destructor, so that it outlives every other thread-local.
-    pub static QUEUE: Queue = const { Queue::new() };
-}
 
 /// Entries that a queue holds.
 pub const QUEUE_ENTRIES: usize = 16;
@@ -20,6 +16,17 @@ pub struct Entry {
     pub file: &'static CStr,
     /// The line in it.
     pub line: u32,
+}
+
+impl Entry {
+    /// An entry of which only the code was kept.
+    pub const fn of_code(code: u32) -> Entry {
+        Entry {
+            code,
+            file: c"",
+            line: 0,
+        }
+    }
 }
 
 /// A thread's error queue: the newest [`QUEUE_ENTRIES`] entries, oldest first out. It is the thread's and not the

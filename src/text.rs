@@ -1,0 +1,85 @@
+//! A text that is put together in the caller's memory, without the formatting machinery, which takes more of a stack than the
+//! library may take of other people's.
+
+/// What does not fit is left out.
+pub struct Text<'a> {
+    room: &'a mut [u8],
+    length: usize,
+}
+
+impl<'a> Text<'a> {
+    /// Nothing yet.
+    pub fn new(room: &'a mut [u8]) -> Text<'a> {
+        Text { room, length: 0 }
+    }
+
+    /// Adds a text, which is ASCII.
+    pub fn add(&mut self, text: &str) {
+        let free = &mut self.room[self.length..];
+        let count = text.len().min(free.len());
+        free[..count].copy_from_slice(&text.as_bytes()[..count]);
+        self.length += count;
+    }
+
+    /// Adds a number in a base up to 16, with zeros in front of it if it has fewer digits than asked for.
+    pub fn add_number(&mut self, number: usize, base: usize, digits: usize) {
+        let mut place = 1;
+        let mut rest = number / base;
+        for _ in 1..digits {
+            place *= base;
+            rest /= base;
+        }
+        while rest > 0 {
+            place *= base;
+            rest /= base;
+        }
+        while place > 0 {
+            let digit = number / place % base;
+            self.add(&"0123456789ABCDEF"[digit..=digit]);
+            place /= base;
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.room[..self.length]).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rules: B43, D22
+    #[test]
+    fn numbers_are_written_in_both_bases_and_with_as_many_digits_as_asked_for() {
+        let mut room = [0; 512];
+        let mut text = Text::new(&mut room);
+        let numbers = [0, 9, 10, 16, 131_072, 0x3306_9042, usize::MAX];
+        for number in numbers {
+            text.add_number(number, 10, 1);
+            text.add(" ");
+            text.add_number(number, 16, 1);
+            text.add(" ");
+            text.add_number(number, 16, 8);
+            text.add("\n");
+        }
+        let expected: String = numbers
+            .iter()
+            .map(|number| format!("{number} {number:X} {number:08X}\n"))
+            .collect();
+        assert_eq!(text.as_str(), expected);
+    }
+
+    // Rules: B43
+    #[test]
+    fn a_text_ends_where_its_room_ends() {
+        let mut room = [0; 25];
+        let mut text = Text::new(&mut room);
+        for _ in 0..100 {
+            text.add("0123456789");
+        }
+        text.add_number(7, 10, 1);
+        assert_eq!(text.as_str(), "0123456789012345678901234");
+    }
+}
