@@ -1,11 +1,43 @@
-//! What OpenSSL has not: cancelling a job, the size of stacks, statistics.
+//! What OpenSSL has not: names of our own, who answers libssl, cancelling a job, the size of stacks, statistics.
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
 use crate::dispatch::{self, Resume, StartFailure};
 use crate::stack;
 use crate::stats;
-use core::ffi::c_int;
-use core::ptr;
+use core::ffi::{c_int, c_void};
+use core::{mem, ptr};
+
+#[path = "names.rs"]
+mod names;
+
+/// 1 if libssl, engines and providers of the process call this library's functions; 0 if they call libcrypto's, and where
+/// nobody can tell. No entry.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_serves_libssl() -> c_int {
+    serves_libssl().into()
+}
+
+/// Whether the `ASYNC_start_job` that the process finds first lies in the file that this function lies in. The exported
+/// symbol itself does not say: its address, asked for here, would be that of the first one too.
+#[cfg(unix)]
+fn serves_libssl() -> bool {
+    fn file_of(address: *const c_void) -> Option<*mut c_void> {
+        // SAFETY: zeros are a `Dl_info`, and dladdr follows no address.
+        unsafe {
+            let mut found: libc::Dl_info = mem::zeroed();
+            (libc::dladdr(address, &mut found) != 0).then_some(found.dli_fbase)
+        }
+    }
+    // SAFETY: asks only.
+    let first = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"ASYNC_start_job".as_ptr()) };
+    let ours = file_of((serves_libssl as fn() -> bool) as *const c_void);
+    !first.is_null() && ours.is_some() && file_of(first) == ours
+}
+
+#[cfg(not(unix))]
+fn serves_libssl() -> bool {
+    false
+}
 
 /// Has a paused job come to its end without pausing again: resumes it, and from then on `ASYNC_pause_job` returns 0 in it,
 /// at once. Returns `ASYNC_FINISH`, or `ASYNC_ERR` with an entry for what is not a paused job of this thread. Frames are
