@@ -2,12 +2,15 @@
 //! that a hardened system would not give. And that it does not listen to the environment of a set-id program.
 
 use compat_tests::{
-    Linkage, command, compile, expected_library, left_out, left_out_for_want, program_source,
-    report, root, run,
+    Linkage, build_library, command, compile, expected_library, left_out, left_out_for_want,
+    program_source, report, root, run,
 };
 use object::read::archive::ArchiveFile;
 use object::read::elf::{Dyn, ElfFile64, ProgramHeader};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
+use object::{
+    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget,
+    SectionFlags, elf,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -113,6 +116,41 @@ fn exports(library: &Elf) -> BTreeSet<String> {
         .filter(|symbol| symbol.is_definition())
         .map(|symbol| symbol.name().expect("names are text").to_owned())
         .collect()
+}
+
+/// Those of a library's own exports whose addresses the loader fills in, wherever it finds them first in the process.
+fn own_exports_that_the_loader_looks_up(library: &Elf) -> BTreeSet<String> {
+    let symbols = library
+        .dynamic_symbol_table()
+        .expect("a shared library has one");
+    let looked_up: BTreeSet<String> = library
+        .dynamic_relocations()
+        .expect("a shared library has them")
+        .filter_map(|(_, relocation)| match relocation.target() {
+            RelocationTarget::Symbol(index) => Some(index),
+            _ => None,
+        })
+        .map(|index| symbols.symbol_by_index(index).expect("it is in the table"))
+        .map(|symbol| symbol.name().expect("names are text").to_owned())
+        .collect();
+    assert!(looked_up.contains("malloc"), "{looked_up:?}");
+    looked_up.intersection(&exports(library)).cloned().collect()
+}
+
+/// With libcrypto in front such a call would leave the library in the middle of its work. Also without optimisation, where
+/// the compiler has not put one function into another.
+// Rules: B2
+#[test]
+fn no_exported_function_calls_another_by_its_exported_name() {
+    let plain = build_library("unoptimised", |cargo| {
+        cargo.args(["--config", "profile.release.opt-level=0"]);
+    });
+    let found = [shared_file(), plain.shared]
+        .map(|file| own_exports_that_the_loader_looks_up(&parse(&file)));
+    assert!(
+        found.iter().all(BTreeSet::is_empty),
+        "as it is built, and without optimisation: {found:?}"
+    );
 }
 
 #[test]
