@@ -31,6 +31,7 @@ mod err;
 mod extensions;
 mod gen1;
 mod gen2;
+mod names;
 mod start;
 
 pub use err::*;

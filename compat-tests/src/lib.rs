@@ -167,6 +167,46 @@ pub fn compile_with_openssl(source: &Path) -> PathBuf {
     })
 }
 
+/// Compiles a C program of this library's headers and links it with the library, libssl and libcrypto, in either order.
+/// `kind` tells programs of one source apart.
+pub fn compile_beside_openssl(
+    source: &Path,
+    linkage: Linkage,
+    ours_first: bool,
+    kind: &str,
+    options: &[&str],
+) -> PathBuf {
+    let library = library();
+    build(source, &format!("beside-openssl/{kind}"), |command| {
+        let ours = |command: &mut Command| match linkage {
+            Linkage::Shared => {
+                command
+                    .arg("-L")
+                    .arg(release_directory())
+                    .arg("-lossl_async");
+            }
+            Linkage::Static => {
+                command.arg(&library.archive);
+            }
+        };
+        command
+            .args(options)
+            .arg("-I")
+            .arg(root().join("csrc/include"))
+            .arg("-fPIC") // The address of a function is where it is, not where the program jumps there.
+            .arg(source)
+            .arg("-Wl,--no-as-needed");
+        if ours_first {
+            ours(command);
+        }
+        command.args(["-lssl", "-lcrypto"]);
+        if !ours_first {
+            ours(command);
+        }
+        command.arg("-Wl,--as-needed").args(NATIVE_LIBRARIES);
+    })
+}
+
 /// Compiles a C program that needs neither the library nor OpenSSL.
 pub fn compile_alone(source: &Path) -> PathBuf {
     build(source, "alone", |command| {
@@ -211,6 +251,21 @@ pub fn with_ossl_async(program: impl AsRef<OsStr>) -> Command {
             .expect("it lies in a target directory"),
     );
     command
+}
+
+/// What the dynamic linker says with `LD_DEBUG=bindings` of references that it has resolved: from which file, to which file,
+/// which symbol. Looking a symbol up at run time leaves a line too, but without a version, and is left out.
+pub fn bindings(text: &str) -> Vec<(String, String, String)> {
+    // 123: binding file FROM [0] to TO [0]: normal symbol `SYMBOL' [VERSION]
+    let parts = text.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("binding file ")?;
+        let (from, rest) = rest.split_once(" [0] to ")?;
+        let (to, rest) = rest.split_once(" [0]: normal symbol `")?;
+        let (symbol, version) = rest.split_once('\'')?;
+        version.trim_start().starts_with('[').then_some(())?;
+        Some((from.to_owned(), to.to_owned(), symbol.to_owned()))
+    });
+    parts.collect()
 }
 
 /// The directory that `cargo build --release` makes the library in.

@@ -66,6 +66,7 @@ size_t (*get_stack_used)(ASYNC_JOB *) = OSSL_ASYNC_get_stack_used;
 int (*set_stack_size)(size_t) = OSSL_ASYNC_set_stack_size;
 size_t (*get_stack_size)(void) = OSSL_ASYNC_get_stack_size;
 int (*cancel_job)(ASYNC_JOB **, int *) = OSSL_ASYNC_cancel_job;
+int (*serves_libssl)(void) = OSSL_ASYNC_serves_libssl;
 int (*callback_is)(void *) = (ASYNC_callback_fn)0;
 void *(*stack_alloc_is)(size_t *) = (ASYNC_stack_alloc_fn)0;
 void (*stack_free_is)(void *) = (ASYNC_stack_free_fn)0;
@@ -158,17 +159,32 @@ fn functions_keep_their_c_names_when_a_cpp_program_calls_them() {
     if compilers.is_empty() {
         return skipped("no C++ compiler: the names that a C++ program calls were not looked at");
     }
-    for compiler in compilers {
+    for (compiler, mode) in compilers
+        .iter()
+        .flat_map(|c| Mode::ALL.map(|mode| (*c, mode)))
+    {
         let output = run(Command::new(compiler)
-            .args(["-S", "-o", "-", "-DOSSL_ASYNC_WAIT_CTX_API"])
+            .args(["-S", "-o", "-", mode.option()])
             .args(ours(true))
             .arg(&source));
         let text = succeeded(compiler, output);
         let words: BTreeSet<&str> = words(&text).collect();
-        for name in header_functions().keys() {
+        let functions: BTreeSet<String> = header_functions().into_keys().collect();
+        let called: BTreeSet<String> = functions
+            .iter()
+            .filter(|name| mode == Mode::SixArguments || *name != "ASYNC_start_job")
+            .map(|name| mode.symbol(name))
+            .collect();
+        for name in &called {
             assert!(
                 words.contains(name.as_str()),
-                "{compiler}: no reference to {name}"
+                "{compiler}, {mode:?}: no reference to {name}"
+            );
+        }
+        for name in functions.difference(&called) {
+            assert!(
+                !words.contains(name.as_str()),
+                "{compiler}, {mode:?}: a reference to {name}"
             );
         }
         let mangled: Vec<_> = words
@@ -384,7 +400,7 @@ fn the_header_follows_and_precedes_openssls_own_of_every_version() {
             .collect();
             for compiler in compilers(&candidates) {
                 for standard in standards {
-                    for option in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
+                    for option in Mode::ALL.map(Mode::option) {
                         let mut command = Command::new(compiler);
                         command
                             .args(STRICT)
@@ -614,7 +630,10 @@ fn codes_packed_in_c_are_the_ones_the_rules_list() {
 #[test]
 fn headers_declare_exactly_the_functions_the_library_exports() {
     let exported = rust_exports();
-    let declared = header_functions();
+    let mut declared = header_functions();
+    for (name, ours) in redirected() {
+        declared.insert(ours, declared[&name]);
+    }
     assert!(declared.contains_key("ASYNC_in_job") && exported.contains_key("ASYNC_in_job"));
     assert_eq!(
         declared, exported,
@@ -668,26 +687,132 @@ fn every_familiar_error_call_is_a_macro_for_a_symbol_of_this_library() {
 
 // Rules: B2
 #[test]
-fn start_job_is_the_five_argument_macro_unless_the_wait_ctx_api_is_asked_for() {
+fn the_five_argument_api_has_a_symbol_of_ours_for_every_name() {
+    let async_names = functions_of(ASYNC_H).into_keys();
+    let names: BTreeMap<String, String> = async_names
+        .filter(|name| name.starts_with("ASYNC_") && !name.starts_with("ASYNC_start_job"))
+        .map(|name| (name.clone(), format!("OSSL_{name}")))
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    assert_eq!(redirected(), names);
+}
+
+// Rules: B2
+#[test]
+fn names_are_ours_in_the_five_argument_api_and_plain_otherwise() {
     let scratch = Scratch::new("macro");
-    let source = scratch.file(
-        "macro.c",
-        &[&include("async"), "MARK &ASYNC_start_job MARK\n"].concat(),
-    );
+    let names: Vec<String> = functions_of(ASYNC_H).into_keys().collect();
+    let own = [OTHER_VERSIONS[2].1, EVERY_VERSION].concat();
+    let includes = [
+        include("async"),
+        include("async") + &own,
+        own + &include("async"),
+    ];
+    for (compiler, mode) in compilers(&C_COMPILERS)
+        .iter()
+        .flat_map(|c| Mode::ALL.map(|mode| (*c, mode)))
+    {
+        let expected: Vec<String> = names.iter().map(|name| mode.symbol(name)).collect();
+        for includes in &includes {
+            let expanded = expansions(&scratch, compiler, &[mode.option()], includes, &names);
+            assert_eq!(expanded, expected, "{compiler} {mode:?}\n{includes}");
+        }
+    }
+}
+
+// Rules: B2
+#[test]
+fn a_name_that_is_a_macro_already_is_left_alone() {
+    let scratch = Scratch::new("mock");
+    let names: Vec<String> = functions_of(ASYNC_H).into_keys().collect();
+    let mocks: Vec<String> = names.iter().map(|name| format!("mock_{name}")).collect();
+    let defines: Vec<String> = names
+        .iter()
+        .map(|name| format!("-D{name}=mock_{name}"))
+        .collect();
     for compiler in compilers(&C_COMPILERS) {
-        for (option, expected) in [
-            ("-UOSSL_ASYNC_WAIT_CTX_API", "&ASYNC_start_job_2015"),
-            ("-DOSSL_ASYNC_WAIT_CTX_API", "&ASYNC_start_job"),
-        ] {
-            let text = succeeded(
-                compiler,
-                run(Command::new(compiler)
-                    .args(["-E", "-P", option])
-                    .args(ours(false))
-                    .arg(&source)),
-            );
-            let expansion = text.split("MARK").nth(1).map(str::trim);
-            assert_eq!(expansion, Some(expected), "{compiler} {option}");
+        for mode in Mode::ALL {
+            let mut options: Vec<&str> = defines.iter().map(String::as_str).collect();
+            options.push(mode.option());
+            let expanded = expansions(&scratch, compiler, &options, &include("async"), &names);
+            assert_eq!(expanded, mocks, "{compiler} {mode:?}");
+        }
+    }
+}
+
+/// For a library whose five-argument call has the symbol `ASYNC_start_job`.
+// Rules: B2
+#[test]
+fn two_options_make_a_plain_symbol_of_the_five_argument_start_too() {
+    let scratch = Scratch::new("port");
+    let text = [
+        &include("async"),
+        "int (*start)(ASYNC_JOB **, int *, int (*)(void *), void *, size_t) = ASYNC_start_job;\n",
+    ];
+    let source = scratch.file("port.c", &text.concat());
+    for compiler in compilers(&C_COMPILERS) {
+        let output = run(Command::new(compiler)
+            .args(["-S", "-o", "-", "-DOSSL_ASYNC_PLAIN_NAMES"])
+            .arg("-DASYNC_start_job_2015=ASYNC_start_job")
+            .args(ours(false))
+            .arg(&source));
+        let text = succeeded(compiler, output);
+        let symbols: BTreeSet<&str> = words(&text)
+            .filter(|word| word.starts_with("ASYNC_"))
+            .collect();
+        assert_eq!(symbols, BTreeSet::from(["ASYNC_start_job"]), "{compiler}");
+    }
+}
+
+/// What the preprocessor makes of each name behind the text that includes `async.h`.
+fn expansions(
+    scratch: &Scratch,
+    compiler: &str,
+    options: &[&str],
+    includes: &str,
+    names: &[String],
+) -> Vec<String> {
+    let source = scratch.file("expand.c", &format!("{includes}MARK {}\n", names.join(" ")));
+    let text = succeeded(
+        compiler,
+        run(Command::new(compiler)
+            .args(["-E", "-P"])
+            .args(options)
+            .args(ours(false))
+            .arg(&source)),
+    );
+    let (_, expanded) = text.split_once("MARK").expect("the mark stays");
+    words(expanded).map(str::to_owned).collect()
+}
+
+// ---- The ways to include async.h ----
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    FiveArguments,
+    SixArguments,
+    PlainNames,
+}
+
+impl Mode {
+    const ALL: [Mode; 3] = [Mode::FiveArguments, Mode::SixArguments, Mode::PlainNames];
+
+    fn option(self) -> &'static str {
+        match self {
+            Mode::FiveArguments => "-UOSSL_ASYNC_WAIT_CTX_API",
+            Mode::SixArguments => "-DOSSL_ASYNC_WAIT_CTX_API",
+            Mode::PlainNames => "-DOSSL_ASYNC_PLAIN_NAMES",
+        }
+    }
+
+    /// The symbol that a function's name means.
+    fn symbol(self, name: &str) -> String {
+        match (self, name) {
+            (Mode::FiveArguments | Mode::PlainNames, "ASYNC_start_job") => {
+                "ASYNC_start_job_2015".into()
+            }
+            (Mode::FiveArguments, _) => redirected().remove(name).unwrap_or(name.into()),
+            (Mode::SixArguments | Mode::PlainNames, _) => name.into(),
         }
     }
 }
@@ -741,11 +866,34 @@ fn rust_exports() -> BTreeMap<String, usize> {
                 Some(rest) => rest.split('"').nth(1).expect("a name in quotes"),
                 None => function.split('(').next().unwrap_or_default(),
             };
-            exports.insert(name.trim().to_owned(), arity(function));
+            // In a macro the name is a parameter's.
+            if !name.starts_with('$') {
+                exports.insert(name.trim().to_owned(), arity(function));
+            }
         }
+    }
+    for (names, arity) in two_names() {
+        exports.extend(names.map(|name| (name, arity)));
     }
     assert!(!exports.is_empty(), "no exported function found in src");
     exports
+}
+
+/// The functions that `names.rs` gives two symbols, and their numbers of arguments.
+fn two_names() -> Vec<([String; 2], usize)> {
+    let text = fs::read_to_string(Path::new(ROOT).join("src/capi/names.rs")).unwrap();
+    let (_, list) = text.split_once("\ntwo_names! {").expect("the list");
+    let declarations = list.split(';').filter(|part| part.contains("fn "));
+    declarations
+        .map(|declaration| {
+            let (_, rest) = declaration.split_once("fn ").unwrap();
+            let names: Vec<&str> = words(rest.split('(').next().unwrap()).collect();
+            let [plain, ours] = names[..] else {
+                panic!("two names in {declaration}")
+            };
+            ([plain.to_owned(), ours.to_owned()], arity(rest))
+        })
+        .collect()
 }
 
 fn rust_sources() -> Vec<(PathBuf, String)> {
@@ -841,6 +989,16 @@ fn functions_of(path: &str) -> BTreeMap<String, usize> {
         .collect()
 }
 
+/// The names that `async.h` redirects in the five-argument API, and the symbols that it redirects them to.
+fn redirected() -> BTreeMap<String, String> {
+    directives(ASYNC_H)
+        .iter()
+        .filter_map(|d| d.strip_prefix("define")?.trim().split_once(' '))
+        .filter(|(name, value)| name.starts_with("ASYNC_") && value.starts_with("OSSL_ASYNC_"))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
 fn header_functions() -> BTreeMap<String, usize> {
     [ASYNC_H, ASYNCERR_H, ERR_H]
         .iter()
@@ -897,6 +1055,7 @@ fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], exten
         |name: &str, parts: &[&str]| scratch.file(&format!("{name}.{extension}"), &parts.concat());
     let (async_h, asyncerr_h, err_h) = (&include("async"), &include("asyncerr"), &include("err"));
     let second = "#define OSSL_ASYNC_WAIT_CTX_API\n";
+    let plain = "#define OSSL_ASYNC_PLAIN_NAMES\n";
     let without_err = [
         file("async", &[async_h, USE_ASYNC, USE_ASYNCERR]),
         file("asyncerr", &[asyncerr_h, USE_ASYNCERR]),
@@ -904,6 +1063,7 @@ fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], exten
             "second",
             &[second, asyncerr_h, async_h, async_h, asyncerr_h, USE_ASYNC],
         ),
+        file("plain", &[plain, async_h, async_h, USE_ASYNC]),
     ];
     let with_err = [
         file("err", &[err_h, err_h, USE_ERR]),
@@ -925,7 +1085,7 @@ fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], exten
     let mut batch = Batch::default();
     for compiler in compilers {
         for standard in standards {
-            for (standalone, sources) in [(false, &without_err), (true, &with_err)] {
+            for (standalone, sources) in [(false, &without_err[..]), (true, &with_err[..])] {
                 let mut command = Command::new(compiler);
                 command
                     .args(STRICT)

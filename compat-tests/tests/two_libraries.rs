@@ -2,9 +2,9 @@
 //! `with-ossl-async`, which puts the library in front; and runs the programs about what the library does otherwise.
 
 use compat_tests::{
-    LINKAGES, Linkage, Ran, check_program, compile_with_openssl, expected_library, fake_libcryptos,
-    left_out, left_out_for_want, openssl_is_installed, program_source, programs_in, report, root,
-    run, with_ossl_async,
+    LINKAGES, Linkage, Ran, bindings, check_program, compile_with_openssl, expected_library,
+    fake_libcryptos, left_out, left_out_for_want, openssl_is_installed, program_source,
+    programs_in, report, root, run, with_ossl_async,
 };
 use std::collections::BTreeSet;
 use std::env;
@@ -111,12 +111,12 @@ fn answer(
     name: &str,
     program: &Path,
     env: &mut Command,
-    bindings: &Path,
+    log: &Path,
     is_right: impl Fn(&str) -> bool,
 ) -> String {
     let ran = run(env
         .args(["LD_BIND_NOW=1", "LD_DEBUG=bindings"])
-        .arg(format!("LD_DEBUG_OUTPUT={}", bindings.display()))
+        .arg(format!("LD_DEBUG_OUTPUT={}", log.display()))
         .arg(program));
     assert!(
         ran.status.success(),
@@ -146,7 +146,7 @@ fn answer(
     }
 
     let mut bound = BTreeSet::new();
-    for (from, to, symbol) in resolved(bindings) {
+    for (from, to, symbol) in resolved(log) {
         let from = file_name(&from).to_owned();
         let concerned = from.starts_with("libssl.so")
             || from.starts_with("libcrypto.so")
@@ -180,28 +180,15 @@ fn answer(
     ran.stdout
 }
 
-/// What the dynamic linker wrote about references that it resolved: from which file, to which file, which symbol. Looking a
-/// symbol up at run time leaves a line too, but without a version, and is left out.
+/// What the dynamic linker wrote about references that it resolved.
 fn resolved(output: &Path) -> Vec<(String, String, String)> {
     let prefix = format!("{}.", file_name(&output.to_string_lossy()));
     let directory = output.parent().expect("it lies in a directory");
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("the directory is there") {
         let path = entry.expect("the directory can be read").path();
-        if !file_name(&path.to_string_lossy()).starts_with(&prefix) {
-            continue;
-        }
-        // 123: binding file FROM [0] to TO [0]: normal symbol `SYMBOL' [VERSION]
-        for line in fs::read_to_string(&path).expect("it is text").lines() {
-            let parts = (|| {
-                let (_, rest) = line.split_once("binding file ")?;
-                let (from, rest) = rest.split_once(" [0] to ")?;
-                let (to, rest) = rest.split_once(" [0]: normal symbol `")?;
-                let (symbol, version) = rest.split_once('\'')?;
-                version.trim_start().starts_with('[').then_some(())?;
-                Some((from.to_owned(), to.to_owned(), symbol.to_owned()))
-            })();
-            found.extend(parts);
+        if file_name(&path.to_string_lossy()).starts_with(&prefix) {
+            found.extend(bindings(&fs::read_to_string(&path).expect("it is text")));
         }
     }
     found

@@ -1,4 +1,4 @@
-//! What OpenSSL has not: cancelling a job, the size of stacks, statistics.
+//! What OpenSSL has not: who answers libssl, cancelling a job, the size of stacks, statistics.
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
 use crate::dispatch::{self, Resume, StartFailure};

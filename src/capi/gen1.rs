@@ -1,5 +1,10 @@
 //! Generation 1: the functions of the 2015 manual page.
 
+#![expect(
+    non_snake_case,
+    reason = "the names are OpenSSL's; names.rs exports those that are not symbols here"
+)]
+
 use super::start::{ASYNC_ERR, ASYNC_JOB, record, start_or_resume, succeed};
 use crate::dispatch::{self, Argument, Start};
 use crate::job::Function;
@@ -9,18 +14,14 @@ use core::ptr;
 
 /// Makes the calling thread's pool: at most `max_size` jobs (0: no limit), `init_size` of them now, each with its wait
 /// fd. Returns 1, or 0 with an entry. Rules B7 to B12, D2.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_init_pool(max_size: usize, init_size: usize) -> c_int {
     succeed(dispatch::init_pool(max_size, init_size, true))
 }
 
 /// Frees the calling thread's pool and idle jobs. Inside a job: no effect but an entry. Rules B13 to B17, D3, D4.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_free_pool() {
-    free_pool();
-}
-
-pub(super) fn free_pool() {
     if let Err(error) = dispatch::free_pool() {
         raise!(error);
     }
@@ -54,19 +55,19 @@ pub unsafe extern "C" fn ASYNC_start_job_2015(
 
 /// Pauses the running job until it is resumed, and returns 1; also 1, at once, where nothing can be paused (B31 to B34).
 /// 0, at once, in a job that was cancelled.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_pause_job() -> c_int {
     dispatch::pause(1, 0)
 }
 
 /// 1 inside a job, else 0 (B42).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_in_job() -> c_int {
     dispatch::current().is_some().into()
 }
 
 /// The running job's handle, or NULL outside a job (B35).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_get_current_job() -> *mut ASYNC_JOB {
     dispatch::current().map_or(ptr::null_mut(), |record| record.handle().cast())
 }
@@ -76,7 +77,7 @@ pub extern "C" fn ASYNC_get_current_job() -> *mut ASYNC_JOB {
 /// # Safety
 ///
 /// `job` is NULL or a handle that this library issued.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_get_wait_fd(job: *mut ASYNC_JOB) -> c_int {
     // SAFETY: the caller vouches for the handle.
     let record = unsafe { record(job) };
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn ASYNC_get_wait_fd(job: *mut ASYNC_JOB) -> c_int {
 /// # Safety
 ///
 /// `job` is NULL or a handle that this library issued.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_wake(job: *mut ASYNC_JOB) {
     // SAFETY: the caller vouches for the handle.
     if let Some(record) = unsafe { record(job) } {
@@ -103,7 +104,7 @@ pub unsafe extern "C" fn ASYNC_wake(job: *mut ASYNC_JOB) {
 /// # Safety
 ///
 /// `job` is NULL or a handle that this library issued.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_clear_wake(job: *mut ASYNC_JOB) {
     // SAFETY: the caller vouches for the handle.
     if let Some(record) = unsafe { record(job) } {
@@ -112,13 +113,13 @@ pub unsafe extern "C" fn ASYNC_clear_wake(job: *mut ASYNC_JOB) {
 }
 
 /// Inside a job: keeps the thread's jobs from pausing, once more (B41, K1 to K5).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_block_pause() {
     dispatch::block_pause();
 }
 
 /// Inside a job: takes back one `ASYNC_block_pause` (B41, K3).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_unblock_pause() {
     dispatch::unblock_pause();
 }

@@ -1,5 +1,10 @@
 //! Generation 2: what OpenSSL has from 1.1.0 on, 3.0's callback and status and 3.2's stack functions included (7.1).
 
+#![expect(
+    non_snake_case,
+    reason = "the names are OpenSSL's; names.rs exports those that are not symbols here"
+)]
+
 use super::start::{ASYNC_JOB, ASYNC_NO_JOBS, record, start_or_resume, succeed};
 use crate::custom_stack::{self, Allocate, Free};
 use crate::dispatch::{self, Argument, Start};
@@ -23,15 +28,22 @@ pub const ASYNC_STATUS_OK: c_int = 2;
 pub const ASYNC_STATUS_EAGAIN: c_int = 3;
 
 /// As [`ASYNC_init_pool`](super::ASYNC_init_pool), without pipes. 0 with an entry also if so many jobs could not even be
-/// listed (G1, G2). Where there are no jobs: 1 (F16).
+/// listed (G1, G2), and where libcrypto 3.6 or later is in the process if `max_size` is more than an `int` holds. Where there
+/// are no jobs: 1 (F16).
 #[unsafe(no_mangle)]
 pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
     let done = init_thread(max_size, init_size);
     if max_size == 0 && init_size == 0 {
-        // Whoever calls may be libcrypto, which wants a pool of its own.
+        // libcrypto itself may be calling, for a pool of its own.
         libcrypto::init_own_pool();
     }
     done
+}
+
+/// [`ASYNC_init_thread`], by the name that libcrypto cannot have.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
+    init_thread(max_size, init_size)
 }
 
 fn init_thread(max_size: usize, init_size: usize) -> c_int {
@@ -42,9 +54,9 @@ fn init_thread(max_size: usize, init_size: usize) -> c_int {
 }
 
 /// As [`ASYNC_free_pool`](super::ASYNC_free_pool) (G5).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_cleanup_thread() {
-    super::gen1::free_pool();
+    super::ASYNC_free_pool();
 }
 
 /// Starts a job (`*job` NULL) with a wait context, or resumes one. `ret` and `ctx` may be NULL (D10, D25). Rules G9, G10.
@@ -78,7 +90,7 @@ pub unsafe extern "C" fn ASYNC_start_job(
 /// # Safety
 ///
 /// `job` is NULL or a handle that this library issued.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
     // SAFETY: the caller vouches for the handle.
     let record = unsafe { record(job) };
@@ -86,13 +98,13 @@ pub unsafe extern "C" fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_W
 }
 
 /// 1 if jobs can be made here, else 0 (F19).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_is_capable() -> c_int {
     platform::capable().into()
 }
 
 /// A new wait context, or NULL without memory (G16).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_WAIT_CTX_new() -> *mut ASYNC_WAIT_CTX {
     WaitCtx::new().map_or(ptr::null_mut(), NonNull::as_ptr)
 }
@@ -102,7 +114,7 @@ pub extern "C" fn ASYNC_WAIT_CTX_new() -> *mut ASYNC_WAIT_CTX {
 /// # Safety
 ///
 /// `ctx` is NULL or was not freed before, and its cleanups can be called.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut ASYNC_WAIT_CTX) {
     if let Some(ctx) = NonNull::new(ctx) {
         // SAFETY: the caller vouches for it.
@@ -116,7 +128,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_free(ctx: *mut ASYNC_WAIT_CTX) {
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed; `cleanup` can be called for this entry.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_wait_fd(
     ctx: *mut ASYNC_WAIT_CTX,
     key: *const c_void,
@@ -143,7 +155,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_wait_fd(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed; `fd` and `custom_data` are NULL or can be written.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_fd(
     ctx: *mut ASYNC_WAIT_CTX,
     key: *const c_void,
@@ -168,7 +180,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_fd(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed; `numfds` is NULL or can be written, `fd` is NULL or has room for all.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_all_fds(
     ctx: *mut ASYNC_WAIT_CTX,
     fd: *mut c_int,
@@ -192,7 +204,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_all_fds(
 /// # Safety
 ///
 /// As [`ASYNC_WAIT_CTX_get_all_fds`], for both pairs.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_changed_fds(
     ctx: *mut ASYNC_WAIT_CTX,
     addfd: *mut c_int,
@@ -220,7 +232,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_changed_fds(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_clear_fd(
     ctx: *mut ASYNC_WAIT_CTX,
     key: *const c_void,
@@ -236,7 +248,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_clear_fd(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_callback(
     ctx: *mut ASYNC_WAIT_CTX,
     callback: Option<Callback>,
@@ -254,7 +266,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_callback(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed; the outputs are NULL or can be written.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_callback(
     ctx: *mut ASYNC_WAIT_CTX,
     callback: *mut Option<Callback>,
@@ -277,7 +289,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_callback(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_status(
     ctx: *mut ASYNC_WAIT_CTX,
     status: c_int,
@@ -292,7 +304,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_set_status(
 /// # Safety
 ///
 /// `ctx` is NULL or has not been freed.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_status(ctx: *mut ASYNC_WAIT_CTX) -> c_int {
     // SAFETY: the caller vouches for the context.
     unsafe { wait_ctx(ctx) }.map_or(0, WaitCtx::status)
@@ -304,7 +316,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_status(ctx: *mut ASYNC_WAIT_CTX) -> 
 /// # Safety
 ///
 /// Both can be called so from any thread; what the first answers is memory that nothing else uses until the second gets it.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_set_mem_functions(
     alloc_fn: Option<Allocate>,
     free_fn: Option<Free>,
@@ -317,7 +329,7 @@ pub unsafe extern "C" fn ASYNC_set_mem_functions(
 /// # Safety
 ///
 /// The outputs are NULL or can be written.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_get_mem_functions(
     alloc_fn: *mut Option<Allocate>,
     free_fn: *mut Option<Free>,

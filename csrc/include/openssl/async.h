@@ -27,19 +27,45 @@
  * Two generations. The facility was first written with the five-argument
  * ASYNC_start_job above and one wait descriptor a job (2015). OpenSSL released
  * it, from 1.1.0 on, with a six-argument ASYNC_start_job and a wait context.
- * The library's symbol ASYNC_start_job is the released, six-argument call,
- * because that is what libssl expects to find under this name. In source the
- * five-argument call is the default: ASYNC_start_job is a macro for
- * ASYNC_start_job_2015. Compile with -DOSSL_ASYNC_WAIT_CTX_API and the macro
- * is not there: ASYNC_start_job is then the six-argument call. Everything else
- * of both generations has names of its own and is declared always. Both work
- * on the same jobs and the same pool, so ASYNC_init_thread is ASYNC_init_pool
- * without pipes, and a job of either kind is resumed by either call.
+ * In source the five-argument API is the default. Compile with
+ * -DOSSL_ASYNC_WAIT_CTX_API for the six-argument API. Everything else of both
+ * generations has names of its own and is declared always. Both work on the
+ * same jobs and the same pool, so ASYNC_init_thread is ASYNC_init_pool without
+ * pipes, and a job of either kind is resumed by either call. In a program that
+ * also links libcrypto use one API in all source files.
  *
- * This file may stand in front of OpenSSL's file of the same name or behind
- * it, and openssl/ssl.h of OpenSSL compiles with either. A program that links
- * libcrypto gets this library's functions by having the library in front of
- * libcrypto, for one by compat-tests/with-ossl-async.
+ * Which library answers. libcrypto has functions of these names too. A program
+ * must get all of them from one library. Jobs and wait contexts of one must
+ * never be given to functions of the other: that crashes.
+ *
+ *   Five arguments. Each name is a macro for a symbol that only this library
+ *   has: ASYNC_pause_job is OSSL_ASYNC_pause_job, and so on. ASYNC_start_job
+ *   is ASYNC_start_job_2015, because libssl expects the six-argument call
+ *   under the symbol ASYNC_start_job. The program calls this library, with any
+ *   order of -lcrypto and -lossl_async. A name that is a macro already when
+ *   this file is included is left alone.
+ *
+ *   Six arguments. The names are plain symbols. The program calls the library
+ *   that comes first: put -lossl_async before -lcrypto, or preload this
+ *   library, as compat-tests/with-ossl-async does. If libcrypto comes first,
+ *   do not use the functions that it does not have: those of 2015 and the
+ *   OSSL_ASYNC_ ones, OSSL_ASYNC_serves_libssl excepted.
+ *
+ * libssl, engines and providers call the plain symbols, whatever the program
+ * does. OSSL_ASYNC_serves_libssl says whether they reach this library.
+ *
+ * -DOSSL_ASYNC_PLAIN_NAMES leaves the macros of the five-argument API out, so
+ * that its names are plain symbols as well. It is for generators of bindings,
+ * for mocks, and to run one program on different libraries. Put the library
+ * before libcrypto then. Only ASYNC_start_job stays ASYNC_start_job_2015: if a
+ * five-argument function had the symbol ASYNC_start_job, libssl would call it
+ * and crash. A library that is compiled with this file and this option has the
+ * right symbols by itself. For a library that has a five-argument
+ * ASYNC_start_job, in a process without libssl, compile the program with
+ * -DASYNC_start_job_2015=ASYNC_start_job as well.
+ *
+ * This file may be included before or after OpenSSL's file of the same name.
+ * OpenSSL's openssl/ssl.h compiles with either.
  *
  * Threads. Pool, running job and the count of ASYNC_block_pause belong to the
  * thread. A job is resumed on the thread that started it. What another thread
@@ -171,6 +197,94 @@ typedef void (*ASYNC_stack_free_fn)(void *addr);
 #endif
 #undef OSSL_ASYNC_H_CAME_FIRST
 
+/*
+ * The symbols of the five-argument API; see the head of this file. The macros
+ * are object-like, so that the address of each function can be taken.
+ */
+#if !defined(OSSL_ASYNC_WAIT_CTX_API) && !defined(OSSL_ASYNC_PLAIN_NAMES)
+# ifndef ASYNC_init_pool
+#  define ASYNC_init_pool OSSL_ASYNC_init_pool
+# endif
+# ifndef ASYNC_free_pool
+#  define ASYNC_free_pool OSSL_ASYNC_free_pool
+# endif
+# ifndef ASYNC_pause_job
+#  define ASYNC_pause_job OSSL_ASYNC_pause_job
+# endif
+# ifndef ASYNC_in_job
+#  define ASYNC_in_job OSSL_ASYNC_in_job
+# endif
+# ifndef ASYNC_get_current_job
+#  define ASYNC_get_current_job OSSL_ASYNC_get_current_job
+# endif
+# ifndef ASYNC_get_wait_fd
+#  define ASYNC_get_wait_fd OSSL_ASYNC_get_wait_fd
+# endif
+# ifndef ASYNC_wake
+#  define ASYNC_wake OSSL_ASYNC_wake
+# endif
+# ifndef ASYNC_clear_wake
+#  define ASYNC_clear_wake OSSL_ASYNC_clear_wake
+# endif
+# ifndef ASYNC_block_pause
+#  define ASYNC_block_pause OSSL_ASYNC_block_pause
+# endif
+# ifndef ASYNC_unblock_pause
+#  define ASYNC_unblock_pause OSSL_ASYNC_unblock_pause
+# endif
+# ifndef ASYNC_init_thread
+#  define ASYNC_init_thread OSSL_ASYNC_init_thread
+# endif
+# ifndef ASYNC_cleanup_thread
+#  define ASYNC_cleanup_thread OSSL_ASYNC_cleanup_thread
+# endif
+# ifndef ASYNC_is_capable
+#  define ASYNC_is_capable OSSL_ASYNC_is_capable
+# endif
+# ifndef ASYNC_get_wait_ctx
+#  define ASYNC_get_wait_ctx OSSL_ASYNC_get_wait_ctx
+# endif
+# ifndef ASYNC_WAIT_CTX_new
+#  define ASYNC_WAIT_CTX_new OSSL_ASYNC_WAIT_CTX_new
+# endif
+# ifndef ASYNC_WAIT_CTX_free
+#  define ASYNC_WAIT_CTX_free OSSL_ASYNC_WAIT_CTX_free
+# endif
+# ifndef ASYNC_WAIT_CTX_set_wait_fd
+#  define ASYNC_WAIT_CTX_set_wait_fd OSSL_ASYNC_WAIT_CTX_set_wait_fd
+# endif
+# ifndef ASYNC_WAIT_CTX_get_fd
+#  define ASYNC_WAIT_CTX_get_fd OSSL_ASYNC_WAIT_CTX_get_fd
+# endif
+# ifndef ASYNC_WAIT_CTX_get_all_fds
+#  define ASYNC_WAIT_CTX_get_all_fds OSSL_ASYNC_WAIT_CTX_get_all_fds
+# endif
+# ifndef ASYNC_WAIT_CTX_get_changed_fds
+#  define ASYNC_WAIT_CTX_get_changed_fds OSSL_ASYNC_WAIT_CTX_get_changed_fds
+# endif
+# ifndef ASYNC_WAIT_CTX_clear_fd
+#  define ASYNC_WAIT_CTX_clear_fd OSSL_ASYNC_WAIT_CTX_clear_fd
+# endif
+# ifndef ASYNC_WAIT_CTX_set_callback
+#  define ASYNC_WAIT_CTX_set_callback OSSL_ASYNC_WAIT_CTX_set_callback
+# endif
+# ifndef ASYNC_WAIT_CTX_get_callback
+#  define ASYNC_WAIT_CTX_get_callback OSSL_ASYNC_WAIT_CTX_get_callback
+# endif
+# ifndef ASYNC_WAIT_CTX_set_status
+#  define ASYNC_WAIT_CTX_set_status OSSL_ASYNC_WAIT_CTX_set_status
+# endif
+# ifndef ASYNC_WAIT_CTX_get_status
+#  define ASYNC_WAIT_CTX_get_status OSSL_ASYNC_WAIT_CTX_get_status
+# endif
+# ifndef ASYNC_set_mem_functions
+#  define ASYNC_set_mem_functions OSSL_ASYNC_set_mem_functions
+# endif
+# ifndef ASYNC_get_mem_functions
+#  define ASYNC_get_mem_functions OSSL_ASYNC_get_mem_functions
+# endif
+#endif
+
 /* ---------------------------------------------- jobs, as written in 2015 */
 
 /*
@@ -273,7 +387,7 @@ void ASYNC_free_pool(void);
 int ASYNC_start_job_2015(ASYNC_JOB **job, int *ret, int (*func)(void *),
                          void *args, size_t size);
 
-/* The default generation's name for it; object-like, so its address works. */
+/* Its name in the five-argument API, OSSL_ASYNC_PLAIN_NAMES or not. */
 #if !defined(OSSL_ASYNC_WAIT_CTX_API) && !defined(ASYNC_start_job)
 # define ASYNC_start_job ASYNC_start_job_2015
 #endif
@@ -637,6 +751,20 @@ void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
                              ASYNC_stack_free_fn *free_fn);
 
 /* ----------------------------------------------- what OpenSSL does not have */
+
+/*
+ * Returns 1 if libssl, engines and providers of this process call this
+ * library's functions; 0 if they call libcrypto's, or if nobody can tell.
+ *
+ * With 1, they can pause a job that this program starts, and this program can
+ * pause a job that libssl starts (SSL_MODE_ASYNC). With 0, in a program of the
+ * five-argument API, neither works: to libcrypto a job of this library is no
+ * job, and a pause outside a job has no effect. Ask before the first job.
+ * Queues nothing.
+ *
+ * To get 1, put -lossl_async before -lcrypto or preload this library.
+ */
+int OSSL_ASYNC_serves_libssl(void);
 
 /*
  * Has a paused job come to its end: for a job whose connection is gone, or

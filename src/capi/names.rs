@@ -1,0 +1,110 @@
+//! The symbols of the functions that a program may call by two names.
+//!
+//! A C program of the five-argument API calls `OSSL_ASYNC_pause_job`: the header maps the familiar name to it, because
+//! libcrypto cannot have that symbol. A program of the six-argument API, libssl and engines call `ASYNC_pause_job`, which
+//! libcrypto may have too. `ASYNC_start_job` and `ASYNC_start_job_2015` have one name each and are not here. Nor is `ASYNC_init_thread`, which does more
+//! under libcrypto's name.
+//!
+//! The Rust functions that these symbols lead to are no symbols themselves. So a call from one to another stays in the
+//! library, whichever library the process finds first under the exported name.
+
+use crate::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
+use crate::custom_stack::{Allocate, Free};
+use crate::wait_ctx::{Callback, Cleanup};
+use core::ffi::{c_int, c_void};
+
+/// Exports each function under both names. Its signature and what its caller owes are those of the Rust function that
+/// has the first name.
+macro_rules! two_names {
+    ($(fn $plain:ident, $ours:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;)*) => {
+        $(
+            two_names!(@ $plain leads to $plain ($($argument: $type),*) $(-> $result)?);
+            two_names!(@ $ours leads to $plain ($($argument: $type),*) $(-> $result)?);
+        )*
+    };
+    (@ $symbol:ident leads to $function:ident ($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
+        const _: () = {
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn $symbol($($argument: $type),*) $(-> $result)? {
+                #[allow(unused_unsafe, reason = "some of the functions are safe")]
+                // SAFETY: who calls the symbol owes what the Rust function asks for.
+                unsafe {
+                    $crate::capi::$function($($argument),*)
+                }
+            }
+        };
+    };
+}
+
+two_names! {
+    fn ASYNC_init_pool, OSSL_ASYNC_init_pool(max_size: usize, init_size: usize) -> c_int;
+    fn ASYNC_free_pool, OSSL_ASYNC_free_pool();
+    fn ASYNC_pause_job, OSSL_ASYNC_pause_job() -> c_int;
+    fn ASYNC_in_job, OSSL_ASYNC_in_job() -> c_int;
+    fn ASYNC_get_current_job, OSSL_ASYNC_get_current_job() -> *mut ASYNC_JOB;
+    fn ASYNC_get_wait_fd, OSSL_ASYNC_get_wait_fd(job: *mut ASYNC_JOB) -> c_int;
+    fn ASYNC_wake, OSSL_ASYNC_wake(job: *mut ASYNC_JOB);
+    fn ASYNC_clear_wake, OSSL_ASYNC_clear_wake(job: *mut ASYNC_JOB);
+    fn ASYNC_block_pause, OSSL_ASYNC_block_pause();
+    fn ASYNC_unblock_pause, OSSL_ASYNC_unblock_pause();
+
+    fn ASYNC_cleanup_thread, OSSL_ASYNC_cleanup_thread();
+    fn ASYNC_is_capable, OSSL_ASYNC_is_capable() -> c_int;
+    fn ASYNC_get_wait_ctx, OSSL_ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX;
+
+    fn ASYNC_WAIT_CTX_new, OSSL_ASYNC_WAIT_CTX_new() -> *mut ASYNC_WAIT_CTX;
+    fn ASYNC_WAIT_CTX_free, OSSL_ASYNC_WAIT_CTX_free(ctx: *mut ASYNC_WAIT_CTX);
+    fn ASYNC_WAIT_CTX_set_wait_fd, OSSL_ASYNC_WAIT_CTX_set_wait_fd(
+        ctx: *mut ASYNC_WAIT_CTX,
+        key: *const c_void,
+        fd: c_int,
+        custom_data: *mut c_void,
+        cleanup: Option<Cleanup>,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_get_fd, OSSL_ASYNC_WAIT_CTX_get_fd(
+        ctx: *mut ASYNC_WAIT_CTX,
+        key: *const c_void,
+        fd: *mut c_int,
+        custom_data: *mut *mut c_void,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_get_all_fds, OSSL_ASYNC_WAIT_CTX_get_all_fds(
+        ctx: *mut ASYNC_WAIT_CTX,
+        fd: *mut c_int,
+        numfds: *mut usize,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_get_changed_fds, OSSL_ASYNC_WAIT_CTX_get_changed_fds(
+        ctx: *mut ASYNC_WAIT_CTX,
+        addfd: *mut c_int,
+        numaddfds: *mut usize,
+        delfd: *mut c_int,
+        numdelfds: *mut usize,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_clear_fd, OSSL_ASYNC_WAIT_CTX_clear_fd(
+        ctx: *mut ASYNC_WAIT_CTX,
+        key: *const c_void,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_set_callback, OSSL_ASYNC_WAIT_CTX_set_callback(
+        ctx: *mut ASYNC_WAIT_CTX,
+        callback: Option<Callback>,
+        callback_arg: *mut c_void,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_get_callback, OSSL_ASYNC_WAIT_CTX_get_callback(
+        ctx: *mut ASYNC_WAIT_CTX,
+        callback: *mut Option<Callback>,
+        callback_arg: *mut *mut c_void,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_set_status, OSSL_ASYNC_WAIT_CTX_set_status(
+        ctx: *mut ASYNC_WAIT_CTX,
+        status: c_int,
+    ) -> c_int;
+    fn ASYNC_WAIT_CTX_get_status, OSSL_ASYNC_WAIT_CTX_get_status(ctx: *mut ASYNC_WAIT_CTX) -> c_int;
+
+    fn ASYNC_set_mem_functions, OSSL_ASYNC_set_mem_functions(
+        alloc_fn: Option<Allocate>,
+        free_fn: Option<Free>,
+    ) -> c_int;
+    fn ASYNC_get_mem_functions, OSSL_ASYNC_get_mem_functions(
+        alloc_fn: *mut Option<Allocate>,
+        free_fn: *mut Option<Free>,
+    );
+}
