@@ -280,15 +280,16 @@ impl Record {
 
     /// Has the processor fetch what a resume and a finish use, all at once: the record's second line, and the frames at the
     /// stack's high end, below the record. With thousands of jobs none of it is in a cache, and each line that is waited
-    /// for only when its turn comes costs as much as all together. A stack of the program's own lies elsewhere.
+    /// for only when its turn comes costs as much as all together.
+    ///
+    /// Called before it is known whose the record is, so it looks at nothing: not at whether the stack is one of the program's
+    /// own, which lies elsewhere.
     #[inline(always)]
     pub fn prefetch(&self) {
         let record = ptr::from_ref(self).cast::<u8>();
         platform::prefetch(record.wrapping_add(LINE));
-        if !self.has_custom_stack() {
-            for line in 1..=4 {
-                platform::prefetch(record.wrapping_sub(line * LINE));
-            }
+        for line in 1..=4 {
+            platform::prefetch(record.wrapping_sub(line * LINE));
         }
     }
 

@@ -262,7 +262,8 @@ fn it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine() {
 // ---- The environment ----
 
 /// Every variable that the library looks at, with a value that changes something.
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 4] = [
+    ("OSSL_ASYNC_GUARD", "mprotect"),
     ("OSSL_ASYNC_STATS", "1"),
     ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
     ("OSSL_ASYNC_STACK_SIZE", "1048576"),
@@ -285,7 +286,7 @@ fn variables_in_sources(directory: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-fn lines(text: &str) -> [&str; 3] {
+fn lines(text: &str) -> [&str; 4] {
     let lines: Vec<&str> = text.lines().collect();
     lines.try_into().expect("what the program says")
 }
@@ -313,9 +314,10 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
     assert_eq!(lines(&plain.stdout)[..2], ["secure 0", "handler none"]);
     assert_eq!(plain.stderr, "");
     let heard = run(command(&[], &program).envs(VARIABLES));
-    let [secure, handler, stack] = lines(&heard.stdout);
+    let [secure, handler, guards, stack] = lines(&heard.stdout);
     assert_eq!((secure, handler), ("secure 0", "handler installed"));
-    assert_ne!(stack, lines(&plain.stdout)[2]);
+    assert_eq!(guards, "guards in mappings of their own 1");
+    assert_ne!(stack, lines(&plain.stdout)[3]);
     assert!(
         heard.stderr.starts_with("ossl-async: created=1 "),
         "{}",

@@ -7,7 +7,6 @@ use crate::text::Text;
 use crate::thread::{self, TEXT_SIZE};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
-use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Queues an error for the calling thread, and where libcrypto is in the process on its queue too.
@@ -115,12 +114,16 @@ unsafe fn write_text(code: c_ulong, text: *mut c_char, size: usize) {
     let Some(room) = size.checked_sub(1).filter(|_| !text.is_null()) else {
         return;
     };
-    // SAFETY: the caller vouches for it. Zeroed first: a slice wants memory that was written.
-    let bytes = unsafe {
-        text.write_bytes(0, size);
-        slice::from_raw_parts_mut(text.cast::<u8>(), room)
-    };
-    error::describe(code as u32, strings_loaded(), &mut Text::new(bytes));
+    let mut line = [0; TEXT_SIZE];
+    let mut whole = Text::new(&mut line);
+    error::describe(code as u32, strings_loaded(), &mut whole);
+    let whole = whole.as_str();
+    let length = whole.len().min(room);
+    // SAFETY: at most `size` bytes, which the caller vouches for.
+    unsafe {
+        ptr::copy_nonoverlapping(whole.as_ptr().cast(), text, length);
+        text.add(length).write(0);
+    }
 }
 
 /// The library's name in a code, or NULL: no name, or texts not loaded.
