@@ -10,18 +10,37 @@
 #ifdef OSSL_ASYNC_ASAN
 # include <sanitizer/asan_interface.h>
 # include <sanitizer/common_interface_defs.h>
-# include <sanitizer/lsan_interface.h>
+#endif
+/*
+ * LeakSanitizer does not look into mappings. A program that is compiled for it may use a library that is not, so it is looked
+ * for when the two are joined: these are NULL where there is none.
+ */
+#ifdef __ELF__
+void __lsan_register_root_region(const void *, size_t) __attribute__((weak));
+void __lsan_unregister_root_region(const void *, size_t) __attribute__((weak));
+# define LSAN() (__lsan_register_root_region != NULL && __lsan_unregister_root_region != NULL)
 #endif
 #ifdef OSSL_ASYNC_TSAN
 # include <sanitizer/tsan_interface.h>
 #endif
 
+int ossl_async_under_valgrind(void)
+{
+#ifdef RUNNING_ON_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return 0;
+#endif
+}
+
 unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, size_t record_size)
 {
-#ifdef OSSL_ASYNC_ASAN
+#ifdef LSAN
     /* A paused job's frames, and its record, may hold the only pointer to a block. */
-    __lsan_register_root_region(stack, stack_size);
-    __lsan_register_root_region(record, record_size);
+    if (LSAN()) {
+        __lsan_register_root_region(stack, stack_size);
+        __lsan_register_root_region(record, record_size);
+    }
 #endif
     (void)record;
     (void)record_size;
@@ -36,9 +55,13 @@ unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, s
 
 void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record, size_t record_size)
 {
+#ifdef LSAN
+    if (LSAN()) {
+        __lsan_unregister_root_region(stack, stack_size);
+        __lsan_unregister_root_region(record, record_size);
+    }
+#endif
 #ifdef OSSL_ASYNC_ASAN
-    __lsan_unregister_root_region(stack, stack_size);
-    __lsan_unregister_root_region(record, record_size);
     /* Frames that will never return leave their red zones behind. */
     __asan_unpoison_memory_region(stack, stack_size);
 #endif

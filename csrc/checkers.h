@@ -22,6 +22,9 @@
 #  define OSSL_ASYNC_SANITIZED 1
 # endif
 
+/* Whether the process runs under valgrind, as far as this build can tell: with valgrind's header. */
+int ossl_async_under_valgrind(void);
+
 /*
  * A job exists from now on, with this stack and record; the answer is what the other call wants, 0 where nobody asks.
  */

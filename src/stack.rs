@@ -55,6 +55,10 @@ const FIRST_SLOTS: usize = 8;
 const MOST_SLOTS: usize = 4096;
 /// Slots that are made ready together at the most: as long as there are few, one in eight of those that are in use.
 const MOST_READY: usize = 32;
+/// So many stacks of the process, the first, have guards that are mappings of their own: `gcore` of gdb copies a mapping up to the
+/// first page that cannot be read, so it would lose every paused job to a lightweight guard. Each takes two mappings of the
+/// 65,530 that a process may have, and 2 us more, once.
+const IN_MAPPINGS: usize = 256;
 /// Addresses in a slab at the most, in bytes, unless one slot has more.
 const MOST_SLAB: usize = 1 << 30;
 
@@ -283,17 +287,18 @@ impl Slabs {
     /// Makes the next slots ready: several in one system call where there are many already, which costs a fifth less.
     fn make_ready(&mut self, layout: Layout) -> Option<()> {
         let used = self.total - self.fresh_slots;
+        let mapping = used < IN_MAPPINGS;
         let several = (used / 8).clamp(1, MOST_READY).min(self.fresh_slots);
         // SAFETY: this part of the slab was never handed out.
         self.ready = unsafe {
-            if several > 1 && self.several {
+            if several > 1 && !mapping && self.several {
                 self.several = platform::guard_each(self.fresh, layout.guard, layout.slot, several);
             }
-            if several > 1 && self.several {
+            if several > 1 && !mapping && self.several {
                 let (page, top) = layout.first_touched();
                 platform::populate_each(self.fresh.add(top), page, layout.slot, several);
                 several
-            } else if platform::guard(self.fresh, layout.guard) {
+            } else if platform::guard(self.fresh, layout.guard, mapping) {
                 Slot(self.fresh).prepare();
                 1
             } else {

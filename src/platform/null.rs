@@ -46,7 +46,7 @@ pub fn locks_new_memory() -> bool {
 
 pub unsafe fn unmap(_start: NonNull<u8>, _size: usize) {}
 
-pub unsafe fn guard(_start: NonNull<u8>, _size: usize) -> bool {
+pub unsafe fn guard(_start: NonNull<u8>, _size: usize, _mapping: bool) -> bool {
     false
 }
 
@@ -300,7 +300,7 @@ mod tests {
         // SAFETY: nothing is done with any of it.
         unsafe {
             assert!(!enter(&fibre, &mut memory, no_job));
-            assert!(!guard(NonNull::from(&mut memory).cast(), 8));
+            assert!(!guard(NonNull::from(&mut memory).cast(), 8, false));
             assert_eq!(switch(&fibre, &fibre), 0);
             forget(&fibre);
             deregister_job(0, memory_again, memory_again);

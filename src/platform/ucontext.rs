@@ -57,6 +57,7 @@ unsafe extern "C" {
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
     fn ossl_async_fibre_way() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
+    fn ossl_async_under_valgrind() -> c_int;
     fn ossl_async_job_register(
         stack: *mut c_void,
         stack_size: usize,
@@ -146,6 +147,12 @@ pub unsafe fn serve(work: &Work, back: &Fibre) -> ! {
 pub unsafe fn forget(fibre: &Fibre) {
     // SAFETY: the caller vouches for the context that the shim may look at.
     unsafe { ossl_async_fibre_forget(fibre.0.replace(ptr::null_mut())) };
+}
+
+/// Whether the process runs under valgrind, as far as the shim can tell.
+fn under_valgrind() -> bool {
+    // SAFETY: has no conditions.
+    unsafe { ossl_async_under_valgrind() != 0 }
 }
 
 /// Tells checkers (valgrind, sanitizers) about a job's stack and record; the answer is what [`deregister_job`] wants.

@@ -122,7 +122,7 @@ pub fn signal_stack() -> Option<SignalStack> {
         stack.ss_sp = low.add(page).as_ptr().cast();
         stack.ss_size = SIGNAL_STACK;
         stack.ss_flags = 0;
-        guard(low, page) && libc::sigaltstack(&stack, ptr::null_mut()) == 0
+        guard(low, page, false) && libc::sigaltstack(&stack, ptr::null_mut()) == 0
     };
     if !installed {
         // SAFETY: the mapping just made, which nobody knows.

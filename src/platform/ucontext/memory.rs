@@ -1,6 +1,7 @@
 //! Memory for stacks, and blocks of the C heap.
 
 use super::process::{environment, print_error};
+use super::under_valgrind;
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -106,14 +107,21 @@ pub fn guards_from_environment() {
     }
 }
 
-/// Makes every access to `size` bytes at `start` fault. Answers whether it could.
+/// Makes every access to `size` bytes at `start` fault. Answers whether it could. A lightweight guard costs less;
+/// with a `mapping` of its own, if there may be one more, debuggers can copy what lies around it.
 ///
 /// # Safety
 ///
 /// The range is part of a mapping of [`map`]'s and nothing in it is in use.
-pub unsafe fn guard(start: NonNull<u8>, size: usize) -> bool {
+pub unsafe fn guard(start: NonNull<u8>, size: usize, mapping: bool) -> bool {
     // SAFETY: the caller vouches for the range.
-    unsafe { guard_lightly(start, size) || guard_by_mprotect(start, size) }
+    unsafe {
+        if mapping {
+            guard_by_mprotect(start, size) || guard_lightly(start, size)
+        } else {
+            guard_lightly(start, size) || guard_by_mprotect(start, size)
+        }
+    }
 }
 
 /// As [`guard`], by the kernel's lightweight guards. The first that the process makes is looked at: user-mode emulators answer
@@ -198,7 +206,7 @@ pub unsafe fn populate_each(start: NonNull<u8>, size: usize, stride: usize, coun
 }
 
 /// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Answers whether it took
-/// the advice for all.
+/// the advice for all. Not under valgrind, which does not know the system call, and says so.
 ///
 /// # Safety
 ///
@@ -214,6 +222,9 @@ unsafe fn advise_each(
     /// `PIDFD_SELF_THREAD_GROUP`: this process, without a descriptor for it.
     const THIS_PROCESS: c_int = -10001;
     const MOST: usize = 32;
+    if under_valgrind() {
+        return false;
+    }
     let mut ranges = [libc::iovec {
         iov_base: ptr::null_mut(),
         iov_len: size,
