@@ -1,6 +1,6 @@
 //! Errors: what can go wrong, and OpenSSL's codes and texts for it. The queue that entries wait in is not here.
 
-use crate::text::Text;
+use crate::text::{DECIMAL, Text, UPPER_HEX};
 use core::ffi::CStr;
 use core::fmt;
 
@@ -182,7 +182,7 @@ pub(crate) fn reason_text(code: u32) -> Option<&'static CStr> {
 /// everywhere without `texts`.
 pub(crate) fn describe(code: u32, texts: bool, text: &mut Text<'_>) {
     text.add("error:");
-    text.add_number(code as usize, 16, 8);
+    text.add_number(code as usize, UPPER_HEX, 8);
     let mut part = |name: Option<&'static CStr>, kind: &str, number: u32| {
         text.add(":");
         match name.filter(|_| texts).and_then(|name| name.to_str().ok()) {
@@ -190,7 +190,7 @@ pub(crate) fn describe(code: u32, texts: bool, text: &mut Text<'_>) {
             None => {
                 text.add(kind);
                 text.add("(");
-                text.add_number(number as usize, 10, 1);
+                text.add_number(number as usize, DECIMAL, 1);
                 text.add(")");
             }
         }

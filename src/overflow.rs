@@ -5,7 +5,7 @@
 use crate::job::Record;
 use crate::platform::{self, SignalStack};
 use crate::stack;
-use crate::text::Text;
+use crate::text::{DECIMAL, HEX, Text};
 use crate::thread;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,7 +61,7 @@ fn describe(job: &'static Record, address: usize, text: &mut Text<'_>) {
     text.add("-");
     add_address(text, low + size);
     text.add(" of ");
-    text.add_number(size, 10, 1);
+    text.add_number(size, DECIMAL, 1);
     text.add(" bytes\n");
     text.add(if job.has_custom_stack() {
         "ossl-async: this stack was made by the program's own function (ASYNC_set_mem_functions)\n"
@@ -73,7 +73,7 @@ fn describe(job: &'static Record, address: usize, text: &mut Text<'_>) {
 
 fn add_address(text: &mut Text<'_>, address: usize) {
     text.add("0x");
-    text.add_number(address, 16, 1);
+    text.add_number(address, HEX, 1);
 }
 
 #[cfg(test)]

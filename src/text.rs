@@ -1,6 +1,13 @@
 //! A text that is put together in the caller's memory, without the formatting machinery, which takes more of a stack than the
 //! library may take of other people's.
 
+/// The digits of a number.
+pub const DECIMAL: &str = "0123456789";
+/// As C's `%x` has them.
+pub const HEX: &str = "0123456789abcdef";
+/// As C's `%X` has them.
+pub const UPPER_HEX: &str = "0123456789ABCDEF";
+
 /// What does not fit is left out.
 pub struct Text<'a> {
     room: &'a mut [u8],
@@ -21,11 +28,12 @@ impl<'a> Text<'a> {
         self.length += count;
     }
 
-    /// Adds a number in a base up to 16, with zeros in front of it if it has fewer digits than asked for.
-    pub fn add_number(&mut self, number: usize, base: usize, digits: usize) {
+    /// Adds a number in these digits, with zeros in front of it if it has fewer than asked for.
+    pub fn add_number(&mut self, number: usize, digits: &str, least: usize) {
+        let base = digits.len();
         let mut place = 1;
         let mut rest = number / base;
-        for _ in 1..digits {
+        for _ in 1..least {
             place *= base;
             rest /= base;
         }
@@ -35,7 +43,7 @@ impl<'a> Text<'a> {
         }
         while place > 0 {
             let digit = number / place % base;
-            self.add(&"0123456789ABCDEF"[digit..=digit]);
+            self.add(&digits[digit..=digit]);
             place /= base;
         }
     }
@@ -57,16 +65,16 @@ mod tests {
         let mut text = Text::new(&mut room);
         let numbers = [0, 9, 10, 16, 131_072, 0x3306_9042, usize::MAX];
         for number in numbers {
-            text.add_number(number, 10, 1);
+            text.add_number(number, DECIMAL, 1);
             text.add(" ");
-            text.add_number(number, 16, 1);
+            text.add_number(number, HEX, 1);
             text.add(" ");
-            text.add_number(number, 16, 8);
+            text.add_number(number, UPPER_HEX, 8);
             text.add("\n");
         }
         let expected: String = numbers
             .iter()
-            .map(|number| format!("{number} {number:X} {number:08X}\n"))
+            .map(|number| format!("{number} {number:x} {number:08X}\n"))
             .collect();
         assert_eq!(text.as_str(), expected);
     }
@@ -79,7 +87,7 @@ mod tests {
         for _ in 0..100 {
             text.add("0123456789");
         }
-        text.add_number(7, 10, 1);
+        text.add_number(7, DECIMAL, 1);
         assert_eq!(text.as_str(), "0123456789012345678901234");
     }
 }

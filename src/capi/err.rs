@@ -3,7 +3,7 @@
 use crate::error::{self, Error};
 use crate::error_queue::{Entry, Queue};
 use crate::libcrypto;
-use crate::text::Text;
+use crate::text::{DECIMAL, Text};
 use crate::thread::{self, TEXT_SIZE};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
@@ -199,13 +199,13 @@ fn print_errors(mut print: impl FnMut(&CStr) -> bool) {
 /// The line of a queue's entry. The thread's number is an address that is its own.
 fn describe_entry(entry: Entry, text: &mut Text<'_>) {
     let thread = thread::this().map_or(0, |thread| ptr::from_ref(thread).addr());
-    text.add_number(thread, 10, 1);
+    text.add_number(thread, DECIMAL, 1);
     text.add(":");
     error::describe(entry.code, strings_loaded(), text);
     text.add(":");
     text.add(entry.file.to_str().unwrap_or_default());
     text.add(":");
-    text.add_number(entry.line as usize, 10, 1);
+    text.add_number(entry.line as usize, DECIMAL, 1);
     text.add(":\n");
 }
 

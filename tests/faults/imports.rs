@@ -65,6 +65,8 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
         "__cxa_get_globals",
         "a place of the thread's own, where there is a C++ run-time",
     ),
+    ("__lsan_register_root_region", "a sanitizer's"),
+    ("__lsan_unregister_root_region", "the same"),
     ("dlsym", "the same"),
     ("dladdr", "the same"),
     ("dl_iterate_phdr", "its result is that of our own function"),

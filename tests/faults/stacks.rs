@@ -65,16 +65,38 @@ fn where_lightweight_guards_are_refused_pages_are_protected() {
     });
 }
 
+/// So many stacks of a process have guards that are mappings.
+const IN_MAPPINGS: usize = 256;
+
 // Rules: F8, D17
 #[test]
-fn a_lightweight_guard_is_asked_for_first_unless_the_build_forbids_it() {
+fn the_first_guards_are_mappings_and_later_ones_are_lightweight_unless_the_build_forbids_it() {
     alone(|| {
+        let mut jobs: Vec<CJob> = (0..300).map(|n| pausing(1, n)).collect();
+        MPROTECT.calls();
+        let (first, later) = jobs.split_at_mut(IN_MAPPINGS);
+        first.iter_mut().for_each(CJob::pause);
+        assert_eq!((LIGHT_GUARD.calls(), MPROTECT.calls()), (0, IN_MAPPINGS));
+        later.iter_mut().for_each(CJob::pause);
+        assert_eq!(LIGHT_GUARD.calls() > 0, !cfg!(ossl_async_mprotect));
+        assert!(jobs.iter().all(|job| below_stack(job) != 0));
+        (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
+    });
+}
+
+// Rules: F8, D17
+#[test]
+fn where_there_may_be_no_more_mappings_the_first_guards_are_lightweight_too() {
+    alone(|| {
+        MPROTECT.after(0);
         let mut job = pausing(1, 0);
+        if cfg!(ossl_async_mprotect) {
+            return no_job(E5_JOB);
+        }
         job.pause();
-        let asked = usize::from(!cfg!(ossl_async_mprotect));
-        assert_eq!(LIGHT_GUARD.calls(), asked);
         assert_ne!(below_stack(&job), 0);
         job.finish(0);
+        MPROTECT.never();
     });
 }
 
