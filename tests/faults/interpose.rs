@@ -4,6 +4,7 @@
 //! The heap, descriptors and keys have other users in this process, so those fail and are counted only while the calling
 //! thread is [`in_library`].
 
+use super::common::{Ending, alone, in_child};
 use super::fault::*;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
@@ -52,6 +53,58 @@ fn next<F: Copy>(name: &CStr) -> F {
         assert!(!function.is_null());
         std::mem::transmute_copy(&function)
     })
+}
+
+// ------------------------------------------------------------------------------------------------- the library's lock
+
+thread_local! {
+    /// Locks of the library that the thread holds. The standard library takes none of this kind.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Ends the process if the thread holds a lock of the library's: an allocator, the loader and a stream have locks of their own,
+/// and `fork` takes all of them in an order that nobody knows (D16).
+pub fn no_lock_is_held(called: &str) {
+    if HELD.get() == 0 {
+        return;
+    }
+    for part in ["with a lock of the library held: ", called, "\n"] {
+        // SAFETY: the string's bytes.
+        unsafe { libc::syscall(libc::SYS_write, 2, part.as_ptr(), part.len()) };
+    }
+    // SAFETY: has no conditions.
+    unsafe { libc::_exit(104) }
+}
+
+type Lock = unsafe extern "C" fn(*mut libc::pthread_mutex_t) -> c_int;
+
+// SAFETY (for both): the same meaning as libc's, to which the call goes on.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
+    // SAFETY: as above.
+    let result = unsafe { next::<Lock>(c"pthread_mutex_lock")(mutex) };
+    HELD.set(HELD.get() + 1);
+    result
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_mutex_unlock(mutex: *mut libc::pthread_mutex_t) -> c_int {
+    HELD.set(HELD.get() - 1);
+    // SAFETY: as above.
+    unsafe { next::<Lock>(c"pthread_mutex_unlock")(mutex) }
+}
+
+// Rules: D16
+#[test]
+fn what_calls_out_with_the_librarys_lock_held_is_noticed() {
+    let ending = in_child(|| {
+        let mut mutex = libc::PTHREAD_MUTEX_INITIALIZER;
+        // SAFETY: a mutex of our own.
+        unsafe { pthread_mutex_lock(&mut mutex) };
+        drop(std::hint::black_box(Box::new(1)));
+    });
+    assert_eq!(ending, Ending::Exit(104));
+    alone(|| drop(std::hint::black_box(Box::new(1))));
 }
 
 // ------------------------------------------------------------------------------------------------------- the heap
@@ -117,6 +170,7 @@ unsafe extern "C" {
 // the kernel or to libc as they came.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+    no_lock_is_held("malloc");
     if in_library() && MALLOC.strikes() {
         return no_memory();
     }
@@ -126,6 +180,7 @@ unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    no_lock_is_held("calloc");
     if in_library() && CALLOC.strikes() {
         return no_memory();
     }
@@ -135,6 +190,7 @@ unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    no_lock_is_held("realloc");
     if in_library() && REALLOC.strikes() {
         return no_memory();
     }
@@ -145,6 +201,7 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
+    no_lock_is_held("aligned_alloc");
     if in_library() && ALIGNED.strikes() {
         return no_memory();
     }
@@ -167,6 +224,7 @@ unsafe extern "C" fn posix_memalign(to: *mut *mut c_void, alignment: usize, size
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn free(block: *mut c_void) {
+    no_lock_is_held("free");
     forget(block);
     // SAFETY: as above.
     unsafe { __libc_free(block) }
@@ -327,6 +385,7 @@ unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: usize) -> isize 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: usize) -> isize {
+    no_lock_is_held("write");
     if interrupted() {
         return fail(libc::EINTR) as isize;
     }
@@ -357,6 +416,7 @@ type ContextFunction = unsafe extern "C" fn(*mut libc::ucontext_t) -> c_int;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getcontext(context: *mut libc::ucontext_t) -> c_int {
+    no_lock_is_held("getcontext");
     if GETCONTEXT.strikes() {
         return fail(libc::EINVAL) as c_int;
     }
@@ -387,6 +447,7 @@ type KeyCreate = unsafe extern "C" fn(*mut c_uint, Destructor) -> c_int;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_key_create(key: *mut c_uint, destructor: Destructor) -> c_int {
+    no_lock_is_held("pthread_key_create");
     let ours = in_library();
     if ours && KEY_CREATE.strikes() {
         return libc::EAGAIN;
@@ -447,6 +508,7 @@ unsafe extern "C" fn pthread_atfork(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn atexit(run: extern "C" fn()) -> c_int {
+    no_lock_is_held("atexit");
     if in_library() && ATEXIT.strikes() {
         return -1;
     }
@@ -456,6 +518,7 @@ unsafe extern "C" fn atexit(run: extern "C" fn()) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn secure_getenv(name: *const c_char) -> *const c_char {
+    no_lock_is_held("secure_getenv");
     if in_library() && ENVIRONMENT.strikes() {
         return ptr::null();
     }
