@@ -19,8 +19,8 @@
 //! for it: with `OSSL_ASYNC_STATS=1` it prints the counts of [`stats`] when the process ends, with
 //! `OSSL_ASYNC_OVERFLOW_REPORT=1` which job has overflowed its stack before the process dies of it.
 //!
-//! The comments name rules such as B19, P4 or D5: the library's reference of what OpenSSL's code does, rule by rule, and
-//! of what is done here where it misbehaves. README.md has the table of those departures.
+//! The comments name rules such as B19, P4 or D5: those of docs/behaviour.md, the reference of what OpenSSL's code does, rule by
+//! rule, and of what is done here where it misbehaves. README.md has the table of those departures.
 
 // The core serves both faces; without the C one a few of its doors have nobody who uses them.
 #![cfg_attr(not(feature = "capi"), allow(dead_code))]

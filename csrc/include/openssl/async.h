@@ -8,7 +8,7 @@
  *
  * A job is a function with a stack of its own. ASYNC_start_job runs it on the
  * calling thread, at once, like any call. Somewhere down its calls the
- * function may say ASYNC_pause_job: then ASYNC_start_job returns ASYNC_PAUSE
+ * function may call ASYNC_pause_job: then ASYNC_start_job returns ASYNC_PAUSE
  * and a handle, and the thread is free for other work. Passing the handle to
  * ASYNC_start_job again lets the function go on from where it paused. No
  * thread is made and nothing runs in parallel; on one thread at most one job
@@ -99,10 +99,25 @@
  * running off the end is a crash at that point and never damage to other
  * memory, unless a function with locals of more than 80 KiB steps over the
  * guard (compile such with -fstack-clash-protection). A job function must
- * leave by returning. Leaving by longjmp, by a C++ exception, by pthread_exit
- * or by cancellation is undefined behaviour. Signal mask and floating-point
- * modes are the thread's and are not switched with the job (on platforms where
- * a switch has to be made by swapcontext they are kept apart for each job).
+ * leave by returning. Leaving by longjmp or by a C++ exception is undefined
+ * behaviour. Signal mask and floating-point modes are the thread's and are not
+ * switched with the job (on platforms where a switch has to be made by
+ * swapcontext they are kept apart for each job).
+ *
+ * The end of the thread inside a job. pthread_exit and cancellation end the
+ * thread from inside a job too. The job's own frames are unwound: cleanup
+ * handlers and C++ destructors run. The frames of the thread's own stack below
+ * the job are not unwound, as with libcrypto. A thread must not end so while a
+ * Rust function is among the job's frames: that is undefined behaviour.
+ *
+ * C++. What the C++ run-time keeps for the thread goes with the job: the
+ * exceptions that are being handled, and how many are in flight. A job may
+ * pause in a handler, or in a destructor while an exception is in flight. The
+ * run-time (libstdc++ or libc++abi) is looked for when a thread starts its
+ * first job, makes a pool, or needs a new record; one that is loaded later is
+ * found at the next of these. A run-time that is linked into the program
+ * statically is found by libossl_async.a, and by the .so only if the program
+ * exports __cxa_get_globals.
  *
  * fork. The child has copies of the forking thread's pool and paused jobs,
  * which work. Their pipes are the parent's too: what one process writes both
@@ -111,13 +126,29 @@
  * own; a paused job keeps its pipe to its end. Jobs of the six-argument call
  * have none to share.
  *
- * End of a thread. Its idle jobs and its pool are freed. Jobs still paused
- * keep their memory, because another thread may yet wake them, and can no
- * longer be resumed.
+ * End of a thread. Its idle jobs and its pool are freed. Jobs still paused,
+ * and a job in which the thread ended, keep their memory, because another
+ * thread may yet wake them, and can no longer be resumed. The destructor of
+ * another thread-specific key may start jobs after that. Nothing is pooled for
+ * the thread any more then: each job is freed when it finishes, and a pool has
+ * no effect and no limit.
  *
- * Environment. Three variables, all of them ignored in set-id programs:
- *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N); what is no
- *                                 size is named on standard error and ignored
+ * Stacks that are not the library's. On a job's stack no function here takes
+ * more than 1 KiB for itself, errors included. A thread's first job takes at
+ * most 7 KiB of the thread's own stack. An error that a job raises goes to
+ * OpenSSL's queue too if OpenSSL was in the process when the thread last
+ * started its first job, made a pool or raised an error outside a job.
+ *
+ * Environment. Four variables, all of them ignored in set-id programs:
+ *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N); an invalid
+ *                                 value is reported on standard error and
+ *                                 ignored
+ *   OSSL_ASYNC_GUARD=mprotect     the guard of every stack is a mapping of its
+ *                                 own. Without it that is so for the first 256
+ *                                 only, and later guards are lightweight ones
+ *                                 where the kernel has them. gdb's gcore loses
+ *                                 the stacks beside lightweight guards. Any
+ *                                 other value is reported and ignored
  *   OSSL_ASYNC_STATS=1            stacks are measured, and when the process
  *                                 ends one line on standard error has its
  *                                 counts, those of OSSL_ASYNC_process_stats
