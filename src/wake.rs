@@ -126,7 +126,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
     pub fn end(&self) {
         let word = self.word.load();
-        if word & (PIPE | BUSY) == 0 {
+        if word & PIPE == 0 {
             // Nobody is at a pipe or can get there, since only the owner makes one: what a wake changes at this moment ends
             // with the use anyway, and an exchange would cost more than all else that a finish does.
             self.word.store(word & !LIVE & !WANT);

@@ -154,6 +154,33 @@ fn a_program_that_starts_all_its_jobs_and_then_finishes_them_all_keeps_their_mem
     });
 }
 
+// Rules: P4
+#[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer keeps freed blocks in memory"
+)]
+fn jobs_that_are_needed_again_before_their_turn_came_keep_their_memory() {
+    alone(|| {
+        let jobs = 4 * KEPT;
+        let mut all = peak(jobs, false);
+        finish_all(&mut all);
+        // The round of the peak, and a round in which all but one are unused: from here on each finish gives one's memory back.
+        let first = resident();
+        little_work(2 * ROUND - jobs + 50);
+        let before = resident();
+        assert!(before + 30 < first, "it has begun");
+        // All but a few are needed again, so what was unused is not any more.
+        let in_use = jobs - KEPT / 2;
+        for job in &mut all[..in_use] {
+            job.pause();
+        }
+        finish_all(&mut all[..in_use]);
+        let gone = before.saturating_sub(resident());
+        assert!(gone <= KEPT, "{gone} pages of jobs that were just needed");
+    });
+}
+
 // Rules: G41, G40
 #[test]
 fn stacks_of_the_programs_own_are_never_given_back() {

@@ -363,6 +363,32 @@ fn a_handler_that_was_there_before_is_called_afterwards() {
     }
 }
 
+/// Says whether it finds errno as it was at the fault.
+extern "C" fn exit_by_errno(_: c_int) {
+    exit_now(if errno::errno().0 == libc::ERANGE {
+        5
+    } else {
+        6
+    });
+}
+
+// Rules: D22
+#[test]
+fn a_report_that_cannot_be_written_leaves_errno_to_the_handler_as_it_was() {
+    let seen = watched(ASKED, || {
+        let handler = plain(exit_by_errno);
+        install(libc::SIGSEGV, handler, libc::SA_ONSTACK, None);
+        CJob::new(|| {
+            // SAFETY: standard error, which this child needs no more.
+            unsafe { libc::close(2) };
+            overflow(2 * KIB, 16 * KIB);
+            1
+        })
+        .go();
+    });
+    seen.is(Ending::Exit(5), "");
+}
+
 /// Reads a byte that comes only after a number of signals.
 fn read_under_fire() -> isize {
     let mut ends = [0; 2];

@@ -331,16 +331,18 @@ fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
     assert_eq!((result, ret), (ASYNC_FINISH, 0));
     let refused = job.resume().unwrap_err();
     assert_eq!(refused.error, Error::NotResumable);
-    let no_fd = refused.job.wait_fd().unwrap_err();
-    assert_eq!(
-        no_fd.kind(),
-        std::io::ErrorKind::NotFound,
-        "no pipe is made for a record that is not the job's"
-    );
+    let has_no_fd = |job: &Job<String>| {
+        let error = job.wait_fd().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    };
+    has_no_fd(&refused.job);
     // The record goes to somebody else; the stale job can neither resume nor abandon that.
     let mut other = pausing(1, 6);
     other.pause();
     assert_eq!(other.handle, handle.get());
+    let other_fd = other.wait_fd();
+    has_no_fd(&refused.job);
+    assert_eq!(other.wait_fd(), other_fd, "no pipe is made for it");
     let refused = refused.job.resume().unwrap_err();
     drop(refused);
     other.finish(6);

@@ -442,6 +442,11 @@ pub fn keys() -> usize {
     KEYS.load(Ordering::Relaxed)
 }
 
+thread_local! {
+    /// What happens, once, while the thread makes a key: as if another one had been faster.
+    pub static BEFORE_A_KEY: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
 type Destructor = Option<unsafe extern "C" fn(*mut c_void)>;
 type KeyCreate = unsafe extern "C" fn(*mut c_uint, Destructor) -> c_int;
 
@@ -451,6 +456,9 @@ unsafe extern "C" fn pthread_key_create(key: *mut c_uint, destructor: Destructor
     let ours = in_library();
     if ours && KEY_CREATE.strikes() {
         return libc::EAGAIN;
+    }
+    if let Some(meanwhile) = BEFORE_A_KEY.take() {
+        outside(meanwhile);
     }
     // SAFETY: as above.
     let result = unsafe { next::<KeyCreate>(c"pthread_key_create")(key, destructor) };

@@ -2,7 +2,7 @@
 
 use super::common::*;
 use super::fault::*;
-use super::interpose::{NO_FORK_HANDLERS, in_library_until_the_end};
+use super::interpose::{BEFORE_A_KEY, NO_FORK_HANDLERS, in_library_until_the_end, keys, library};
 use ossl_async::capi::*;
 use std::ffi::c_void;
 
@@ -169,5 +169,22 @@ fn a_process_without_memory_still_prints_its_counts_and_ends_well() {
             "{text}"
         );
         assert!(text.contains(" finishes=1 "), "{text}");
+    });
+}
+
+// Rules: F10, D15
+#[test]
+fn of_two_threads_that_make_the_processs_key_at_once_one_gives_its_own_back() {
+    fn first_job_of_another_thread() {
+        let work = || library(|| pausing(0, 0).finish(0));
+        std::thread::spawn(work).join().expect("no panic");
+    }
+    alone(|| {
+        BEFORE_A_KEY.set(Some(first_job_of_another_thread));
+        let mut job = pausing(1, 4);
+        library(|| job.pause());
+        assert!(BEFORE_A_KEY.get().is_none(), "it was faster");
+        assert_eq!(keys(), 1);
+        job.finish(4);
     });
 }
