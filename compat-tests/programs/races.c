@@ -23,7 +23,7 @@
 
 /* What happened; each thread counts for itself and adds it to `total` at its end. */
 struct counts {
-    unsigned long wakes, clears, asks, raced, starts, pauses, resumes, finishes, left, checks;
+    unsigned long wakes, clears, asks, refusals, raced, starts, pauses, resumes, finishes, left, checks;
 };
 
 static struct counts total;
@@ -85,6 +85,26 @@ static void be_quiet(void)
             sched_yield();
 }
 
+/* What a thread may not do with another one's job, whatever has become of it: it is refused, and looks at nothing else. */
+static void misuse(ASYNC_JOB *job, unsigned choice, struct counts *mine)
+{
+    ASYNC_JOB *handle = job;
+    int ret = UNWRITTEN;
+
+    if (job == NULL)
+        return;
+    if (choice % 3 == 0)
+        CHECK_EQUAL(OSSL_ASYNC_cancel_job(&handle, &ret), ASYNC_ERR);
+    else if (choice % 3 == 1)
+        CHECK_EQUAL(ASYNC_start_job(&handle, NULL, &ret, NULL, NULL, 0), ASYNC_ERR);
+    else
+        CHECK_EQUAL(ASYNC_start_job_2015(&handle, &ret, NULL, NULL, 0), ASYNC_ERR);
+    CHECK(handle == job && ret == UNWRITTEN);
+    CHECK_EQUAL(only_error(), REFUSED_HANDLE);
+    CHECK_EQUAL(OSSL_ASYNC_get_stack_used(job), 0);
+    mine->refusals++;
+}
+
 static void disturb(ASYNC_JOB *job, unsigned choice, struct counts *mine)
 {
     int fd;
@@ -98,6 +118,8 @@ static void disturb(ASYNC_JOB *job, unsigned choice, struct counts *mine)
         break;
     case 1:
         (void)process_stats();
+        (void)ASYNC_get_wait_ctx(job);
+        misuse(job, choice / 8, mine);
         mine->asks++;
         break;
     case 2:
@@ -302,13 +324,14 @@ static void race(void)
     CHECK_EQUAL(stats.resumes, total.resumes);
     CHECK_EQUAL(stats.finishes, total.finishes);
     CHECK_EQUAL(stats.jobs_abandoned, total.left);
-    CHECK_EQUAL(stats.jobs_idle + stats.jobs_running + stats.jobs_paused + stats.refusals, 0);
+    CHECK_EQUAL(stats.refusals, total.refusals);
+    CHECK_EQUAL(stats.jobs_idle + stats.jobs_running + stats.jobs_paused, 0);
     printf("# %lu wakes and %lu clears, %lu of them and of %lu questions beside a step of their job's thread;"
-           " %lu starts in %ld threads, %lu jobs left paused, %lu checks\n",
-           total.wakes, total.clears, total.raced, total.asks, total.starts, lived, total.left, total.checks);
+           " %lu refusals, %lu starts in %ld threads, %lu jobs left paused, %lu checks\n",
+           total.wakes, total.clears, total.raced, total.asks, total.refusals, total.starts, lived, total.left, total.checks);
 }
 
-CASE(wakes_meet_every_step_of_a_jobs_life_and_none_is_lost, "Rules: D9, D19, D24, D1, D15, W5")
+CASE(wakes_meet_every_step_of_a_jobs_life_and_none_is_lost, "Rules: D9, D19, D24, D1, D15, W5, D6, D8")
 {
     race();
 }
