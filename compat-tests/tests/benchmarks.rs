@@ -164,6 +164,11 @@ fn the_comparison_refuses_what_it_does_not_know() {
         (&["--rounds", "many"], "1 to 1000"),
         (&["--rounds"], "--rounds"),
         (&["--only", "nothing"], "start_finish, pause_resume"),
+        (&["--before", "/nowhere/libossl_async.so"], "No such file"),
+        (
+            &["--before", "/proc/self/exe"],
+            "of the name libossl_async.so",
+        ),
         (&["--quick=yes"], "--quick"),
         (&["--fast"], "--fast"),
         (&["pool"], "pool"),

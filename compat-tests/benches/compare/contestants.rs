@@ -18,6 +18,8 @@ pub type Values = BTreeMap<String, f64>;
 pub enum Contestant {
     /// The library, linked by a C program without OpenSSL.
     Linked,
+    /// Another build of the library, which the options name, linked by the same program.
+    Before,
     /// The library in front of libcrypto, by `with-ossl-async`.
     Preloaded,
     /// The same program on libcrypto.
@@ -37,6 +39,7 @@ pub struct Contestants {
     linked: PathBuf,
     wakes: PathBuf,
     bare: PathBuf,
+    before: Option<PathBuf>,
     /// For libcrypto, and for the library in front of it; none where OpenSSL is not installed.
     openssl: Option<PathBuf>,
 }
@@ -54,7 +57,7 @@ struct Printed {
 
 impl Contestants {
     /// Builds the library and compiles the programs.
-    pub fn compile() -> Contestants {
+    pub fn compile(before: Option<PathBuf>) -> Contestants {
         let source = |name: &str| program_source(&format!("bench/{name}"));
         let openssl = openssl_is_installed().then(|| compile_with_openssl(&source("jobs")));
         if openssl.is_none() {
@@ -69,7 +72,13 @@ impl Contestants {
                 Linkage::Shared,
                 &["-DOSSL_ASYNC_WAIT_CTX_API"],
             ),
-            wakes: compile(&source("wakes"), Linkage::Shared, &[]),
+            // By the names that every build of the library has.
+            wakes: compile(
+                &source("wakes"),
+                Linkage::Shared,
+                &["-DOSSL_ASYNC_PLAIN_NAMES"],
+            ),
+            before,
             bare: compile_alone(&source("bare")),
             openssl,
         }
@@ -77,7 +86,7 @@ impl Contestants {
 
     /// Who can take this measurement here.
     pub fn of(&self, measurement: &str) -> Vec<Contestant> {
-        use Contestant::{Corosensei, Jump, Libcrypto, Linked, Pipe, Preloaded, Swap};
+        use Contestant::{Before, Corosensei, Jump, Libcrypto, Linked, Pipe, Preloaded, Swap};
         let mut all = match measurement {
             "wake" => vec![Linked, Pipe],
             "pause_resume" => vec![Linked, Preloaded, Libcrypto, Jump, Swap, Corosensei],
@@ -86,6 +95,9 @@ impl Contestants {
         };
         if self.openssl.is_none() {
             all.retain(|contestant| ![Preloaded, Libcrypto].contains(contestant));
+        }
+        if self.before.is_some() {
+            all.push(Before);
         }
         all
     }
@@ -109,9 +121,20 @@ impl Contestants {
                 .as_ref()
                 .expect("`of` knows whether it is there")
         };
+        let linked = if measurement == "wake" {
+            &self.wakes
+        } else {
+            &self.linked
+        };
+        let before = self.before.as_deref();
         let (mut command, measurement) = match contestant {
-            Contestant::Linked if measurement == "wake" => (command(&[], &self.wakes), measurement),
-            Contestant::Linked => (command(&[], &self.linked), measurement),
+            Contestant::Linked => (command(&[], linked), measurement),
+            Contestant::Before => {
+                let directory = before.and_then(Path::parent).expect("it has one");
+                let mut command = Command::new(linked);
+                command.env("LD_LIBRARY_PATH", directory);
+                (command, measurement)
+            }
             Contestant::Preloaded => (with_ossl_async(openssl()), measurement),
             Contestant::Libcrypto => (Command::new(openssl()), measurement),
             Contestant::Jump => (Command::new(&self.bare), "jump"),
@@ -124,7 +147,7 @@ impl Contestants {
             }
         };
         let printed = ask(&mut command, measurement, slices, count);
-        printed.prove(contestant, measurement);
+        printed.prove(contestant, measurement, before);
         printed.values
     }
 }
@@ -168,16 +191,18 @@ fn ask(command: &mut Command, measurement: &str, slices: usize, count: usize) ->
 
 impl Printed {
     /// Fails unless it was this contestant's code that was measured.
-    fn prove(&self, contestant: Contestant, measurement: &str) {
+    fn prove(&self, contestant: Contestant, measurement: &str, before: Option<&Path>) {
         let ours = expected_library(Path::new(""), Linkage::Shared);
         let ours = fs::canonicalize(ours).expect("the library was built");
         let is_ours = |file: &Path| fs::canonicalize(file).is_ok_and(|file| file == ours);
+        let is_before = |file: &Path| fs::canonicalize(file).ok().as_deref() == before;
         let is_libcrypto = |file: &Path| {
             file.file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with("libcrypto.so"))
         };
         let (is_right, libcrypto): (&dyn Fn(&Path) -> bool, bool) = match contestant {
             Contestant::Linked => (&is_ours, false),
+            Contestant::Before => (&is_before, false),
             Contestant::Preloaded => (&is_ours, true),
             Contestant::Libcrypto => (&is_libcrypto, true),
             _ => {

@@ -4,8 +4,8 @@
 //! cargo bench -p compat-tests --bench compare
 //! ```
 //!
-//! Options go behind `--`: `--rounds N` (20), `--only NAME` (one measurement; may be given again), `--quick` (everything once,
-//! in counts that mean nothing), `--help`.
+//! Options go behind `--`: `--rounds N` (20), `--only NAME` (one measurement; may be given again), `--before FILE` (another build
+//! of the library, to see what a change does), `--quick` (everything once, in counts that mean nothing), `--help`.
 //!
 //! The result is a Markdown table. Each figure is the median over all rounds, with the quartiles in brackets; a ratio is the
 //! median of the rounds' ratios. In each round

@@ -2,8 +2,10 @@
 
 use super::measurements::{self, MEASUREMENTS};
 use lexopt::{Arg, Parser, ValueExt};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
 
 /// Rounds if nobody says how many.
 const ROUNDS: usize = 20;
@@ -20,6 +22,8 @@ pub struct Options {
     pub quick: bool,
     /// Names of the measurements to take; empty is all of them.
     pub only: Vec<String>,
+    /// Another build of the library, `libossl_async.so`, to take turns with this one.
+    pub before: Option<PathBuf>,
 }
 
 impl Options {
@@ -28,12 +32,13 @@ impl Options {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Option<Options>, lexopt::Error> {
         let mut parser = Parser::from_args(arguments);
-        let (mut rounds, mut quick, mut only) = (None, false, Vec::new());
+        let (mut rounds, mut quick, mut only, mut before) = (None, false, Vec::new(), None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("rounds") => rounds = Some(parser.value()?.parse_with(number_of_rounds)?),
                 Arg::Long("quick") => quick = true,
                 Arg::Long("only") => only.push(parser.value()?.parse_with(measurement)?),
+                Arg::Long("before") => before = Some(parser.value()?.parse_with(library)?),
                 Arg::Short('h') | Arg::Long("help") => return Ok(None),
                 // What `cargo bench` adds.
                 Arg::Long("bench") => {}
@@ -44,6 +49,7 @@ impl Options {
             rounds: rounds.unwrap_or(if quick { 1 } else { ROUNDS }),
             quick,
             only,
+            before,
         }))
     }
 
@@ -60,6 +66,15 @@ fn number_of_rounds(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("expected a number from 1 to {MOST_ROUNDS}"))
 }
 
+/// A built library. Programs find it by its name, in its directory.
+fn library(text: &str) -> Result<PathBuf, String> {
+    let path = fs::canonicalize(text).map_err(|error| error.to_string())?;
+    if path.file_name() != Some(OsStr::new("libossl_async.so")) {
+        return Err("expected a file of the name libossl_async.so".to_owned());
+    }
+    Ok(path)
+}
+
 fn measurement(text: &str) -> Result<String, String> {
     if measurements::named(text).is_some() {
         return Ok(text.to_owned());
@@ -74,6 +89,7 @@ pub fn help() -> String {
         "usage: cargo bench -p compat-tests --bench compare [-- OPTION...]\n\n\
          \x20 --rounds N   how often everything is measured, 1 to {MOST_ROUNDS}; {ROUNDS} if not given\n\
          \x20 --only NAME  only this measurement; may be given again\n\
+         \x20 --before FILE  another libossl_async.so, which takes turns with this one\n\
          \x20 --quick      everything once, in counts that mean nothing: to see that it runs\n\nMeasurements:\n"
     );
     for known in &MEASUREMENTS {

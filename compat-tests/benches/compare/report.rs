@@ -25,6 +25,10 @@ pub fn markdown(results: &Results) -> String {
         ossl_async::switch_method(),
         compared(results),
     );
+    let before = before(results);
+    if !before.is_empty() {
+        writeln!(text, "\n{before}").expect("a string takes it");
+    }
     let bare = bare(results);
     if !bare.is_empty() {
         writeln!(text, "\n{bare}").expect("a string takes it");
@@ -64,6 +68,20 @@ fn compared(results: &Results) -> Table {
             judged(linked, libcrypto, row, |(linked, _)| linked),
             judged(preloaded, libcrypto, row, |(_, preloaded)| preloaded),
         ]);
+    }
+    table
+}
+
+/// The library and another build of it: the rows that both were measured for.
+fn before(results: &Results) -> Table {
+    let mut table = table(&["", "before", "now", "now / before"]);
+    for row in rows(results) {
+        let [before, now] = [Contestant::Before, Contestant::Linked]
+            .map(|contestant| results.rounds(row.value, contestant));
+        if let Some((_, share)) = share(now, before) {
+            let [before, now] = [before, now].map(|rounds| value(rounds, row.unit));
+            table.add_row([row.title.to_owned(), before, now, share]);
+        }
     }
     table
 }

@@ -47,7 +47,7 @@ impl Results {
 
 /// Measures what the options ask for.
 pub fn run(options: &Options) -> Results {
-    let contestants = Contestants::compile();
+    let contestants = Contestants::compile(options.before.clone());
     let load = load();
     let mut results = Results {
         libcrypto: contestants.libcrypto_version(),
