@@ -224,7 +224,10 @@ fn assert_same(name: &str, expected: &str, seen: &str) {
         cases.len(),
         "{name}: not every case came to its end"
     );
-    let lines: String = cases.iter().map(|case| format!("ok {case}\n")).collect();
+    let cases = cases.iter().map(|case| format!("ok {case}\n"));
+    let remarks = expected.lines().filter(|line| line.starts_with('#'));
+    let remarks = remarks.map(|line| format!("{line}\n"));
+    let lines: String = cases.chain(remarks).collect();
     report(&format!("\n{name} (same on both)\n{lines}"));
 }
 
