@@ -6,6 +6,7 @@ mod common;
 use common::*;
 use ossl_async::capi::*;
 use ossl_async::{Job, Pool, Step};
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 // Rules: G1, G4, G5, G10
@@ -51,6 +52,45 @@ fn a_number_of_jobs_that_no_list_can_hold_is_refused() {
             "the old pool is untouched"
         );
     });
+}
+
+/// Returns 1 if its argument is NULL, after a pause.
+extern "C" fn is_null(argument: *mut c_void) -> c_int {
+    ASYNC_pause_job();
+    argument.is_null().into()
+}
+
+// Rules: B24, B22, B45, D11
+#[test]
+fn six_arguments_of_size_0_run_the_function_with_null_and_five_are_refused() {
+    assert_eq!(ASYNC_init_thread(1, 0), 1);
+    let (mut handle, mut ret, mut byte) = (ptr::null_mut(), UNWRITTEN, 7u8);
+    let args = ptr::from_mut(&mut byte).cast();
+    // By turns, on one record: what a start had leaves nothing for the next.
+    for _ in 0..2 {
+        for (size, null) in [(0, 1), (1, 0), (0, 1)] {
+            let mut go = || {
+                // SAFETY: there is a byte, and the function does not look at it.
+                let result = unsafe {
+                    ASYNC_start_job(&mut handle, NO_CTX, &mut ret, Some(is_null), args, size)
+                };
+                (result, std::mem::replace(&mut ret, UNWRITTEN))
+            };
+            assert_eq!(go(), (ASYNC_PAUSE, UNWRITTEN));
+            let (mut other, mut untouched) = (ptr::null_mut(), UNWRITTEN);
+            // SAFETY: as above.
+            let full = unsafe {
+                ASYNC_start_job(&mut other, NO_CTX, &mut untouched, Some(is_null), args, 0)
+            };
+            assert_eq!((full, untouched), (ASYNC_NO_JOBS, UNWRITTEN));
+            assert_eq!(go(), (ASYNC_FINISH, null));
+        }
+        // SAFETY: as above.
+        let five = unsafe { ASYNC_start_job_2015(&mut handle, &mut ret, Some(is_null), args, 0) };
+        assert_eq!((five, ret), (ASYNC_ERR, UNWRITTEN));
+        assert_eq!(errors(), [E9_ARGUMENTS]);
+    }
+    assert_eq!(byte, 7);
 }
 
 // Rules: D4, D3

@@ -6,9 +6,35 @@
 mod common;
 use common::*;
 use ossl_async::capi::*;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::process::Command;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether there is no memory for Rust, for a moment.
+static NO_MEMORY: AtomicBool = AtomicBool::new(false);
+
+struct Allocator;
+
+// SAFETY: it is the system's, which may also have nothing to give.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if NO_MEMORY.load(Ordering::Relaxed) {
+            return ptr::null_mut();
+        }
+        // SAFETY: the caller vouches for the layout.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller vouches for the block.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// A fake that is loaded.
 #[derive(Clone, Copy)]
@@ -53,6 +79,27 @@ impl Fake {
         // SAFETY: a variable of the fake's of this type, set by now.
         let text = unsafe { CStr::from_ptr(self.symbol(name).cast::<*const c_char>().read()) };
         text.to_str().unwrap().to_string()
+    }
+
+    /// Says which version it is, before anybody has asked.
+    fn set_version(&self, version: c_ulong) {
+        // SAFETY: a variable of the fake's of this type.
+        unsafe {
+            self.symbol(c"fake_version")
+                .cast::<c_ulong>()
+                .write(version)
+        };
+    }
+
+    /// The entries since it was asked last, as its version packs them.
+    fn entries(&self) -> Vec<u32> {
+        // SAFETY: variables of the fake's of these types; nothing else runs in this process.
+        unsafe {
+            let entries = self.symbol(c"fake_entries").cast::<c_int>();
+            let count = entries.replace(0) as usize;
+            let codes = self.symbol(c"fake_codes").cast::<[u32; 16]>().read();
+            codes[..count].to_vec()
+        }
     }
 
     fn set_default(&self, context: usize) -> usize {
@@ -285,4 +332,237 @@ fn a_job_whose_context_cannot_be_reinstated_stays_paused() {
             job.finish(7);
         });
     }
+}
+
+/// A version of OpenSSL, and its entries for memory that is not there (7.2).
+struct Version {
+    kind: &'static str,
+    number: c_ulong,
+    list: &'static [u32],
+    record: &'static [u32],
+    arguments: &'static [u32],
+    wait_fd: &'static [u32],
+    huge_limit: &'static [u32],
+}
+
+const V1_1_0: Version = Version {
+    kind: "-DFAKE_1_1",
+    number: 0x1010_00cf,
+    list: &[0x3306_5041],
+    record: &[0x3306_6041],
+    arguments: &[0x3306_9041],
+    wait_fd: &[],
+    huge_limit: &[],
+};
+const V1_1_1: Version = Version {
+    number: 0x1010_1000,
+    list: &[0x0f08_1041, 0x3306_5041],
+    wait_fd: &[0x3306_a041],
+    ..V1_1_0
+};
+const V3_0: Version = Version {
+    kind: "-DFAKE_3_0",
+    number: 0x3000_0160,
+    list: &[0x078c_0100, 0x198c_0100],
+    record: &[0x198c_0100],
+    arguments: &[0x198c_0100],
+    wait_fd: &[0x198c_0100],
+    huge_limit: &[],
+};
+const V3_2: Version = Version {
+    number: 0x3020_0000,
+    list: &[0x078c_0100, 0x1988_000f],
+    record: &[0x078c_0100],
+    arguments: &[0x078c_0100],
+    wait_fd: &[0x078c_0100],
+    ..V3_0
+};
+const V3_6: Version = Version {
+    number: 0x3060_0000,
+    huge_limit: &[0x1980_0067],
+    ..V3_2
+};
+
+/// The oldest and the newest of those that do alike.
+const VERSIONS: [Version; 9] = [
+    V1_1_0,
+    V1_1_1,
+    Version {
+        number: 0x1010_117f, // 1.1.1w
+        ..V1_1_1
+    },
+    V3_0,
+    Version {
+        number: 0x3010_0080, // 3.1.8
+        ..V3_0
+    },
+    V3_2,
+    Version {
+        number: 0x3050_0090, // 3.5.9
+        ..V3_2
+    },
+    V3_6,
+    Version {
+        number: 0x4000_0030, // 4.0.3
+        ..V3_6
+    },
+];
+
+// Rules: G48, D12, E3, E5, E9
+#[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "what a sanitizer reserves exceeds any limit of the address space"
+)]
+fn each_version_has_its_own_entries_for_memory_that_is_not_there() {
+    let most = c_int::MAX as usize;
+    for version in VERSIONS {
+        let path = compile("entries", &[version.kind]);
+        alone(|| {
+            let fake = Fake::load(&path, libc::RTLD_GLOBAL);
+            fake.set_version(version.number);
+            let context = ASYNC_WAIT_CTX_new();
+            let (mut job, mut byte) = (pausing(0, 1), 0u8);
+            let (mut handle, mut ret) = (ptr::null_mut(), UNWRITTEN);
+
+            // Sixteen gigabytes of list.
+            let before = limit(libc::RLIMIT_AS, 1 << 30);
+            assert_eq!(ASYNC_init_thread(most, most), 0);
+            assert_eq!(fake.entries(), version.list, "{:x}", version.number);
+            assert_eq!(errors(), [E3_POOL]);
+
+            assert_eq!(ASYNC_init_thread(1, 0), 1);
+            limit(libc::RLIMIT_AS, 1);
+            let result = job.go_with(NO_CTX);
+            limit(libc::RLIMIT_AS, before);
+            assert_eq!(result, ASYNC_NO_JOBS);
+            assert_eq!(fake.entries(), version.record, "{:x}", version.number);
+            assert_eq!(errors(), [E5_JOB]);
+
+            let args = ptr::from_mut(&mut byte).cast();
+            // SAFETY: no allocator has so many bytes, so that they are not looked at.
+            let result = unsafe {
+                let size = isize::MAX as usize;
+                ASYNC_start_job(&mut handle, NO_CTX, &mut ret, Some(never), args, size)
+            };
+            assert_eq!((result, ret), (ASYNC_ERR, UNWRITTEN));
+            assert_eq!(fake.entries(), version.arguments, "{:x}", version.number);
+            assert_eq!(errors(), [E9_ARGUMENTS]);
+
+            NO_MEMORY.store(true, Ordering::Relaxed);
+            // SAFETY: the context lives.
+            let result = unsafe {
+                let null = ptr::null_mut();
+                ASYNC_WAIT_CTX_set_wait_fd(context, null, 1, null, None)
+            };
+            NO_MEMORY.store(false, Ordering::Relaxed);
+            assert_eq!(result, 0);
+            assert_eq!(fake.entries(), version.wait_fd, "{:x}", version.number);
+            assert_eq!(errors(), [0x3306_a041]);
+            // SAFETY: no job has it.
+            unsafe { ASYNC_WAIT_CTX_free(context) };
+        });
+    }
+}
+
+extern "C" fn never(_: *mut c_void) -> c_int {
+    unreachable!()
+}
+
+// Rules: G2, G4
+#[test]
+fn a_limit_above_what_an_int_holds_is_refused_as_libcrypto_3_6_does() {
+    let int_max = c_int::MAX as usize;
+    for version in VERSIONS {
+        let path = compile("limits", &[version.kind]);
+        alone(|| {
+            let fake = Fake::load(&path, libc::RTLD_GLOBAL);
+            fake.set_version(version.number);
+            for max in [int_max + 1, int_max + 3, usize::MAX] {
+                assert_eq!(ASYNC_init_thread(1, 0), 1);
+                let refused = !version.huge_limit.is_empty();
+                assert_eq!(ASYNC_init_thread(max, 1), c_int::from(!refused));
+                assert_eq!(fake.entries(), version.huge_limit, "{:x}", version.number);
+                let expected: &[u32] = if refused { &[E2_POOL_SIZE] } else { &[] };
+                assert_eq!(errors(), expected);
+                // A refused call leaves the pool as it was.
+                let mut jobs = [pausing(1, 1), pausing(1, 2)];
+                pause(&mut jobs[0]);
+                let second = jobs[1].go_with(NO_CTX);
+                assert_eq!(second, if refused { ASYNC_NO_JOBS } else { ASYNC_PAUSE });
+                finish(&mut jobs[0], 1);
+                if !refused {
+                    finish(&mut jobs[1], 2);
+                }
+            }
+            assert_eq!(ASYNC_init_thread(int_max, 1), 1);
+            // The functions of 2015 know no such limit.
+            assert_eq!(ASYNC_init_pool(usize::MAX, 1), 1);
+            assert_eq!(errors(), []);
+        });
+    }
+}
+
+// Rules: G2
+#[test]
+fn without_libcrypto_a_limit_is_any_number() {
+    alone(|| {
+        for max in [c_int::MAX as usize + 1, usize::MAX] {
+            assert_eq!(ASYNC_init_thread(max, 1), 1);
+            assert_eq!(errors(), []);
+        }
+    });
+}
+
+// Rules: G48, G3, G10
+#[test]
+fn a_stack_function_that_returns_null_leaves_nothing_on_libcryptos_queue() {
+    unsafe extern "C" fn none(_: *mut usize) -> *mut c_void {
+        ptr::null_mut()
+    }
+    unsafe extern "C" fn not_called(_: *mut c_void) {
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(9) }
+    }
+    for version in VERSIONS {
+        let path = compile("stacks", &[version.kind]);
+        alone(|| {
+            let fake = Fake::load(&path, libc::RTLD_GLOBAL);
+            fake.set_version(version.number);
+            // SAFETY: they can be called so.
+            let installed = unsafe { ASYNC_set_mem_functions(Some(none), Some(not_called)) };
+            assert_eq!(installed, 1);
+            assert_eq!(pausing(0, 1).go_with(NO_CTX), ASYNC_NO_JOBS);
+            assert_eq!(ASYNC_init_thread(1, 1), 1, "a pool with fewer jobs");
+            assert_eq!(fake.entries(), []);
+            assert_eq!(errors(), [E5_JOB, E5_JOB]);
+        });
+    }
+}
+
+// Rules: B21, G1
+#[test]
+fn libcrypto_gets_a_pool_of_its_own_when_it_asks_for_one_and_then_only() {
+    let path = compile("pools", &V3);
+    alone(|| {
+        let fake = Fake::load(&path, libc::RTLD_GLOBAL);
+        let pools = || {
+            [
+                fake.number(c"fake_own_pools"),
+                fake.number(c"fake_other_pools"),
+            ]
+        };
+        assert_eq!(ASYNC_init_thread(3, 0), 1);
+        assert_eq!(ASYNC_init_thread(0, 1), 0);
+        assert_eq!(ASYNC_init_pool(0, 0), 1);
+        assert_eq!(OSSL_ASYNC_init_thread(0, 0), 1);
+        pausing(0, 1).finish(1);
+        assert_eq!(pools(), [0, 0]);
+        // What libcrypto's own start comes to.
+        assert_eq!(ASYNC_init_thread(0, 0), 1);
+        assert_eq!(pools(), [1, 0]);
+        ASYNC_cleanup_thread();
+        assert_eq!(pools(), [1, 0], "nothing else is sent back");
+        assert_eq!(errors(), [E2_POOL_SIZE]);
+    });
 }

@@ -51,7 +51,8 @@ pub fn random_walks(
             .new_tree(&mut runner)
             .expect("the generator refuses nothing");
         let take = |walk: Vec<Operation>| {
-            let log = take([libcrypto.table, *ours], libctxs, &walk)?;
+            let tables = [libcrypto.table, *ours];
+            let log = take(tables, libctxs, libcrypto.runs_with_no_bytes(), &walk)?;
             tally.borrow_mut().add(&log);
             Ok(())
         };
@@ -107,10 +108,11 @@ pub struct Difference {
 fn take(
     tables: [Table; 2],
     libctxs: Option<Libctxs>,
+    runs_with_no_bytes: bool,
     walk: &[Operation],
 ) -> Result<Vec<Entry>, TestCaseError> {
     let on_this_thread = || {
-        let sides = tables.map(|table| Side::new(table, libctxs));
+        let sides = tables.map(|table| Side::new(table, libctxs, runs_with_no_bytes));
         let result = steps(walk, &sides);
         if result.is_err() {
             sides.iter().for_each(Side::give_up);

@@ -59,7 +59,7 @@ fn check(name: &str, input: &[u8]) {
 }
 
 // Rules: B8, B11, B14, B19, B20, B24, B31, B35, B37, B41, B42, P2, P4, P6, W3, W4, W7, K1, K3, K5, G9, G11, G17, G19, G20, G21,
-// G22, G23, G24, G30, D2, D3, D4, D5, D6, D10, D11, D15, D19, D24, D26, D28
+// G22, G23, G24, G30, D2, D3, D4, D5, D6, D10, D11, D12, D15, D19, D24, D26, D28
 #[test]
 fn the_library_does_what_the_model_says_on_the_committed_corpus() {
     if !are_there_jobs() {

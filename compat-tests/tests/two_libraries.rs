@@ -1,13 +1,15 @@
 //! Runs programs written for OpenSSL 1.1.0 to 3.x on libcrypto and on the library, and compares what they print; tests
-//! `with-ossl-async`, which puts the library in front; and runs the programs about what the library does otherwise.
+//! `with-ossl-async`, which puts the library in front; runs programs that go past it to libcrypto; and runs the programs about
+//! what the library does otherwise.
 
 use compat_tests::{
-    LINKAGES, Linkage, Ran, bindings, check_program, compile_with_openssl, expected_library,
-    fake_libcryptos, left_out, left_out_for_want, openssl_is_installed, program_source,
-    programs_in, report, root, run, with_ossl_async,
+    LINKAGES, Linkage, Ran, bindings, check_program, compile_alone, compile_with_openssl,
+    expected_library, fake_libcryptos, left_out, left_out_for_want, openssl_is_installed,
+    program_source, programs_in, report, root, run, with_ossl_async,
 };
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
@@ -224,8 +226,102 @@ fn assert_same(name: &str, expected: &str, seen: &str) {
         cases.len(),
         "{name}: not every case came to its end"
     );
-    let lines: String = cases.iter().map(|case| format!("ok {case}\n")).collect();
+    let cases = cases.iter().map(|case| format!("ok {case}\n"));
+    let remarks = expected.lines().filter(|line| line.starts_with('#'));
+    let remarks = remarks.map(|line| format!("{line}\n"));
+    let lines: String = cases.chain(remarks).collect();
     report(&format!("\n{name} (same on both)\n{lines}"));
+}
+
+// ---- libcrypto's own functions, beside a preloaded library ----
+
+// Rules: B18, B21, B17, G1, G2
+#[test]
+fn jobs_of_libcryptos_own_handle_run_beside_the_preloaded_library() {
+    let name = "jobs of libcrypto's own handle";
+    if !ossl_async::is_capable() {
+        left_out(name, NO_JOBS);
+        return;
+    }
+    let program = compile_alone(&program_source("own_handle/jobs"));
+    assert_own_handle(name, "own_handle_c", &[program.into()]);
+}
+
+// Rules: B18, B21, B17, G1
+#[test]
+fn jobs_by_pythons_ctypes_run_beside_the_preloaded_library() {
+    let name = "jobs by Python's ctypes";
+    if !ossl_async::is_capable() {
+        left_out(name, NO_JOBS);
+        return;
+    }
+    let ctypes = Command::new("python3")
+        .args(["-c", "import ctypes"])
+        .output();
+    if !ctypes.is_ok_and(|output| output.status.success()) {
+        left_out_for_want(name, "there is no python3 with ctypes");
+        return;
+    }
+    let script = program_source("own_handle/jobs").with_extension("py");
+    assert_own_handle(name, "own_handle_py", &["python3".into(), script.into()]);
+}
+
+/// Runs a program that takes libcrypto's functions with libcrypto's own handle, alone and with the library preloaded. It must print
+/// the same. It is proved that libcrypto has the functions, and whose `ASYNC_init_thread` it calls for a pool.
+fn assert_own_handle(name: &str, scratch: &str, program: &[OsString]) {
+    let scratch = Scratch::new(scratch);
+    let ours = fs::canonicalize(library()).unwrap();
+    let [libcrypto, beside_ours] = [false, true].map(|preloaded| {
+        let log = scratch.0.join(if preloaded { "ours" } else { "libcrypto" });
+        let answer = |libcrypto: &str| {
+            let mut env = match preloaded {
+                true => with_ossl_async("env"),
+                false => Command::new("env"),
+            };
+            env.args(["LD_BIND_NOW=1", "LD_DEBUG=bindings"])
+                .arg(format!("LD_DEBUG_OUTPUT={}", log.display()));
+            run(env.args(program).arg(libcrypto))
+        };
+        let names = ["libcrypto.so.3", "libcrypto.so.4", "libcrypto.so.1.1"];
+        let ran = names
+            .iter()
+            .map(|libcrypto| answer(libcrypto))
+            .find(|ran| ran.status.code() != Some(2));
+        let Some(ran) = ran else { return String::new() };
+        assert!(
+            ran.status.success(),
+            "{name}, preloaded {preloaded}: {}\n{}{}",
+            ran.status,
+            ran.stdout,
+            ran.stderr
+        );
+        let files = ran.stderr.lines().filter_map(|line| line.split_once(' '));
+        let files: Vec<_> = files.map(|(_, file)| file_name(file)).collect();
+        assert!(
+            files.len() >= 3 && files.iter().all(|file| file.starts_with("libcrypto.so.")),
+            "{name}: {}",
+            ran.stderr
+        );
+        let pools = resolved(&log).into_iter().filter(|(from, _, symbol)| {
+            file_name(from).starts_with("libcrypto.so.") && symbol == "ASYNC_init_thread"
+        });
+        let pools: Vec<_> = pools.map(|(_, to, _)| to).collect();
+        let is_right = |file: &String| match preloaded {
+            true => fs::canonicalize(file).is_ok_and(|file| file == ours),
+            false => file_name(file).starts_with("libcrypto.so."),
+        };
+        assert!(
+            !pools.is_empty() && pools.iter().all(is_right),
+            "{name}, preloaded {preloaded}: {pools:?}"
+        );
+        ran.stdout
+    });
+    if libcrypto.is_empty() {
+        left_out_for_want(name, "no libcrypto.so.3, .4 or .1.1 is installed");
+        return;
+    }
+    assert_eq!(libcrypto, beside_ours, "{name}");
+    report(&format!("\n{name} (same on both)\n"));
 }
 
 // ---- What is on purpose not the same ----

@@ -84,11 +84,34 @@ pub struct Call {
     pub handle: usize,
     /// Whether there is a function.
     pub function: bool,
-    /// The argument is not NULL, and its size is one that can be copied, or cannot.
-    pub copied: Option<bool>,
+    pub given: Given,
     /// Five arguments.
     pub first_generation: bool,
     pub context: Option<ContextId>,
+}
+
+/// The argument of a start.
+#[derive(Clone, Copy, Debug)]
+pub enum Given {
+    /// NULL, whatever the size.
+    Null,
+    /// So many bytes.
+    Bytes(usize),
+    /// More bytes than any allocator has.
+    TooMany,
+}
+
+impl Call {
+    /// Whether the function gets a copy of the argument, or NULL. None: the argument cannot be copied.
+    pub fn gets_copy(&self) -> Option<bool> {
+        match self.given {
+            Given::Null => Some(false), // B25, D13
+            // B24, D11: generation 1 finds no block of no bytes; for generation 2 no bytes are as good as NULL.
+            Given::Bytes(0) if self.first_generation => None,
+            Given::Bytes(length) => Some(length > 0), // B23
+            Given::TooMany => None,                   // D12
+        }
+    }
 }
 
 /// What a start or resume comes to before any function runs.
@@ -229,8 +252,8 @@ impl Model {
         let Some(job) = self.take(call.first_generation) else {
             return Begun::Returns(NO_JOBS); // P2: no entry
         };
-        // B24, D12: a size of 0, or one that no allocator has. The job goes back (B27).
-        if call.copied == Some(false) {
+        // The job goes back (B27).
+        if call.gets_copy().is_none() {
             self.pool_mut().idle.push(job);
             self.queue.push(queue::ARGUMENTS_MEMORY);
             return Begun::Returns(ERR);

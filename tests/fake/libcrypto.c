@@ -12,6 +12,19 @@
 int fake_entries, fake_library, fake_function, fake_reason, fake_line;
 const char *fake_file, *fake_function_name;
 
+/* The first of them as the version packs them, oldest first. */
+unsigned int fake_codes[16];
+
+/* What the version is said to be, for those who set it before it is asked for. */
+#ifdef FAKE_3_0
+unsigned long fake_version = 0x30000160UL;
+#else
+unsigned long fake_version = 0x1010117fUL;
+#endif
+
+/* How often a pool of its own was asked for, and other pools. */
+int fake_own_pools, fake_other_pools;
+
 /* The default library context, how often it was set, and whether setting it fails (2), or asking for it too (1). */
 static int global;
 void *fake_default = &global;
@@ -31,7 +44,30 @@ void *ASYNC_WAIT_CTX_new(void)
 {
     return NULL;
 }
+
+unsigned long OpenSSL_version_num(void);
+int ASYNC_init_thread(size_t max_size, size_t init_size);
+
+unsigned long OpenSSL_version_num(void)
+{
+    return fake_version;
+}
+
+int ASYNC_init_thread(size_t max_size, size_t init_size)
+{
+    if (max_size == 0 && init_size == 0)
+        fake_own_pools++;
+    else
+        fake_other_pools++;
+    return 1;
+}
 #endif
+
+static void note(unsigned int code)
+{
+    if (fake_entries <= 16)
+        fake_codes[fake_entries - 1] = code;
+}
 
 #ifdef FAKE_3_0
 void ERR_new(void);
@@ -55,6 +91,7 @@ void ERR_set_error(int library, int reason, const char *format, ...)
 {
     fake_library = format == NULL ? library : -1;
     fake_reason = reason;
+    note((unsigned int)library << 23 | (unsigned int)reason);
 }
 
 void *OSSL_LIB_CTX_set0_default(void *context)
@@ -80,5 +117,6 @@ void ERR_put_error(int library, int function, int reason, const char *file, int 
     fake_reason = reason;
     fake_file = file;
     fake_line = line;
+    note((unsigned int)library << 24 | (unsigned int)function << 12 | (unsigned int)reason);
 }
 #endif

@@ -181,7 +181,12 @@ CASE(null_is_refused_where_something_is_needed, "Rules: D10")
     ASYNC_cleanup_thread();
 }
 
-CASE(arguments_of_no_size_and_of_every_size_are_an_error_and_not_a_crash, "Rules: D11, D12, D13, B24")
+static int is_null(void *argument)
+{
+    return 20 + (argument == NULL);
+}
+
+CASE(arguments_of_no_size_are_null_and_of_every_size_an_error_and_not_a_crash, "Rules: D11, D12, D13, B24")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
@@ -189,12 +194,19 @@ CASE(arguments_of_no_size_and_of_every_size_are_an_error_and_not_a_crash, "Rules
     char byte = 0;
 
     CHECK_EQUAL(ASYNC_init_thread(1, 0), 1);
-    CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, &byte, 0), ASYNC_ERR);
-    CHECK_EQUAL(only_error(), E9_NO_ARGUMENT_COPY);
+    CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, is_null, &byte, 0), ASYNC_FINISH);
+    CHECK_EQUAL(ret, 21);
+    CHECK_EQUAL(only_error(), 0);
+    ret = UNWRITTEN;
     CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, &byte, (size_t)-1 / 2), ASYNC_ERR);
+    CHECK_EQUAL(ret, UNWRITTEN);
+    CHECK_EQUAL(only_error(), E9_NO_ARGUMENT_COPY);
+    /* The baseline's call has no block for no bytes. */
+    CHECK_EQUAL(ASYNC_start_job_2015(&job, &ret, is_null, &byte, 0), ASYNC_ERR);
+    CHECK_EQUAL(ret, UNWRITTEN);
     CHECK_EQUAL(only_error(), E9_NO_ARGUMENT_COPY);
     CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, NULL, (size_t)-1), ASYNC_FINISH);
-    /* The failed starts hold nothing of the context: it is freed here, and valgrind sees to it. */
+    /* The failed start holds nothing of the context: it is freed here, and valgrind sees to it. */
     ASYNC_WAIT_CTX_free(ctx);
     CHECK_PAUSES(job);
     CHECK_NO_JOBS();

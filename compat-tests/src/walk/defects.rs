@@ -1,6 +1,6 @@
 //! Defects planted in front of an implementation, each of which a walk must find.
 
-use super::table::{Functions, Functions3, Job, JobFn, Table, WaitCtx};
+use super::table::{Functions, Functions3, Job, JobFn, Libcrypto, Table, WaitCtx, exceeds_int};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
@@ -11,8 +11,9 @@ fn sound() -> &'static Table {
     SOUND.get().expect("set before a defect is planted")
 }
 
-/// Tables that answer as this one does but for one defect, and what it is. The table is the same for the whole process.
-pub fn planted(table: &Table) -> Vec<(&'static str, Table)> {
+/// Tables that answer as this one does but for one defect, and what it is: those that a walk beside this libcrypto can meet. The
+/// table is the same for the whole process.
+pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table)> {
     SOUND.get_or_init(|| *table);
     let with = |functions: Functions| Table {
         functions,
@@ -20,7 +21,7 @@ pub fn planted(table: &Table) -> Vec<(&'static str, Table)> {
     };
     let functions = table.functions;
     let functions3 = table.functions3.expect("ours has them");
-    vec![
+    let mut defects = vec![
         (
             "clear_fd finds a key that is not there",
             with(Functions {
@@ -109,7 +110,33 @@ pub fn planted(table: &Table) -> Vec<(&'static str, Table)> {
                 ..*table
             },
         ),
-    ]
+        (
+            "a limit above INT_MAX is taken where it is not, or the other way round",
+            with(Functions {
+                init_thread: huge_limit_the_other_way,
+                ..functions
+            }),
+        ),
+    ];
+    if libcrypto.runs_with_no_bytes() {
+        defects.extend([
+            (
+                "arguments of size 0 are an error",
+                with(Functions {
+                    start_job: no_bytes_are_an_error,
+                    ..functions
+                }),
+            ),
+            (
+                "arguments of size 0 are copied",
+                with(Functions {
+                    start_job: no_bytes_are_copied,
+                    ..functions
+                }),
+            ),
+        ]);
+    }
+    defects
 }
 
 unsafe extern "C" fn clear_anything(context: *mut WaitCtx, key: *const c_void) -> c_int {
@@ -196,6 +223,35 @@ unsafe extern "C" fn no_jobs_is_an_error(
     if result == 1 { 0 } else { result }
 }
 
+unsafe extern "C" fn no_bytes_are_an_error(
+    job: *mut *mut Job,
+    context: *mut WaitCtx,
+    ret: *mut c_int,
+    function: Option<JobFn>,
+    argument: *mut c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the caller of this has it.
+    unsafe {
+        if (*job).is_null() && !argument.is_null() && size == 0 {
+            return 0;
+        }
+        (sound().functions.start_job)(job, context, ret, function, argument, size)
+    }
+}
+
+unsafe extern "C" fn no_bytes_are_copied(
+    job: *mut *mut Job,
+    context: *mut WaitCtx,
+    ret: *mut c_int,
+    function: Option<JobFn>,
+    argument: *mut c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the caller of this has it, whose argument has a byte whatever size it says.
+    unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size.max(1)) }
+}
+
 unsafe extern "C" fn result_at_pause(
     job: *mut *mut Job,
     context: *mut WaitCtx,
@@ -219,6 +275,12 @@ unsafe extern "C" fn silent_init(max: usize, init: usize) -> c_int {
     let result = unsafe { (sound().functions.init_thread)(max, init) };
     sound().queue.clear();
     result
+}
+
+unsafe extern "C" fn huge_limit_the_other_way(max: usize, init: usize) -> c_int {
+    // SAFETY: as the caller of this has it.
+    let result = unsafe { (sound().functions.init_thread)(max, init) };
+    if exceeds_int(max) { 1 - result } else { result }
 }
 
 unsafe extern "C" fn wait_ctx_inside_only(job: *mut Job) -> *mut WaitCtx {

@@ -50,11 +50,12 @@ pub enum Key {
 pub enum Event {
     /// Not called, for a reason that `operation::LEFT_OUT` gives.
     LeftOut(Exclusion),
-    /// The function was entered. `job`: what the caller's handle held at that time (B20).
+    /// The function was entered. `job`: what the caller's handle held at that time (B20); `no_bytes`: the start said 0.
     Entered {
         job: Pointer,
         bytes: Option<Vec<u8>>,
         aligned: bool,
+        no_bytes: bool,
     },
     /// A pause of the function is over.
     Resumed {

@@ -67,6 +67,8 @@ struct Place {
 pub struct Side {
     pub table: Table,
     libctxs: Option<Libctxs>,
+    /// Both sides run the function of a start whose arguments have size 0.
+    runs_with_no_bytes: bool,
     /// The default library context that this side's caller has chosen.
     libctx: Cell<*mut Libctx>,
     places: [Place; JOBS],
@@ -98,10 +100,11 @@ fn at_work<'a>() -> &'a Side {
 }
 
 impl Side {
-    pub fn new(table: Table, libctxs: Option<Libctxs>) -> Side {
+    pub fn new(table: Table, libctxs: Option<Libctxs>, runs_with_no_bytes: bool) -> Side {
         Side {
             table,
             libctxs,
+            runs_with_no_bytes,
             libctx: Cell::new(libctxs.map_or(ptr::null_mut(), |all| all.all[0])),
             places: [const {
                 Place {

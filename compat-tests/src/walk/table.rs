@@ -187,6 +187,11 @@ pub struct Table {
     pub queue: Queue,
 }
 
+/// More jobs than an `int` holds: what 3.6 and later do not take as a limit (G2).
+pub fn exceeds_int(jobs: usize) -> bool {
+    c_int::try_from(jobs).is_err()
+}
+
 /// libcrypto, and what else the walk wants of it.
 #[derive(Clone, Copy)]
 pub struct Libcrypto {
@@ -199,6 +204,25 @@ pub struct Libcrypto {
 }
 
 impl Libcrypto {
+    /// Whether a start with arguments of size 0 runs the function with NULL, as ours does. Only what was observed counts
+    /// (B24, D11): older ones fail, with an entry or without.
+    pub fn runs_with_no_bytes(&self) -> bool {
+        let digits = |shift: u32| self.version >> shift & 0xff;
+        let (major, minor, patch) = (self.version >> 28, digits(20), digits(4));
+        match (major, minor) {
+            (3, 0) => patch >= 22,
+            (3, 5) => patch >= 9,
+            (3, 6) => patch >= 5,
+            (4, 0) => patch >= 3,
+            _ => major >= 4,
+        }
+    }
+
+    /// Whether a pool may have more jobs than an `int` holds (G2).
+    pub fn takes_huge_limits(&self) -> bool {
+        self.version < 0x3060_0000
+    }
+
     /// The system's; the error says why it cannot be had.
     pub fn of_the_system() -> Result<Libcrypto, String> {
         let names = [c"libcrypto.so.3", c"libcrypto.so.1.1"];

@@ -2,18 +2,29 @@
 
 use super::event::{Entry, Event, Failure, Pointer};
 use super::operation::{Exclusion, LEFT_OUT};
+use super::table::{Libcrypto, exceeds_int};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The functions, and the classes of results that a walk must meet. A class that is not in this table may not occur.
 const CLASSES: &[(&str, &[&str])] = &[
-    ("ASYNC_init_thread", &["1", "0", "0 inside a job"]),
+    (
+        "ASYNC_init_thread",
+        &[
+            "1",
+            "0",
+            "0 inside a job",
+            "1 above INT_MAX",
+            "0 above INT_MAX",
+        ],
+    ),
     ("ASYNC_cleanup_thread", &["done"]),
     (
         "ASYNC_start_job, new",
         &["FINISH", "PAUSE", "NO_JOBS", "ERR"],
     ),
     ("ASYNC_start_job, resume", &["FINISH", "PAUSE"]),
+    ("  job with arguments of size 0", &["gets NULL"]),
     (
         "ASYNC_pause_job",
         &["1 after a pause", "1 blocked", "1 outside a job"],
@@ -68,6 +79,16 @@ const CLASSES: &[(&str, &[&str])] = &[
     ("error queue", &["invalid pool size", "malloc failure"]),
 ];
 
+/// Whether a version of libcrypto has results of this class.
+fn has(libcrypto: &Libcrypto, function: &str, class: &str) -> bool {
+    match (function, class) {
+        ("ASYNC_init_thread", "1 above INT_MAX") => libcrypto.takes_huge_limits(),
+        ("ASYNC_init_thread", "0 above INT_MAX") => !libcrypto.takes_huge_limits(),
+        ("  job with arguments of size 0", _) => libcrypto.runs_with_no_bytes(),
+        _ => libcrypto.table.functions3.is_some() || !CLASSES_OF_3.contains(&function),
+    }
+}
+
 /// The functions that libcrypto has since 3.0 only.
 const CLASSES_OF_3: &[&str] = &[
     "ASYNC_WAIT_CTX_set_callback",
@@ -86,16 +107,28 @@ impl Entry {
             "outside a job"
         };
         let (function, class) = match &self.event {
+            Event::Entered {
+                no_bytes: true,
+                bytes,
+                ..
+            } => (
+                "  job with arguments of size 0",
+                match bytes {
+                    None => "gets NULL".into(),
+                    Some(_) => "gets a block".into(),
+                },
+            ),
             Event::LeftOut(_)
             | Event::Entered { .. }
             | Event::Resumed { .. }
             | Event::WrongFunction => return None,
             Event::CleanedUp { .. } => ("  cleanup called by it", "done".into()),
             Event::Elsewhere => ("  calls of another thread", "made".into()),
-            Event::InitThread { result, .. } => (
+            Event::InitThread { result, max, .. } => (
                 "ASYNC_init_thread",
                 match self.running {
                     Some(_) => format!("{result} inside a job"),
+                    None if exceeds_int(*max) => format!("{result} above INT_MAX"),
                     None => result.to_string(),
                 },
             ),
@@ -244,7 +277,10 @@ impl Tally {
             }
             if let Some(class) = entry.class() {
                 *self.classes.entry(class).or_default() += 1;
-                if !matches!(entry.event, Event::CleanedUp { .. } | Event::Elsewhere) {
+                if !matches!(
+                    entry.event,
+                    Event::CleanedUp { .. } | Event::Elsewhere | Event::Entered { .. }
+                ) {
                     self.operations += 1;
                 }
             }
@@ -283,13 +319,13 @@ impl Tally {
 
     /// What is missing: classes that occurred fewer times than `least`, and classes that nobody expects; and exclusions
     /// that were never applied, which are not needed.
-    pub fn faults(&self, least: u64, three: bool) -> Vec<String> {
+    pub fn faults(&self, least: u64, libcrypto: &Libcrypto) -> Vec<String> {
         let mut faults = Vec::new();
         for (function, classes) in CLASSES {
-            if !three && CLASSES_OF_3.contains(function) {
-                continue;
-            }
-            for class in *classes {
+            for class in classes
+                .iter()
+                .filter(|class| has(libcrypto, function, class))
+            {
                 let count = *self
                     .classes
                     .get(&(*function, class.to_string()))
@@ -302,13 +338,17 @@ impl Tally {
         for ((function, class), count) in &self.classes {
             let expected = CLASSES
                 .iter()
-                .any(|(name, classes)| name == function && classes.contains(&class.as_str()));
+                .any(|(name, classes)| name == function && classes.contains(&class.as_str()))
+                && has(libcrypto, function, class);
             if !expected {
                 faults.push(format!("{function}: {class}: {count}, which is no class"));
             }
         }
         for (exclusion, rule, what) in LEFT_OUT {
-            if least > 0 && exclusion.is_offered() && !self.left_out.contains_key(exclusion) {
+            if least > 0
+                && exclusion.applies_to(libcrypto)
+                && !self.left_out.contains_key(exclusion)
+            {
                 faults.push(format!("{rule} {what}: never left out"));
             }
         }

@@ -511,12 +511,22 @@ void ASYNC_unblock_pause(void);
  * six-argument ASYNC_start_job runs have none. The pool is the same; either
  * name replaces a pool that the other one made.
  *
+ * max_size may be any number, SIZE_MAX included. With libcrypto 3.6 or later in
+ * the process it may be INT_MAX at most, as for OpenSSL's own function.
+ * Inside a job the library does not look for libcrypto: it goes by what it
+ * found before.
+ *
+ * ASYNC_init_thread(0, 0) also gives a libcrypto in the process a pool of its
+ * own on this thread. libcrypto calls it for that when a program starts jobs
+ * with functions that it has looked up in libcrypto itself.
+ *
  * Returns 1, or 0 with nothing changed. As ASYNC_init_pool also in this, that
  * it returns 1 with fewer jobs than init_size when memory runs out on the way;
  * but where there is not even the memory to list so many it returns 0.
  *
  * Queues, returning 0:
- *   0x33065067  init_size is larger than max_size
+ *   0x33065067  init_size is larger than max_size; or max_size is larger than
+ *               INT_MAX, beside libcrypto 3.6 or later
  *   0x33065041  init_size jobs could not be listed; or no thread-specific key
  *               left, as for ASYNC_init_pool
  * Queues, returning 1:
@@ -553,6 +563,8 @@ int ASYNC_is_capable(void);
 /*
  * ASYNC_start_job_2015 with a wait context for the job. Only this differs:
  *
+ * size 0 with args not NULL runs func with NULL, and is no error. So does every
+ *      OpenSSL that is maintained; 1.1.1 and 3.3.2 return ASYNC_ERR
  * ctx  the context that ASYNC_get_wait_ctx gives while the job lives, and
  *      whose changes ASYNC_pause_job settles. The job does not own it, and
  *      several jobs may share one. NULL is allowed: a job without a context,
@@ -568,7 +580,8 @@ int ASYNC_is_capable(void);
  * context that a paused job has set must not be freed meanwhile.
  *
  * Results, what is written, what is refused and with which error: as for
- * ASYNC_start_job_2015, without 0x33066064; also
+ * ASYNC_start_job_2015, without 0x33066064 and without 0x33069041 for size 0;
+ * also
  *
  * Queues, returning ASYNC_ERR:
  *   0x33069044  the default library context could not be put back for the job,

@@ -1,6 +1,6 @@
 //! Jobs and their functions, the pool, wait fds.
 
-use super::super::model::{Begun, Call, ContextId, FINISH, Outcome, PAUSE};
+use super::super::model::{Begun, Call, ContextId, FINISH, Given, Outcome, PAUSE};
 use super::super::operation::{Argument, Omitted, Start, Target};
 use super::{Driver, Frame, UNTOUCHED, at_work};
 use ossl_async::capi::*;
@@ -78,10 +78,10 @@ impl Driver<'_> {
             job: start.omitted != Omitted::Handle,
             handle: handle.expose_provenance(),
             function: start.omitted != Omitted::Function,
-            copied: match start.argument {
-                Argument::Null(_) => None,
-                Argument::Bytes(length) => Some(length > 0),
-                Argument::Huge => Some(false),
+            given: match start.argument {
+                Argument::Null(_) => Given::Null,
+                Argument::Bytes(length) => Given::Bytes(length),
+                Argument::Huge => Given::TooMany,
             },
             first_generation: start.generation == 1,
             context: context.filter(|_| start.generation == 2),
@@ -112,7 +112,8 @@ impl Driver<'_> {
         if begun == Begun::Runs && handle.is_null() {
             self.pending.set(Some(Pending {
                 function: number,
-                argument: (!argument.is_null()).then(|| (before.clone(), argument.addr())),
+                argument: (call.gets_copy() == Some(true))
+                    .then(|| (before.clone(), argument.addr())),
             }));
         }
         let context = self.context_address(context);

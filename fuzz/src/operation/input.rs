@@ -72,6 +72,15 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// A pool's limit: as its size, or one more than an `int` holds.
+    fn limit(&mut self) -> usize {
+        match self.byte() {
+            u8::MAX => usize::MAX,
+            254 => 1 << 31,
+            n => usize::from(n) % 5,
+        }
+    }
+
     fn start(&mut self) -> Start {
         let place = self.below(PLACES);
         let style = self.byte();
@@ -117,7 +126,7 @@ impl Iterator for Input<'_> {
             },
             4 => Operation::InitPool {
                 generation: self.generation(),
-                max: self.size(),
+                max: self.limit(),
                 init: self.size(),
             },
             5 => Operation::FreePool {

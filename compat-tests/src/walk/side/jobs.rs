@@ -17,7 +17,7 @@ const HUGE: usize = usize::MAX / 2;
 
 impl Side {
     pub(super) fn start(&self, start: &Start) {
-        if matches!(start.argument, Argument::Nothing) {
+        if matches!(start.argument, Argument::Nothing) && !self.runs_with_no_bytes {
             return self.leave_out(Exclusion::NoBytes);
         }
         let Some(place) = (0..JOBS).find(|place| !self.places[*place].live.get()) else {
@@ -36,7 +36,7 @@ impl Side {
             Argument::Null(size) => (ptr::null_mut(), size),
             Argument::Bytes(length) => (block.as_mut_ptr(), length.into()),
             Argument::Huge => (block.as_mut_ptr(), HUGE),
-            Argument::Nothing => return,
+            Argument::Nothing => (block.as_mut_ptr(), 0),
         };
         *self.places[place].start.borrow_mut() = Some(start.clone());
         self.places[place].live.set(true);
@@ -69,6 +69,7 @@ impl Side {
         let (argument, size) = match with.map(|start| start.argument) {
             None => (ptr::null_mut(), 0),
             Some(Argument::Null(size)) => (ptr::null_mut(), size),
+            Some(Argument::Nothing) => (&raw mut byte, 0),
             Some(_) => (&raw mut byte, HUGE),
         };
         let result = self.start_job(
@@ -156,6 +157,7 @@ impl Side {
             job: self.handle_outside(),
             bytes: bytes(),
             aligned: argument.addr() % 16 == 0,
+            no_bytes: matches!(start.argument, Argument::Nothing),
         });
         if !argument.is_null() && length > 0 {
             // SAFETY: as above; the function may write its copy (B23).
