@@ -222,6 +222,28 @@ pub fn accessible(address: usize) -> bool {
     }
 }
 
+/// Whether a guard takes no mapping of its own: this build asks the kernel for such guards, and the kernel has them. A page of
+/// our own is advised. If reading it faults then, the kernel has done what it was asked to do, and not only said so.
+pub fn has_light_guards() -> bool {
+    const MADV_GUARD_INSTALL: c_int = 102;
+    const SIZE: usize = 65536; // one page or more, on any machine
+    // SAFETY: a new mapping that nobody else uses.
+    let seen = unsafe {
+        let (access, kind) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        );
+        let memory = libc::mmap(ptr::null_mut(), SIZE, access, kind, -1, 0);
+        assert_ne!(memory, libc::MAP_FAILED);
+        assert!(accessible(memory.expose_provenance()));
+        let advised = libc::madvise(memory, SIZE, MADV_GUARD_INSTALL) == 0;
+        let faults = !accessible(memory.expose_provenance());
+        libc::munmap(memory, SIZE);
+        advised && faults
+    };
+    seen && !cfg!(ossl_async_mprotect)
+}
+
 /// How many descriptors the process has. Exact only in a child, where nobody else opens any.
 pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
