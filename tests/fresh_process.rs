@@ -372,3 +372,28 @@ fn the_processs_counts_keep_those_of_threads_that_have_ended() {
         );
     });
 }
+
+#[test]
+fn a_child_that_never_ends_is_ended() {
+    alone(|| {
+        assert_eq!(limit(libc::RLIMIT_CPU, 1), PROCESSOR_SECONDS);
+        // SAFETY: only this child's time.
+        let left = unsafe { libc::alarm(0) };
+        assert!((1..=CLOCK_SECONDS).contains(&left), "{left} seconds");
+    });
+    let computes = in_child(|| {
+        limit(libc::RLIMIT_CPU, 1);
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    assert_eq!(computes, Ending::Signal(libc::SIGXCPU));
+    let waits = in_child(|| {
+        limit_life(1);
+        loop {
+            // SAFETY: has no conditions.
+            unsafe { libc::pause() };
+        }
+    });
+    assert_eq!(waits, Ending::Signal(libc::SIGALRM));
+}

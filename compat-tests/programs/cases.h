@@ -12,7 +12,7 @@
  * promise it keeps.
  *
  * main() is here. It runs each case in a child of its own, so that every case begins in a process that has never used
- * the library, a crash fails one case only, and a hanging one is stopped by alarm(). It prints one line a case and
+ * the library, a crash fails one case only, and a hanging one is stopped (limit_life.h). It prints one line a case and
  * exits 1 if any failed. With the names of cases as arguments it runs those alone, in its own process, for a debugger; with
  * -NAME it leaves a case out.
  */
@@ -42,9 +42,11 @@
 #include <openssl/async.h>
 #include <openssl/err.h>
 
-/* Generous, because valgrind runs the same programs; a case takes milliseconds otherwise. */
+#include "limit_life.h"
+
+/* Of processor time. Generous, because valgrind runs the same programs; a case takes milliseconds otherwise. */
 #ifndef CASE_SECONDS
-# define CASE_SECONDS 60
+# define CASE_SECONDS 300
 #endif
 
 /* in_child(): the process ended, without complaint, before it should have; exit status 255. */
@@ -150,7 +152,7 @@ static inline int in_child(void (*function)(void))
     harness_report->returned = 0;
     child = fork();
     if (child == 0) {
-        alarm(CASE_SECONDS);
+        limit_life(CASE_SECONDS, CLOCK_SECONDS);
         function();
         harness_report->returned = 1;
         exit(harness_report->failed);
@@ -233,7 +235,8 @@ static inline int harness_run(const struct harness_case *c, int own_process)
     if (status != 0 && !harness_report->failed) {
         if (WIFSIGNALED(status))
             snprintf(harness_report->text, sizeof(harness_report->text), "%s",
-                     WTERMSIG(status) == SIGALRM ? "out of time" : strsignal(WTERMSIG(status)));
+                     WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGXCPU ? "out of time"
+                                                                                : strsignal(WTERMSIG(status)));
         else if (status == LEFT_EARLY)
             snprintf(harness_report->text, sizeof(harness_report->text), "the process ended early");
         else

@@ -179,7 +179,7 @@ CASE(a_fork_inside_a_job_makes_two_processes_that_finish_it, "Rules: D16")
     CHECK_EQUAL(ASYNC_start_job(&job, &ret, fork_and_pause, &arg, sizeof(arg)), ASYNC_PAUSE);
     NEED(forked_in_job >= 0);
     if (forked_in_job == 0)
-        alarm(CASE_SECONDS);
+        limit_life(CASE_SECONDS, CLOCK_SECONDS);
     ASYNC_wake(job);
     ASYNC_clear_wake(job);
     CHECK_EQUAL(resume(&job, &ret), ASYNC_FINISH);

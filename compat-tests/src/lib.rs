@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest that one program may take. Its cases have limits of their own, which are reached first.
-const TIME_LIMIT: Duration = Duration::from_secs(600);
+/// Longest that one program may take by the clock: the last resort. Its cases have limits of their own, most of them of
+/// processor time, which are reached first (`programs/limit_life.h`).
+const TIME_LIMIT: Duration = Duration::from_secs(3600);
 
 /// How a C program is joined with the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -117,8 +117,16 @@ impl Machine {
     /// Compiles the program so, runs its cases, and answers where it is.
     fn check(&self, way: &str, flags: &[&str]) -> PathBuf {
         let program = self.compile(flags);
-        let ran = run(self.command(&program).arg(way));
-        let heading = format!("{} {}", self.compiler.join(" "), flags.join(" "));
+        self.check_cases(&program, way, flags, &[]);
+        program
+    }
+
+    /// Runs the cases of a program that was compiled with these flags, in an environment that has these variables as well.
+    fn check_cases(&self, program: &Path, way: &str, flags: &[&str], more: &[(&str, &str)]) {
+        let ran = run(self.command(program).arg(way).envs(more.iter().copied()));
+        let more = more.iter().map(|(name, value)| format!("{name}={value} "));
+        let more: String = more.collect();
+        let heading = format!("{more}{} {}", self.compiler.join(" "), flags.join(" "));
         let well = ran
             .stdout
             .lines()
@@ -132,7 +140,6 @@ impl Machine {
             ran.stderr
         );
         report(&format!("the shim by {way} ({heading}): {well} cases ok\n"));
-        program
     }
 
     /// Each way of switching, at each level of optimisation, with these flags as well.
@@ -147,8 +154,8 @@ impl Machine {
         }
     }
 
-    /// With a sanitizer: the default way, which has to tell it about every switch.
-    fn check_with(&self, sanitizer: &str) {
+    /// With a sanitizer: the default way, which has to tell it about every switch. Once in each of these environments.
+    fn check_with(&self, sanitizer: &str, environments: &[&[(&str, &str)]]) {
         let flag = format!("-fsanitize={sanitizer}");
         if !self.is_there(&flag) {
             return;
@@ -167,7 +174,11 @@ impl Machine {
             return;
         }
         for level in LEVELS {
-            self.check(WAYS[0].0, &[level, &flag]);
+            let flags = [level, &flag];
+            let program = self.compile(&flags);
+            for more in environments {
+                self.check_cases(&program, WAYS[0].0, &flags, more);
+            }
         }
     }
 }
@@ -214,15 +225,20 @@ mod here {
     // Rules: F2
     #[test]
     fn under_address_sanitizer() {
-        GCC.check_with("address");
-        CLANG.check_with("address");
+        // Locals on the stack, and on the heap. Which of them is the default depends on the compiler.
+        let environments: [&[_]; 2] = [
+            &[("ASAN_OPTIONS", "detect_stack_use_after_return=0")],
+            &[("ASAN_OPTIONS", "detect_stack_use_after_return=1")],
+        ];
+        GCC.check_with("address", &environments);
+        CLANG.check_with("address", &environments);
     }
 
     // Rules: F2
     #[test]
     fn under_thread_sanitizer() {
-        GCC.check_with("thread");
-        CLANG.check_with("thread");
+        GCC.check_with("thread", &[&[]]);
+        CLANG.check_with("thread", &[&[]]);
     }
 }
 

@@ -424,7 +424,7 @@ fn the_script_passes_arguments_output_and_exit_status_through() {
 fn the_script_is_replaced_by_the_program_so_that_signals_reach_it() {
     assert_eq!(shell("kill -TERM $$").status.signal(), Some(15));
     let mut command = with_ossl_async("sh");
-    command.args(["-c", "echo $$; exec sleep 60"]);
+    command.args(["-c", "echo $$; exec sleep 600"]);
     let mut child = command
         .stdout(std::process::Stdio::piped())
         .spawn()

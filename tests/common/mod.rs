@@ -222,6 +222,28 @@ pub fn accessible(address: usize) -> bool {
     }
 }
 
+/// Whether a guard takes no mapping of its own: this build asks the kernel for such guards, and the kernel has them. A page of
+/// our own is advised. If reading it faults then, the kernel has done what it was asked to do, and not only said so.
+pub fn has_light_guards() -> bool {
+    const MADV_GUARD_INSTALL: c_int = 102;
+    const SIZE: usize = 65536; // one page or more, on any machine
+    // SAFETY: a new mapping that nobody else uses.
+    let seen = unsafe {
+        let (access, kind) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        );
+        let memory = libc::mmap(ptr::null_mut(), SIZE, access, kind, -1, 0);
+        assert_ne!(memory, libc::MAP_FAILED);
+        assert!(accessible(memory.expose_provenance()));
+        let advised = libc::madvise(memory, SIZE, MADV_GUARD_INSTALL) == 0;
+        let faults = !accessible(memory.expose_provenance());
+        libc::munmap(memory, SIZE);
+        advised && faults
+    };
+    seen && !cfg!(ossl_async_mprotect)
+}
+
 /// How many descriptors the process has. Exact only in a child, where nobody else opens any.
 pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
@@ -254,7 +276,7 @@ static IN_CHILD: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// Runs `work` in a forked child, which ends with 0 when it returns, with 101 when it panics, and with 102 when LeakSanitizer
-/// finds that it has lost memory. A child that hangs is ended by SIGALRM.
+/// finds that it has lost memory. A child that hangs is ended: [`limit_life`].
 pub fn in_child(work: impl FnOnce()) -> Ending {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -274,15 +296,8 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
-            // SAFETY: no core files, a bounded life; nothing else runs in this process.
-            unsafe {
-                let none = libc::rlimit {
-                    rlim_cur: 0,
-                    rlim_max: 0,
-                };
-                libc::setrlimit(libc::RLIMIT_CORE, &none);
-                libc::alarm(15);
-            }
+            limit(libc::RLIMIT_CORE, 0);
+            limit_life(CLOCK_SECONDS);
             IN_CHILD.store(true, Ordering::Relaxed);
             let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
             let status = if panicked {
@@ -297,6 +312,22 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
         }
         child => wait_for(child),
     }
+}
+
+/// The processor time that a child may use, in seconds. It takes less than ten of them, on a busy machine too, where they last
+/// minutes.
+pub const PROCESSOR_SECONDS: u64 = 120;
+
+/// Longest that a child may live by the clock, in seconds: the last resort, for one that waits for ever and so uses no
+/// processor time.
+pub const CLOCK_SECONDS: u32 = 600;
+
+/// Bounds the life of a child: SIGXCPU ends it after its processor time, SIGALRM after so many seconds by the clock. The time
+/// of its own children does not count.
+pub fn limit_life(clock_seconds: u32) {
+    limit(libc::RLIMIT_CPU, PROCESSOR_SECONDS);
+    // SAFETY: only this process's time.
+    unsafe { libc::alarm(clock_seconds) };
 }
 
 /// Runs `work` in a child, which must end well.

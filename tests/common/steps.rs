@@ -35,11 +35,9 @@ pub fn steps<T>(
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
-            // SAFETY: asks to be traced by the parent; a bounded life.
-            unsafe {
-                libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
-                libc::alarm(60);
-            }
+            // SAFETY: asks to be traced by the parent.
+            unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+            super::limit_life(super::CLOCK_SECONDS);
             let run = std::panic::AssertUnwindSafe(|| {
                 let mut state = prepare();
                 mark();
