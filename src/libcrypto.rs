@@ -157,10 +157,16 @@ pub fn allows_pool_of(max_size: usize) -> bool {
 /// A program that takes libcrypto's functions from libcrypto itself, by `dlsym` with its handle, runs libcrypto's jobs beside
 /// a preloaded library of ours. libcrypto makes its pool by `ASYNC_init_thread(0, 0)`, and gets there by the dynamic linker,
 /// so it comes to ours; it would go on without a pool, and crash.
+///
+/// Only if libcrypto called: a pool that it has already would leak (G4). In a job, on whose stack there is no room to find that
+/// out, it gets one in any case.
 pub fn init_own_pool() {
     // SAFETY: OpenSSL's function of this name has this type.
     let function = unsafe { INIT_THREAD.get::<InitThread>() };
-    if let Some(init_thread) = function {
+    let wants_it = |init_thread: &InitThread| {
+        thread::is_in_job() || platform::is_called_from(*init_thread as *const c_void)
+    };
+    if let Some(init_thread) = function.filter(wants_it) {
         // SAFETY: it may be called at any time, and what it answers is between it and libcrypto.
         unsafe { init_thread(0, 0) };
     }

@@ -11,7 +11,7 @@
 //! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
 //! | [`at_thread_exit`], [`forget_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
 //! | [`watch_faults`], [`signal_stack`], [`free_signal_stack`], [`SignalStack`] | a word about a fault before it is the program's |
-//! | [`object_of`], [`object_like`], [`object_named`], [`Object`], [`Loads`], [`seen_by_all`], [`is_ours`] | libraries that are in the process |
+//! | [`object_of`], [`object_like`], [`object_named`], [`Object`], [`Loads`], [`seen_by_all`], [`is_ours`], [`is_called_from`] | libraries that are in the process |
 //! | [`environment`], [`environment_is`], [`print_error`], [`print_formatted`] | what a user asks for |
 
 use core::cell::Cell;
@@ -37,10 +37,11 @@ pub use imp::{
     AVAILABLE, Exceptions, ForkSafe, Loads, Object, SignalStack, THREAD_STATE_MAY_ALLOCATE,
     allocate, at_process_exit, at_thread_exit, capable, close, deregister_job, enter, environment,
     exceptions, exit_is_awaited, forget, forget_thread_exit, forks, free, free_signal_stack,
-    give_back, guard, guard_each, guards_from_environment, is_ours, locks_new_memory, map,
-    object_like, object_named, object_of, page_size, pipe, populate, populate_each, prefetch,
-    print_error, put_byte, register_job, seen_by_all, serve, set_thread_state, signal_stack,
-    switch, take_byte, thread_state, unmap, untouched, watch_faults, way,
+    give_back, guard, guard_each, guards_from_environment, is_called_from, is_ours,
+    locks_new_memory, map, object_like, object_named, object_of, page_size, pipe, populate,
+    populate_each, prefetch, print_error, put_byte, register_job, seen_by_all, serve,
+    set_thread_state, signal_stack, switch, take_byte, thread_state, unmap, untouched,
+    watch_faults, way,
 };
 
 /// Whether an environment variable has a value, which is short; on the terms of [`environment`].

@@ -557,9 +557,13 @@ fn libcrypto_gets_a_pool_of_its_own_when_it_asks_for_one_and_then_only() {
         assert_eq!(ASYNC_init_pool(0, 0), 1);
         assert_eq!(OSSL_ASYNC_init_thread(0, 0), 1);
         pausing(0, 1).finish(1);
-        assert_eq!(pools(), [0, 0]);
-        // What libcrypto's own start comes to.
         assert_eq!(ASYNC_init_thread(0, 0), 1);
+        assert_eq!(pools(), [0, 0], "it has not asked");
+        type InitThread = extern "C" fn(usize, usize) -> c_int;
+        // SAFETY: the fake's function has this type.
+        let start: extern "C" fn(InitThread) -> c_int =
+            unsafe { std::mem::transmute(fake.symbol(c"fake_start")) };
+        assert_eq!(start(ASYNC_init_thread), 1);
         assert_eq!(pools(), [1, 0]);
         ASYNC_cleanup_thread();
         assert_eq!(pools(), [1, 0], "nothing else is sent back");

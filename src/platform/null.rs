@@ -199,6 +199,10 @@ pub fn is_ours(_address: *const c_void) -> bool {
     false
 }
 
+pub fn is_called_from(_address: *const c_void) -> bool {
+    false
+}
+
 pub struct Loads;
 
 impl Loads {
@@ -286,6 +290,7 @@ mod tests {
         assert!(Object.symbol(c"malloc").is_null());
         assert!(object_named(&[c"libc.so.6"], |_| true).is_none());
         assert!(seen_by_all(c"malloc").is_null() && !is_ours(ptr::null()));
+        assert!(!is_called_from(ptr::null()));
         assert!(!Loads::new().have_grown() && exceptions().is_null());
         let _none = Exceptions::NONE;
         const { assert!(!THREAD_STATE_MAY_ALLOCATE) };

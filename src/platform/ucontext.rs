@@ -27,7 +27,9 @@ pub use memory::{
     allocate, free, give_back, guard, guard_each, guards_from_environment, locks_new_memory, map,
     page_size, populate, populate_each, prefetch, unmap, untouched,
 };
-pub use objects::{Loads, Object, is_ours, object_like, object_named, object_of, seen_by_all};
+pub use objects::{
+    Loads, Object, is_called_from, is_ours, object_like, object_named, object_of, seen_by_all,
+};
 pub use pipes::{close, pipe, put_byte, take_byte};
 pub use process::{
     at_process_exit, at_thread_exit, environment, exit_is_awaited, forget_thread_exit, print_error,

@@ -84,6 +84,8 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
     ),
     // The compiler's.
     ("_Unwind_Resume", "only while a panic unwinds"),
+    ("_Unwind_Backtrace", "what it finds out is a hint"),
+    ("_Unwind_GetIP", "reads a number"),
     ("rust_eh_personality", "only while a panic unwinds"),
     ("__stack_chk_fail", "ends the process"),
     ("__gcc_personality_v0", "only while a panic unwinds"),

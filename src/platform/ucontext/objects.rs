@@ -150,6 +150,35 @@ pub fn is_ours(address: *const c_void) -> bool {
     !address.is_null() && !ours.is_null() && description(address).dli_fbase == ours
 }
 
+/// Whether a function of the library was called by code of the object that an address is in. Walks back over the library's own
+/// frames, as an unwinder does.
+pub fn is_called_from(address: *const c_void) -> bool {
+    unsafe extern "C" fn look(frame: *mut c_void, caller: *mut c_void) -> c_int {
+        // SAFETY: the unwinder passes a frame, and our place.
+        unsafe {
+            let address: *const c_void = ptr::with_exposed_provenance(_Unwind_GetIP(frame));
+            if is_ours(address) {
+                return 0;
+            }
+            caller.cast::<*const c_void>().write(address);
+        }
+        1 // any number but 0 ends the walk
+    }
+    let mut caller: *const c_void = ptr::null();
+    // SAFETY: the callback gets what it wants.
+    unsafe { _Unwind_Backtrace(look, ptr::from_mut(&mut caller).cast()) };
+    let object = description(address).dli_fbase;
+    !object.is_null() && description(caller).dli_fbase == object
+}
+
+unsafe extern "C" {
+    fn _Unwind_Backtrace(
+        visit: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetIP(frame: *mut c_void) -> usize;
+}
+
 /// The object whose symbol of this name the process sees first.
 pub fn object_of(symbol: &CStr) -> Option<Object> {
     let address = seen_by_all(symbol);
