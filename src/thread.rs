@@ -175,17 +175,22 @@ fn make_now() -> Option<&'static Thread> {
 
 /// The calling thread's state as an owner of jobs, made if it has none. None as for [`make`].
 #[cold]
-#[inline(never)]
 pub fn attach() -> Option<(&'static Thread, Owner)> {
+    // Asked for on a job's stack as well, whose thread has long been an owner. The rest takes more stack than we may take there.
+    this()
+        .and_then(|thread| Some((thread, thread.owner.get()?)))
+        .or_else(attach_now)
+}
+
+#[cold]
+#[inline(never)]
+fn attach_now() -> Option<(&'static Thread, Owner)> {
     let thread = make()?;
-    let Some(owner) = thread.owner.get() else {
-        let owner = thread.begin();
-        if owner.is_none() {
-            thread.leave_if_ended();
-        }
-        return owner.map(|owner| (thread, owner));
-    };
-    Some((thread, owner))
+    let owner = thread.begin();
+    if owner.is_none() {
+        thread.leave_if_ended();
+    }
+    owner.map(|owner| (thread, owner))
 }
 
 impl Thread {
