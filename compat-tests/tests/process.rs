@@ -87,3 +87,33 @@ fn the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs() {
         );
     }
 }
+
+/// The job's own frames are unwound, and those of the thread below the job are not. Not with libc++ and LLVM's unwinder, where
+/// `pthread_exit` crashes without any job.
+// Rules: F11, D15
+#[test]
+fn a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone() {
+    let library = library();
+    let library = library.to_str().expect("a path in UTF-8");
+    for compiler in ["c++", "clang++"] {
+        for api in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
+            let options = ["-std=c++11", api, library];
+            let Some(program) = compiled("thread_end.cc", compiler, &options) else {
+                continue;
+            };
+            for (how, value) in [("exit", 5), ("cancel", -1), ("handler", 5)] {
+                let ran = run(command(&[], &program).arg(how));
+                let expected = format!(
+                    "the frame that leaves\ncaught and thrown again\nthe job's function\n\
+                    joined {value}, running 0, abandoned 2\nanother job, which is paused\n"
+                );
+                assert_eq!(
+                    (ran.stdout, ran.status.code()),
+                    (expected, Some(0)),
+                    "{compiler} {api} {how}: {}",
+                    ran.stderr
+                );
+            }
+        }
+    }
+}
