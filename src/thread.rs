@@ -296,19 +296,19 @@ fn code_in(word: usize) -> Option<u32> {
     (word & NO_STATE != 0 && code != 0).then_some(code)
 }
 
+/// [`make`], but nothing is made for a thread that has ended its jobs, since nobody may come who frees it.
+pub fn make_unless_ended() -> Option<&'static Thread> {
+    this().or_else(|| {
+        let word = platform::thread_state().addr();
+        if word & HAS_ENDED == 0 { make() } else { None }
+    })
+}
+
 /// Queues an error for the calling thread.
 pub fn push_error(entry: Entry) {
-    let has_ended = || platform::thread_state().addr() & (NO_STATE | HAS_ENDED);
-    let state = this().or_else(|| {
-        if has_ended() == NO_STATE | HAS_ENDED {
-            None
-        } else {
-            make()
-        }
-    });
-    match state {
+    match make_unless_ended() {
         Some(thread) => thread.errors.push(entry),
-        None => set_word(has_ended() & HAS_ENDED, entry.code),
+        None => set_word(platform::thread_state().addr() & HAS_ENDED, entry.code),
     }
 }
 
