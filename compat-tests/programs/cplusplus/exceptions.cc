@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 
 static int go(ASYNC_JOB **job, int *ret, int (*function)(void *), int number = 0)
 {
@@ -251,6 +252,9 @@ static void on_a_thread(void *(*function)(void *))
 
 int main()
 {
+    // A list of exceptions that was put together wrongly may have no end.
+    struct rlimit seconds = {20, 20};
+    setrlimit(RLIMIT_CPU, &seconds);
     all_of_it(NULL);
     on_a_thread(leaves_jobs_paused);
     on_a_thread(all_of_it);
