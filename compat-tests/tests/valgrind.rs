@@ -64,6 +64,7 @@ compat_tests::checked_programs! {
     cancel;
     cycles;
     errors;
+    key_destructors;
     null;
     pool;
     process;
@@ -76,6 +77,7 @@ compat_tests::checked_programs! {
     // As with `overflow_report`.
     stack_size with "-a_job_that_uses_more_than_was_asked_for_faults";
     states;
+    thread_end;
     threads;
     upstream;
     wake;
