@@ -175,6 +175,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     let this_use = thread.new_use();
     record.this_use.set(this_use.0);
     record.signal.begin(this_use, what.pipe);
+    record.begin_exceptions(thread.exceptions.get());
     owner.counters.starts.add(1);
     run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }

@@ -85,6 +85,8 @@ pub struct Record {
     stack_size: Cell<usize>,
     /// The C++ run-time's state of the side that does not run: the job's while it is paused, the dispatcher's while it runs.
     exceptions: Cell<Exceptions>,
+    /// Whether that is kept for this use: not where the thread knew of no run-time yet when it began.
+    keeps_exceptions: Cell<bool>,
     small: UnsafeCell<Small>,
 }
 
@@ -161,6 +163,7 @@ impl Record {
         }
         self.free_block();
         self.exceptions.set(Exceptions::NONE);
+        self.keeps_exceptions.set(false);
         // For memory that keeps its contents; otherwise it reads as zeros in a moment anyway.
         self.set_state(State::Idle);
         self.owner.store(0, Ordering::Relaxed);
@@ -304,11 +307,20 @@ impl Record {
         self.custom.get()
     }
 
+    /// A use begins: whether the C++ run-time keeps something for the job is decided for the whole of it. To begin with the
+    /// second half would take away what the first has left in the run-time.
+    #[inline(always)]
+    pub fn begin_exceptions(&self, of_thread: *mut Exceptions) {
+        if !of_thread.is_null() {
+            self.keeps_exceptions.set(true);
+        }
+    }
+
     /// Exchanges what the C++ run-time keeps for the thread with what it kept for the other side. Called whenever the thread
     /// goes from one to the other.
     #[inline(always)]
     pub fn exchange_exceptions(&self, of_thread: *mut Exceptions) {
-        if !of_thread.is_null() {
+        if !of_thread.is_null() && self.keeps_exceptions.get() {
             // SAFETY: the run-time's own place for this thread.
             self.exceptions
                 .set(unsafe { of_thread.replace(self.exceptions.get()) });

@@ -175,17 +175,22 @@ fn make_now() -> Option<&'static Thread> {
 
 /// The calling thread's state as an owner of jobs, made if it has none. None as for [`make`].
 #[cold]
-#[inline(never)]
 pub fn attach() -> Option<(&'static Thread, Owner)> {
+    // Asked for on a job's stack as well, whose thread has long been an owner. The rest takes more stack than we may take there.
+    this()
+        .and_then(|thread| Some((thread, thread.owner.get()?)))
+        .or_else(attach_now)
+}
+
+#[cold]
+#[inline(never)]
+fn attach_now() -> Option<(&'static Thread, Owner)> {
     let thread = make()?;
-    let Some(owner) = thread.owner.get() else {
-        let owner = thread.begin();
-        if owner.is_none() {
-            thread.leave_if_ended();
-        }
-        return owner.map(|owner| (thread, owner));
-    };
-    Some((thread, owner))
+    let owner = thread.begin();
+    if owner.is_none() {
+        thread.leave_if_ended();
+    }
+    owner.map(|owner| (thread, owner))
 }
 
 impl Thread {
@@ -291,19 +296,19 @@ fn code_in(word: usize) -> Option<u32> {
     (word & NO_STATE != 0 && code != 0).then_some(code)
 }
 
+/// [`make`], but nothing is made for a thread that has ended its jobs, since nobody may come who frees it.
+pub fn make_unless_ended() -> Option<&'static Thread> {
+    this().or_else(|| {
+        let word = platform::thread_state().addr();
+        if word & HAS_ENDED == 0 { make() } else { None }
+    })
+}
+
 /// Queues an error for the calling thread.
 pub fn push_error(entry: Entry) {
-    let has_ended = || platform::thread_state().addr() & (NO_STATE | HAS_ENDED);
-    let state = this().or_else(|| {
-        if has_ended() == NO_STATE | HAS_ENDED {
-            None
-        } else {
-            make()
-        }
-    });
-    match state {
+    match make_unless_ended() {
         Some(thread) => thread.errors.push(entry),
-        None => set_word(has_ended() & HAS_ENDED, entry.code),
+        None => set_word(platform::thread_state().addr() & HAS_ENDED, entry.code),
     }
 }
 

@@ -64,6 +64,7 @@ mod instructions {
     use super::*;
     use crate::steps::{Steps, steps};
     use ossl_async::{Job, Step};
+    use std::sync::{Arc, Barrier};
 
     fn rust_round() {
         let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
@@ -222,6 +223,57 @@ mod instructions {
         for work in works {
             let [few, many] = [50, 150].map(|entries| with_entries(entries, work));
             assert!(few > 50 && many <= 3 * few, "{few}, {many}");
+        }
+    }
+
+    /// What the first job of a thread takes while so many threads with jobs are alive, and as many have ended.
+    fn first_job(alive: usize, ended: usize) -> Steps {
+        /// Threads that have had a job each and wait, or end.
+        fn threads(count: usize, end: bool) {
+            let all_have_had_one = Arc::new(Barrier::new(count + 1));
+            let threads = (0..count).map(|_| {
+                let barrier = all_have_had_one.clone();
+                let work = move || {
+                    round();
+                    barrier.wait();
+                    while !end {
+                        std::thread::park();
+                    }
+                };
+                let small = std::thread::Builder::new().stack_size(64 * 1024);
+                small.spawn(work).expect("memory for a thread")
+            });
+            let threads: Vec<_> = threads.collect();
+            all_have_had_one.wait();
+            if end {
+                threads
+                    .into_iter()
+                    .for_each(|thread| thread.join().unwrap());
+            }
+        }
+        steps(
+            || {
+                threads(ended, true);
+                threads(alive, false);
+                // Leaves a stack that is ready for use, so that none has to be mapped.
+                threads(1, true);
+            },
+            |()| round(),
+            |()| (),
+        )
+    }
+
+    // Rules: P1, D15
+    #[test]
+    fn the_first_job_of_a_thread_takes_no_more_instructions_beside_many_threads_than_beside_few() {
+        let few = first_job(250, 250).all;
+        for (alive, ended) in [(1000, 250), (250, 1000)] {
+            let many = first_job(alive, ended).all;
+            // malloc's own are not always the same, but there is not one more for each thread.
+            assert!(
+                many < few + 750 / 2,
+                "{few}, {many} with {alive} alive and {ended} that have ended"
+            );
         }
     }
 

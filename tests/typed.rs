@@ -349,6 +349,195 @@ fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
     assert_eq!(stats::process().abandoned, before);
 }
 
+/// A payload that counts what becomes of it.
+struct Payload(u32, std::sync::Arc<std::sync::atomic::AtomicU32>);
+impl Drop for Payload {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// A job of Rust's that pauses `pauses` times and then panics, and its handle.
+fn panics(number: u32, pauses: u32, dropped: &Dropped) -> (Job<u32>, *mut ASYNC_JOB) {
+    let handle = Rc::new(Cell::new(std::ptr::null_mut()));
+    let (seen, payload) = (handle.clone(), Payload(number, dropped.clone()));
+    let job = paused(Job::start(move || {
+        seen.set(ASYNC_get_current_job());
+        (0..pauses).for_each(|_| assert!(ossl_async::pause()));
+        std::panic::resume_unwind(Box::new(payload))
+    }));
+    (job, handle.get())
+}
+
+type Dropped = std::sync::Arc<std::sync::atomic::AtomicU32>;
+
+fn count(dropped: &Dropped) -> u32 {
+    dropped.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// C resumes a job, which ends.
+fn c_ends(mut handle: *mut ASYNC_JOB, by: fn(*mut *mut ASYNC_JOB, &mut i32) -> i32) {
+    let mut ret = UNWRITTEN;
+    assert_eq!(by(&mut handle, &mut ret), ASYNC_FINISH);
+    assert_eq!((handle.is_null(), ret), (true, 0));
+}
+
+fn by_2015(handle: *mut *mut ASYNC_JOB, ret: &mut i32) -> i32 {
+    // SAFETY: the callers have a live handle.
+    unsafe { ASYNC_start_job_2015(handle, ret, None, std::ptr::null_mut(), 0) }
+}
+
+fn by_six(handle: *mut *mut ASYNC_JOB, ret: &mut i32) -> i32 {
+    // SAFETY: as above.
+    unsafe { ASYNC_start_job(handle, NO_CTX, ret, None, std::ptr::null_mut(), 0) }
+}
+
+fn by_cancellation(handle: *mut *mut ASYNC_JOB, ret: &mut i32) -> i32 {
+    // SAFETY: as above.
+    unsafe { OSSL_ASYNC_cancel_job(handle, ret) }
+}
+
+/// What a panic carries.
+#[track_caller]
+fn panic_of<R>(work: impl FnOnce() -> R) -> u32 {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(work)) else {
+        panic!("it panics")
+    };
+    payload.downcast_ref::<Payload>().expect("the job's").0
+}
+
+// Rules: F11
+#[test]
+#[parallel]
+fn a_panic_that_ended_a_job_under_c_reappears_where_rust_goes_on_with_the_job() {
+    let dropped = Dropped::default();
+    let mut expected = 0;
+    for by in [by_2015, by_six, by_cancellation] {
+        for go_on in [(|job| drop(job.resume())) as fn(Job<u32>), |job| {
+            drop(job.cancel())
+        }] {
+            let (job, handle) = panics(expected, 1, &dropped);
+            c_ends(handle, by);
+            assert!(!ossl_async::in_job());
+            assert_eq!(count(&dropped), expected, "it is kept");
+            assert!(job.wait_fd().is_err());
+            assert_eq!(job.stack_used(), 0);
+            assert_eq!(panic_of(|| go_on(job)), expected);
+            expected += 1;
+            assert_eq!(count(&dropped), expected, "once");
+            assert_eq!(finished(Job::start(|| 5)), 5);
+        }
+    }
+}
+
+// Rules: F11, B22
+#[test]
+#[parallel]
+fn a_panic_under_c_after_more_pauses_is_not_lost_either() {
+    let dropped = Dropped::default();
+    let (job, handle) = panics(1, 3, &dropped);
+    let (mut same, mut ret) = (handle, UNWRITTEN);
+    for by in [by_2015, by_six] {
+        assert_eq!(by(&mut same, &mut ret), ASYNC_PAUSE);
+        assert_eq!((same, ret), (handle, UNWRITTEN));
+    }
+    c_ends(handle, by_2015);
+    assert_eq!(panic_of(|| job.resume()), 1);
+    // Rust takes turns with C, and gets the panic itself.
+    let (job, handle) = panics(2, 2, &dropped);
+    let mut same = handle;
+    assert_eq!(by_2015(&mut same, &mut ret), ASYNC_PAUSE);
+    assert_eq!(panic_of(|| job.resume()), 2);
+    assert_eq!(count(&dropped), 2);
+}
+
+// Rules: F11
+#[test]
+#[parallel]
+fn dropping_a_job_drops_the_panic_that_it_ended_with_under_c() {
+    let dropped = Dropped::default();
+    let (job, handle) = panics(1, 1, &dropped);
+    c_ends(handle, by_2015);
+    assert_eq!(count(&dropped), 0);
+    drop(job);
+    assert_eq!(count(&dropped), 1);
+}
+
+// Rules: F11, D6
+#[test]
+#[parallel]
+fn several_panics_under_c_are_kept_each_for_its_own_job() {
+    Pool::init(0, 0).unwrap();
+    let dropped = Dropped::default();
+    let mut jobs: Vec<_> = (0..6)
+        .map(|number| Some(panics(number, 1, &dropped)))
+        .collect();
+    for number in [3, 0, 5, 1, 4, 2] {
+        c_ends(jobs[number].as_ref().expect("still there").1, by_2015);
+    }
+    // Records have newer jobs by now; those are nobody's panics.
+    let newer: Vec<_> = (0..6)
+        .map(|_| paused(Job::start(ossl_async::pause)))
+        .collect();
+    for number in [5, 2, 0, 4] {
+        let (job, _) = jobs[number].take().expect("still there");
+        assert_eq!(panic_of(|| job.resume()) as usize, number);
+    }
+    assert_eq!(count(&dropped), 4);
+    drop(jobs);
+    assert_eq!(count(&dropped), 6);
+    newer
+        .into_iter()
+        .for_each(|job| assert!(finished(job.resume())));
+}
+
+/// Inside a job the error is another one, and the panic is not lost by that.
+// Rules: F11, D5
+#[test]
+#[parallel]
+fn a_panic_under_c_reappears_inside_another_job_too() {
+    let dropped = Dropped::default();
+    let (job, handle) = panics(7, 1, &dropped);
+    c_ends(handle, by_2015);
+    assert_eq!(finished(Job::start(move || panic_of(|| job.resume()))), 7);
+    assert_eq!(count(&dropped), 1);
+}
+
+// Rules: F11, D15
+#[test]
+#[parallel]
+fn a_panic_that_nobody_has_seen_goes_with_its_thread() {
+    struct PanicsWhenDropped(Dropped);
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            std::panic::resume_unwind(Box::new("nobody hears of it"));
+        }
+    }
+    let dropped = Dropped::default();
+    let theirs = dropped.clone();
+    std::thread::spawn(move || {
+        for number in 0..2 {
+            let (job, handle) = panics(number, 1, &theirs);
+            c_ends(handle, by_2015);
+            std::mem::forget(job);
+        }
+        let handle = Rc::new(Cell::new(std::ptr::null_mut()));
+        let seen = handle.clone();
+        let last = theirs.clone();
+        let job = paused(Job::<()>::start(move || {
+            seen.set(ASYNC_get_current_job());
+            ossl_async::pause();
+            std::panic::resume_unwind(Box::new(PanicsWhenDropped(last)))
+        }));
+        c_ends(handle.get(), by_2015);
+        std::mem::forget(job);
+    })
+    .join()
+    .unwrap();
+    assert_eq!(count(&dropped), 3);
+}
+
 // Rules: B30, S2
 #[test]
 #[parallel]

@@ -432,7 +432,7 @@ macro_rules! checked_programs {
 /// Fails unless each C program that has cases is either among those that a checker runs or among those that are left out,
 /// each with the reason, which is said.
 pub fn check_lists(checker: &str, tested: &[&str], not_tested: &[(&str, &str)]) {
-    let there = ["", "gen2/", "gen2_ours/"].map(|directory| {
+    let there = ["", "gen2/", "gen2_ours/", "stack_use/"].map(|directory| {
         let names = programs_in(directory).into_iter();
         names.map(move |name| format!("{directory}{name}"))
     });

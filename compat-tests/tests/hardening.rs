@@ -223,6 +223,24 @@ fn the_library_is_not_unloaded() {
     assert_ne!(flags & u64::from(elf::DF_1_NODELETE), 0, "{flags:x}");
 }
 
+/// With glibc it is taken from a room that all libraries share which are loaded later, of some 1,600 bytes; see `csrc/thread.c`.
+// Rules: F10
+#[test]
+fn thread_locals_take_at_most_256_bytes() {
+    let endian = shared().endian();
+    let sizes: Vec<u64> = shared()
+        .elf_program_headers()
+        .iter()
+        .filter(|segment| segment.p_type(endian) == elf::PT_TLS)
+        .map(|segment| segment.p_memsz(endian))
+        .collect();
+    assert_eq!(sizes.len(), 1, "{sizes:?}");
+    assert!(sizes[0] <= 256, "{sizes:?}");
+    let is_initial_exec = dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_STATIC_TLS) != 0;
+    let wanted = ossl_async::is_capable() && cfg!(all(target_os = "linux", target_env = "gnu"));
+    assert!(is_initial_exec || !wanted, "their place is known at once");
+}
+
 #[test]
 fn no_directory_is_searched_for_what_the_library_needs() {
     for tag in [elf::DT_RPATH, elf::DT_RUNPATH] {

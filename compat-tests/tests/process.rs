@@ -1,7 +1,11 @@
-//! The process around the library: what C++ destroys when a job calls `exit`, and a library that is unloaded and loaded
-//! again. What C alone can show is in `programs/process.c` and `programs/signals.c`.
+//! The process around the library: what C++ destroys when a job calls `exit` or its thread ends in it; a library that is unloaded
+//! and loaded again, or loaded where there is little room, or first used by a signal handler. What C alone can show is in `programs/process.c` and `programs/signals.c`.
 
-use compat_tests::{Linkage, command, expected_library, left_out, left_out_for_want, root, run};
+use compat_tests::{
+    Linkage, command, compile_shared_library, expected_library, left_out, left_out_for_want,
+    program_source, report, root, run,
+};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -86,4 +90,129 @@ fn the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs() {
             ran.stderr
         );
     }
+}
+
+/// The job's own frames are unwound, and those of the thread below the job are not. Not with libc++ and LLVM's unwinder, where
+/// `pthread_exit` crashes without any job.
+// Rules: F11, D15
+#[test]
+fn a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone() {
+    let library = library();
+    let library = library.to_str().expect("a path in UTF-8");
+    for compiler in ["c++", "clang++"] {
+        for api in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
+            let options = ["-std=c++11", api, library];
+            let Some(program) = compiled("thread_end.cc", compiler, &options) else {
+                continue;
+            };
+            for (how, value) in [("exit", 5), ("cancel", -1), ("handler", 5)] {
+                let ran = run(command(&[], &program).arg(how));
+                let expected = format!(
+                    "the frame that leaves\ncaught and thrown again\nthe job's function\n\
+                    joined {value}, running 0, abandoned 2\nanother job, which is paused\n"
+                );
+                assert_eq!(
+                    (ran.stdout, ran.status.code()),
+                    (expected, Some(0)),
+                    "{compiler} {api} {how}: {}",
+                    ran.stderr
+                );
+            }
+        }
+    }
+}
+
+// Rules: B42, D19
+#[test]
+fn what_handlers_may_call_allocates_nothing_on_any_thread_of_a_loaded_library() {
+    let Some(program) = compiled("handler.c", "cc", &["-std=c99"]) else {
+        return;
+    };
+    let ran = run(command(&[], &program).arg(library()));
+    assert_eq!(
+        (ran.stdout.as_str(), ran.status.code()),
+        ("ok\n", Some(0)),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// How many of the libraries that `surplus.c` loads work, and what it has to say.
+fn loaded(program: &Path, tunables: &str, arguments: &[&Path]) -> (usize, String) {
+    let ran = run(command(&[], program)
+        .arg(library())
+        .args(arguments)
+        .env("GLIBC_TUNABLES", tunables));
+    assert!(ran.status.success(), "{arguments:?}: {}", ran.stderr);
+    (ran.stdout.trim_end().parse().expect("a number"), ran.stderr)
+}
+
+/// The loader refuses what there is no room for.
+#[track_caller]
+fn assert_refused_only_for_want_of_room(said: &str) {
+    let others = said
+        .lines()
+        .find(|line| !line.ends_with("static TLS block"));
+    assert_eq!(others, None);
+}
+
+// Rules: F10
+#[test]
+fn the_library_is_loaded_where_others_have_left_little_room_for_thread_locals() {
+    let Some(program) = compiled("surplus.c", "cc", &["-std=c99"]) else {
+        return;
+    };
+    let eater = program_source("process/eater");
+    let eaters = [400, 400, 400]
+        .into_iter()
+        .enumerate()
+        .map(|(number, bytes)| {
+            let kind = format!("eater-{number}");
+            compile_shared_library(&eater, &kind, &[&format!("-DBYTES={bytes}")])
+        });
+    let eaters: Vec<PathBuf> = eaters.collect();
+    let mut arguments = vec![Path::new("after")];
+    arguments.extend(eaters.iter().map(PathBuf::as_path));
+    assert_eq!(loaded(&program, "", &arguments), (1, String::new()));
+}
+
+/// glibc has room for four namespaces, unless it is told of more; libm alone can be had in eleven.
+// Rules: F10
+#[test]
+fn the_library_is_loaded_in_fifteen_namespaces() {
+    let Some(program) = compiled("surplus.c", "cc", &["-std=c99"]) else {
+        return;
+    };
+    let (number, said) = loaded(&program, "", &[Path::new("new")]);
+    report(&format!("namespaces without a tunable: {number}\n"));
+    assert!(number >= 4, "{number}: {said}");
+    assert_refused_only_for_want_of_room(&said);
+    let (number, said) = loaded(&program, "glibc.rtld.nns=16", &[Path::new("new")]);
+    assert_eq!(number, 15, "{said}");
+}
+
+/// Each works, as long as there is room; glibc can be told to make more.
+// Rules: F10
+#[test]
+fn a_hundred_copies_of_the_library_are_loaded() {
+    let Some(program) = compiled("surplus.c", "cc", &["-std=c99"]) else {
+        return;
+    };
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let copies: Vec<PathBuf> = (0..100)
+        .map(|number| directory.join(format!("{number}.so")))
+        .collect();
+    for copy in &copies {
+        fs::copy(library(), copy).expect("the target directory can be written");
+    }
+    let mut arguments = vec![Path::new("copies")];
+    arguments.extend(copies.iter().map(PathBuf::as_path));
+    let (number, said) = loaded(&program, "", &arguments);
+    report(&format!("copies without a tunable: {number}\n"));
+    assert!(number >= 6, "{number}: {said}");
+    assert_refused_only_for_want_of_room(&said);
+    let room = "glibc.rtld.optional_static_tls=25600";
+    assert_eq!(loaded(&program, room, &arguments), (100, String::new()));
+    fs::remove_dir_all(directory).expect("it is ours");
 }

@@ -58,8 +58,8 @@ macro_rules! programs {
 }
 
 programs! {
-    allocation arguments block cancel cycles errors limits null overflow pool process races signals stack_size states threads
-    upstream wake
+    allocation arguments block cancel cycles errors key_destructors limits null overflow pool process races signals stack_size states thread_end
+    threads upstream wake
 }
 
 #[test]

@@ -64,6 +64,7 @@ compat_tests::checked_programs! {
     cancel;
     cycles;
     errors;
+    key_destructors;
     null;
     pool;
     process;
@@ -76,6 +77,7 @@ compat_tests::checked_programs! {
     // As with `overflow_report`.
     stack_size with "-a_job_that_uses_more_than_was_asked_for_faults";
     states;
+    thread_end;
     threads;
     upstream;
     wake;
@@ -138,6 +140,10 @@ const NOT_TESTED: &[(&str, &str)] = &[
     (
         "gen2_ours/exhaustion",
         "the memory that it takes away valgrind needs itself",
+    ),
+    (
+        "stack_use/entry_points",
+        "it looks at memory below the stack pointer",
     ),
 ];
 

@@ -7,7 +7,7 @@ use crate::text::{DECIMAL, Text};
 use crate::thread::{self, TEXT_SIZE};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Queues an error for the calling thread, and where libcrypto is in the process on its queue too.
 #[cold]
@@ -81,12 +81,15 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string(
     code: c_ulong,
     text: *mut c_char,
 ) -> *mut c_char {
+    let own = || thread::make_unless_ended().map(|thread| thread.text.as_ptr().cast());
     let text = if text.is_null() {
-        let own = thread::make().map(|thread| thread.text.as_ptr());
-        own.unwrap_or(ptr::null_mut()).cast()
+        own().unwrap_or(ptr::null_mut())
     } else {
         text
     };
+    if text.is_null() {
+        return write_shared_text(code);
+    }
     // SAFETY: the caller's buffer or the thread's; both have that size.
     unsafe { write_text(code, text, TEXT_SIZE) };
     text
@@ -105,6 +108,20 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string_n(
 ) {
     // SAFETY: the caller vouches for the buffer.
     unsafe { write_text(code, text, size) };
+}
+
+/// Where threads write that have ended their jobs, or have no memory.
+static SHARED_TEXT: [AtomicU8; TEXT_SIZE] = [const { AtomicU8::new(0) }; TEXT_SIZE];
+
+#[cold]
+fn write_shared_text(code: c_ulong) -> *mut c_char {
+    let mut text = [0; TEXT_SIZE];
+    // SAFETY: it has that size.
+    unsafe { write_text(code, text.as_mut_ptr().cast(), TEXT_SIZE) };
+    for (to, byte) in SHARED_TEXT.iter().zip(text) {
+        to.store(byte, Ordering::Relaxed);
+    }
+    SHARED_TEXT.as_ptr().cast_mut().cast()
 }
 
 /// # Safety

@@ -1,0 +1,99 @@
+/*
+ * A C program that loads a library of C++ when it already has jobs. Arguments: "global" or "local", how the library is loaded;
+ * when the run-time is to be noticed: at the next "pool", at a new "record", on a new "thread"; "before": a job that was
+ * started before that is in a handler then; the library. Prints "ok".
+ */
+#define OSSL_ASYNC_WAIT_CTX_API
+#include <openssl/async.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+static int (*stays_in_a_handler)(void (*)(void), const char *);
+static int (*handles_nothing)(void);
+
+static void pauses(void) { ASYNC_pause_job(); }
+static int once(void *unused) { (void)unused; pauses(); return 1; }
+static int in_a_handler(void *name) { return stays_in_a_handler(pauses, name); }
+
+static int go(ASYNC_JOB **job, int *ret, int (*function)(void *), const char *name)
+{
+    char copied[16] = "";
+
+    strcpy(copied, name);
+    return ASYNC_start_job(job, NULL, ret, function, copied, sizeof(copied));
+}
+
+/* Two jobs in handlers, resumed in both orders. */
+static int two_jobs(void)
+{
+    int order, well = 1;
+
+    for (order = 0; order < 2; order++) {
+        ASYNC_JOB *jobs[2] = {NULL, NULL};
+        int ret[2] = {0, 0};
+
+        well &= go(&jobs[0], &ret[0], in_a_handler, "first") == ASYNC_PAUSE && handles_nothing();
+        well &= go(&jobs[1], &ret[1], in_a_handler, "second") == ASYNC_PAUSE && handles_nothing();
+        well &= go(&jobs[order], &ret[order], NULL, "") == ASYNC_FINISH;
+        well &= go(&jobs[1 - order], &ret[1 - order], NULL, "") == ASYNC_FINISH;
+        well &= ret[0] == 1 && ret[1] == 1 && handles_nothing();
+    }
+    return well;
+}
+
+static void *on_a_thread(void *well)
+{
+    *(int *)well = two_jobs();
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    ASYNC_JOB *held[3] = {NULL, NULL, NULL}, *early = NULL, *job = NULL;
+    int ret[3], early_ret = 0, i, well = 0;
+    const char *when = argc > 2 ? argv[2] : "";
+    void *library;
+    pthread_t thread;
+
+    if (dlsym(RTLD_DEFAULT, "__cxa_get_globals") != NULL)
+        return 3; /* there is nothing to notice */
+    /* Three jobs, one of which is idle then. */
+    for (i = 0; i < 3; i++)
+        go(&held[i], &ret[i], once, "");
+    go(&held[2], &ret[2], NULL, "");
+    library = dlopen(argv[3], RTLD_NOW | (strcmp(argv[1], "global") == 0 ? RTLD_GLOBAL : RTLD_LOCAL));
+    if (library == NULL) {
+        fprintf(stderr, "%s\n", dlerror());
+        return 2;
+    }
+    *(void **)&stays_in_a_handler = dlsym(library, "stays_in_a_handler");
+    *(void **)&handles_nothing = dlsym(library, "handles_nothing");
+    if (strcmp(when, "pool") == 0) {
+        ASYNC_init_thread(0, 0);
+        well = two_jobs();
+    } else if (strcmp(when, "record") == 0) {
+        ASYNC_JOB *idle = NULL;
+        go(&idle, ret, once, ""); /* takes the idle one, so the next is new */
+        go(&job, ret, once, "");
+        well = two_jobs();
+        go(&job, ret, NULL, "");
+        go(&idle, ret, NULL, "");
+    } else if (strcmp(when, "thread") == 0) {
+        pthread_create(&thread, NULL, on_a_thread, &well);
+        pthread_join(thread, NULL);
+    } else {
+        /* The idle one is in a handler when a new one is made: nothing may be lost by that. */
+        well = go(&early, &early_ret, in_a_handler, "early") == ASYNC_PAUSE;
+        well &= go(&job, ret, once, "") == ASYNC_PAUSE;
+        well &= go(&job, ret, NULL, "") == ASYNC_FINISH;
+        well &= go(&early, &early_ret, NULL, "") == ASYNC_FINISH && early_ret == 1 && handles_nothing();
+        well &= two_jobs();
+    }
+    /* Those from before go on. */
+    for (i = 0; i < 2; i++)
+        well &= go(&held[i], &ret[i], NULL, "") == ASYNC_FINISH && ret[i] == 1;
+    puts(well ? "ok" : "WRONG");
+    return !well;
+}

@@ -1,0 +1,167 @@
+//! Jobs of C++: what the run-time keeps of exceptions goes with the job, whichever run-time it is and however it came into the
+//! process. Where threads end in jobs of C++ is in `process.rs`.
+
+use compat_tests::{
+    LINKAGES, Linkage, command, compile, expected_library, left_out, left_out_for_want,
+    program_source, root, run, static_link,
+};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Compilers, each with its run-time.
+const RUN_TIMES: [&[&str]; 2] = [&["c++"], &["clang++", "-stdlib=libc++"]];
+
+/// Compiles one of the programs of C++; none, and that is said, where it cannot be.
+fn compiled(
+    run_time: &[&str],
+    file: &str,
+    kind: &str,
+    complete: impl FnOnce(&mut Command),
+) -> Option<PathBuf> {
+    let what = format!("{file} with {}", run_time.join(" "));
+    if !ossl_async::is_capable() {
+        left_out(&what, "this build of the library has no jobs");
+        return None;
+    }
+    let empty = Command::new(run_time[0])
+        .args(&run_time[1..])
+        .args([
+            "-fsyntax-only",
+            "-include",
+            "exception",
+            "-x",
+            "c++",
+            "/dev/null",
+        ])
+        .output();
+    if !empty.is_ok_and(|output| output.status.success()) {
+        left_out_for_want(&what, "compiler or run-time is not installed");
+        return None;
+    }
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cplusplus");
+    std::fs::create_dir_all(&directory).expect("the target directory can be written");
+    let program = directory.join(format!("{file}-{}-{kind}", run_time.concat()));
+    let mut compiler = Command::new(run_time[0]);
+    compiler
+        .args(&run_time[1..])
+        .args([
+            "-std=c++11",
+            "-g",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-I",
+        ])
+        .arg(root().join("csrc/include"))
+        .arg("-o")
+        .arg(&program)
+        .arg(root().join("compat-tests/programs/cplusplus").join(file));
+    complete(&mut compiler);
+    let output = compiler.output().expect("it is installed");
+    assert!(
+        output.status.success(),
+        "{compiler:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(program)
+}
+
+/// Eleven cases in four places.
+fn check(program: &Path) {
+    let ran = run(&mut command(&[], program));
+    let well = ran.stdout.lines().filter(|line| line.starts_with("ok "));
+    assert_eq!(
+        (well.count(), ran.status.code()),
+        (44, Some(0)),
+        "{program:?}: {}{}",
+        ran.stdout,
+        ran.stderr
+    );
+}
+
+fn check_linked(run_time: &[&str]) {
+    for linkage in LINKAGES {
+        for api in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
+            let kind = format!("{linkage:?}{api}");
+            let program = compiled(run_time, "exceptions.cc", &kind, |compiler| {
+                compiler.arg(api);
+                let library = expected_library(Path::new(""), Linkage::Shared);
+                match linkage {
+                    Linkage::Shared => compiler.arg(library).arg("-lpthread"),
+                    Linkage::Static => {
+                        static_link(compiler, &library.with_file_name("libossl_async.a"))
+                    }
+                };
+            });
+            if let Some(program) = program {
+                check(&program);
+            }
+        }
+    }
+}
+
+// Rules: F11
+#[test]
+fn jobs_have_exceptions_of_their_own_with_the_systems_run_time() {
+    check_linked(RUN_TIMES[0]);
+}
+
+// Rules: F11
+#[test]
+fn jobs_have_exceptions_of_their_own_with_libc_plus_plus() {
+    check_linked(RUN_TIMES[1]);
+}
+
+/// The run-time is in the program, which has no names for the loader to find.
+// Rules: F11
+#[test]
+fn jobs_have_exceptions_of_their_own_in_a_static_program() {
+    for options in [&["-static"][..], &["-static-libstdc++", "-static-libgcc"]] {
+        let kind = options.concat();
+        let program = compiled(RUN_TIMES[0], "exceptions.cc", &kind, |compiler| {
+            let library = expected_library(Path::new(""), Linkage::Shared);
+            compiler
+                .args(options)
+                .arg(library.with_file_name("libossl_async.a"))
+                .args(["-lpthread", "-ldl", "-lm"]);
+        });
+        if let Some(program) = program {
+            check(&program);
+        }
+    }
+}
+
+/// Compiles `late.c` and the plugin, and runs them with the run-time loaded in this way.
+fn check_late(run_time: &[&str], scope: &str) {
+    let plugin = compiled(run_time, "plugin.cc", "plugin.so", |compiler| {
+        compiler.args(["-shared", "-fPIC"]);
+    });
+    let Some(plugin) = plugin else { return };
+    for linkage in LINKAGES {
+        let program = compile(&program_source("cplusplus/late"), linkage, &[]);
+        for when in ["pool", "record", "thread", "before"] {
+            let ran = run(command(&[], &program).args([scope, when]).arg(&plugin));
+            assert_eq!(
+                (ran.stdout.as_str(), ran.status.code()),
+                ("ok\n", Some(0)),
+                "{run_time:?}, {linkage:?}, {scope}, {when}: {}",
+                ran.stderr
+            );
+        }
+    }
+}
+
+// Rules: F11
+#[test]
+fn a_run_time_that_everybody_sees_later_is_noticed() {
+    check_late(RUN_TIMES[0], "global");
+    check_late(RUN_TIMES[1], "global");
+}
+
+// Rules: F11
+#[test]
+fn a_run_time_that_only_a_plugin_sees_is_noticed() {
+    check_late(RUN_TIMES[0], "local");
+    check_late(RUN_TIMES[1], "local");
+}

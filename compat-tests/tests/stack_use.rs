@@ -1,0 +1,178 @@
+//! How much of a job's stack and of a thread's stack the library takes. `programs/stack_use/entry_points.c` measures by
+//! painting; here is what is allowed, with libcrypto in the process, without it, and where it is looked for in vain.
+
+use compat_tests::{
+    Linkage, command, compile, compile_beside_openssl, compile_shared_library,
+    compile_with_openssl, expected_library, left_out, left_out_for_want, openssl_is_installed,
+    program_source, report, root, run, with_ossl_async,
+};
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSymbol};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Bytes of a job's stack that a call may take, what it calls included: libcrypto's functions for errors, malloc.
+const IN_A_JOB: usize = 1024;
+/// Bytes of its own stack that a thread may take for the first thing that it does.
+const ON_A_THREAD: usize = 7 * 1024;
+
+/// Whether there is a libcrypto for the library to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Libcrypto {
+    /// No.
+    None,
+    /// The program is linked with it, behind the library.
+    Linked,
+    /// The program is linked with it, and the library preloaded.
+    Preloaded,
+    /// Only something that is called so and is not OpenSSL's. Everything is searched and nothing found.
+    LookedForInVain,
+}
+
+use Libcrypto::{Linked, LookedForInVain, None as Absent, Preloaded};
+
+/// The program in one of these situations, ready to be given its first argument; none, and that is said, if it cannot be had.
+fn program(with: Libcrypto) -> Option<Box<dyn Fn(&str) -> Command>> {
+    let what = format!("the library's use of stacks, libcrypto {with:?}");
+    if !ossl_async::is_capable() {
+        left_out(&what, "this build of the library has no jobs");
+        return None;
+    }
+    if matches!(with, Linked | Preloaded) && !openssl_is_installed() {
+        left_out_for_want(&what, "OpenSSL's headers are not installed (libssl-dev)");
+        return None;
+    }
+    let source = program_source("stack_use/entry_points");
+    // Its file's name becomes the library's.
+    let in_vain = root().join("compat-tests/programs/stack_use/in_vain/libcrypto.so.3.c");
+    let in_vain = compile_shared_library(&in_vain, "in-vain", &["-Wl,-soname,libcrypto.so.3"]);
+    let another = root().join("tests/fake/libcrypto.c");
+    let another = compile_shared_library(&another, "stack-use", &["-DFAKE_FORK"]);
+    let mut loaded: Option<PathBuf> = None;
+    let program = match with {
+        Absent => compile(&source, Linkage::Shared, &["-Wl,--no-as-needed"]),
+        Linked => compile_beside_openssl(&source, Linkage::Shared, true, "stack_use", &[]),
+        Preloaded => compile_with_openssl(&source),
+        LookedForInVain => {
+            loaded = Some(in_vain);
+            compile(&source, Linkage::Shared, &["-Wl,--no-as-needed"])
+        }
+    };
+    Some(Box::new(move |argument| {
+        let mut run = if with == Preloaded {
+            with_ossl_async(&program)
+        } else {
+            command(&[], &program)
+        };
+        // What the dynamic linker takes when a function is called for the first time is not ours.
+        run.arg(argument)
+            .arg(&another)
+            .args(&loaded)
+            .env("LD_BIND_NOW", "1");
+        run
+    }))
+}
+
+fn exports() -> BTreeSet<String> {
+    let bytes = fs::read(expected_library(Path::new(""), Linkage::Shared)).expect("it was built");
+    let library = ElfFile64::<Endianness>::parse(&*bytes).expect("it is an ELF file of 64 bits");
+    let symbols = library.dynamic_symbols();
+    symbols
+        .filter(|symbol| symbol.is_definition())
+        .map(|symbol| symbol.name().expect("names are text").to_owned())
+        .collect()
+}
+
+fn check_jobs(with: Libcrypto) {
+    let Some(program) = program(with) else { return };
+    let ran = run(&mut program("job"));
+    assert!(ran.status.success(), "{with:?}: {}", ran.stderr);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let [lines @ .., entries, below] = &lines[..] else {
+        panic!("many lines")
+    };
+    let found = *entries != "entries in libcrypto's queue 0";
+    assert_eq!(found, matches!(with, Linked | Preloaded), "{with:?}");
+    assert_eq!(*below, "below the stack 0", "{with:?}");
+    let mut called = BTreeSet::new();
+    let mut most = (0, "");
+    for line in lines {
+        let (what, bytes) = line.rsplit_once(' ').expect("a number at the end");
+        let bytes: usize = bytes.parse().expect("a number");
+        assert!(bytes > 0, "{with:?}: {what} leaves no trace");
+        most = most.max((bytes, what));
+        called.insert(what.split(' ').next().unwrap_or_default().to_owned());
+        // The system's own structure for a context, where the switch itself needs one.
+        let context = if ossl_async::switch_method() == "swapcontext" {
+            1024
+        } else {
+            0
+        };
+        assert!(
+            bytes <= IN_A_JOB + context,
+            "libcrypto {with:?}: {what} takes {bytes} bytes of a job's stack"
+        );
+    }
+    assert_eq!(called, exports(), "each function is called");
+    report(&format!(
+        "most of a job's stack, libcrypto {with:?}: {most:?}\n"
+    ));
+}
+
+// Rules: G41, E1
+#[test]
+fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack() {
+    check_jobs(Absent);
+}
+
+// Rules: G41, E1, G47
+#[test]
+fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack_with_libcrypto_in_the_program() {
+    check_jobs(Linked);
+}
+
+// Rules: G41, E1, G47
+#[test]
+fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack_in_front_of_libcrypto() {
+    check_jobs(Preloaded);
+}
+
+// Rules: G41, E1, G47
+#[test]
+fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack_where_libcrypto_is_looked_for_in_vain() {
+    check_jobs(LookedForInVain);
+}
+
+// Rules: B21, D15, G47
+#[test]
+fn what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack() {
+    let mut most = (0, String::new());
+    for with in [Absent, Linked, Preloaded, LookedForInVain] {
+        let Some(program) = program(with) else {
+            continue;
+        };
+        for what in [
+            "first_job",
+            "first_job_of_2015",
+            "first_pool",
+            "first_pool_without_pipes",
+            "larger_pool",
+            "first_error",
+            "first_question",
+        ] {
+            for reports in ["0", "1"] {
+                let ran = run(program(what).env("OSSL_ASYNC_OVERFLOW_REPORT", reports));
+                assert!(ran.status.success(), "{with:?}, {what}: {}", ran.stderr);
+                let bytes: usize = ran.stdout.trim_end().parse().expect("a number");
+                assert!(
+                    bytes > 0 && bytes <= ON_A_THREAD,
+                    "libcrypto {with:?}, {what}: {bytes} bytes of a thread's stack"
+                );
+                most = most.max((bytes, format!("libcrypto {with:?}, {what}")));
+            }
+        }
+    }
+    report(&format!("most of a thread's stack: {most:?}\n"));
+}

@@ -1,0 +1,232 @@
+//! What a thread still does with jobs while it ends: in the destructors of Rust's thread-locals and of other thread-specific keys,
+//! which come before the library ends its jobs and after (D15). `compat-tests/programs/key_destructors.c` has the same for C.
+#![cfg(not(ossl_async_null))]
+
+mod common;
+use common::*;
+use ossl_async::capi::*;
+use ossl_async::{Error, Job, Pool, Step, stats};
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// As many rounds of destructors as the system makes.
+const EVERY_ROUND: u32 = u32::MAX;
+
+thread_local! {
+    static ROUNDS: Cell<u32> = const { Cell::new(0) };
+}
+
+static ACT: AtomicAction = AtomicAction(std::sync::OnceLock::new());
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+struct AtomicAction(std::sync::OnceLock<(fn(), libc::pthread_key_t)>);
+
+extern "C" fn destructor(value: *mut c_void) {
+    let (act, key) = ACT.0.get().expect("set before");
+    // A panic must not leave it.
+    if catch_unwind(act).is_err() {
+        std::process::abort();
+    }
+    CALLS.fetch_add(1, Ordering::Relaxed);
+    let left = ROUNDS.get();
+    ROUNDS.set(left.saturating_sub(1));
+    if left > 1 {
+        // SAFETY: the key stays.
+        unsafe { libc::pthread_setspecific(*key, value) };
+    }
+}
+
+/// In a child: threads that do this in the destructor of a key, which has its turn before the library's or after, in so many
+/// rounds. Nothing of theirs is left.
+#[track_caller]
+fn while_threads_end(act: fn()) {
+    for (first, rounds) in [
+        (true, 1),
+        (true, EVERY_ROUND),
+        (false, 1),
+        (false, EVERY_ROUND),
+    ] {
+        alone(|| {
+            let mut key = 0;
+            // Keys have their turn in the order in which they were made.
+            if !first {
+                pausing(0, 1).finish(1);
+                Pool::free();
+            }
+            // SAFETY: the key is ours, and so is the destructor.
+            unsafe { assert_eq!(libc::pthread_key_create(&mut key, Some(destructor)), 0) };
+            assert!(ACT.0.set((act, key)).is_ok());
+            for has_jobs in [true, false] {
+                for _ in 0..10 {
+                    let thread = std::thread::spawn(move || {
+                        if has_jobs {
+                            pausing(1, 1).pause();
+                        }
+                        ROUNDS.set(rounds);
+                        // SAFETY: the key stays; the value is not used.
+                        unsafe { libc::pthread_setspecific(key, ptr::dangling::<u8>().cast()) };
+                    });
+                    thread.join().unwrap();
+                }
+            }
+            let expected = if rounds == 1 { 20 } else { 40 };
+            assert!(CALLS.load(Ordering::Relaxed) >= expected);
+            let stats = stats::process();
+            assert_eq!((stats.idle, stats.running, stats.paused), (0, 0, 0));
+            assert_eq!(stats.abandoned, 10, "those paused before, and no others");
+        });
+    }
+}
+
+fn finished<T>(step: Result<Step<T>, impl std::fmt::Debug>) -> T {
+    match step {
+        Ok(Step::Finished(value)) => value,
+        Ok(Step::Paused(_)) => panic!("paused"),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn paused<T>(step: Result<Step<T>, impl std::fmt::Debug>) -> Job<T> {
+    match step {
+        Ok(Step::Paused(job)) => job,
+        Ok(Step::Finished(_)) => panic!("finished"),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+// Rules: D15, B19
+#[test]
+fn jobs_that_are_started_and_resumed_while_a_thread_ends_leave_nothing() {
+    while_threads_end(|| {
+        let text = String::from("captured");
+        let first = paused(Job::start(move || {
+            assert!(ossl_async::pause());
+            text.len()
+        }));
+        let second = paused(Job::start(ossl_async::pause));
+        assert_eq!(finished(first.resume()), 8);
+        assert!(finished(Job::start(|| true)));
+        let fd = second.wait_fd().map(|fd| fd.try_clone_to_owned().is_ok());
+        assert!(fd.is_ok_and(|cloned| cloned));
+        second.wake_handle().wake();
+        assert!(second.cancel().unwrap());
+    });
+}
+
+// Rules: D15, B14
+#[test]
+fn pools_that_are_made_while_a_thread_ends_leave_nothing() {
+    while_threads_end(|| {
+        Pool::init(3, 2).unwrap();
+        assert_eq!(Pool::init(2, 3), Err(Error::PoolSize));
+        assert!(finished(Job::start(|| true)));
+        Pool::free();
+        Pool::init(1, 1).unwrap();
+    });
+}
+
+// Rules: D15, F11
+#[test]
+fn a_job_that_panics_while_a_thread_ends_leaves_nothing() {
+    while_threads_end(|| {
+        std::panic::set_hook(Box::new(|_| ()));
+        let job = paused(Job::<()>::start(|| {
+            ossl_async::pause();
+            std::panic::resume_unwind(Box::new(7))
+        }));
+        let payload = catch_unwind(AssertUnwindSafe(|| job.resume().map(|_| ()))).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&7));
+    });
+}
+
+// Rules: D15, B5
+#[test]
+fn errors_that_are_made_while_a_thread_ends_can_be_read_and_leave_nothing() {
+    while_threads_end(|| {
+        errors();
+        assert_eq!(ASYNC_init_pool(2, 3), 0);
+        assert_eq!(errors(), [E2_POOL_SIZE]);
+        assert_eq!(ASYNC_init_pool(2, 3), 0);
+    });
+}
+
+/// A `Job` in a thread-local, whose destructor comes before the library ends the thread's jobs: it still can be resumed. One
+/// that is dropped there is abandoned.
+// Rules: D15
+#[test]
+fn a_job_in_a_thread_local_is_resumed_or_abandoned_by_its_destructor() {
+    struct Holds(Cell<Option<Job<bool>>>, bool);
+    impl Drop for Holds {
+        fn drop(&mut self) {
+            let job = self.0.take().expect("it was put there");
+            if self.1 {
+                assert!(finished(job.resume()));
+                DONE.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+    static DONE: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static HOLDS: Cell<Option<Holds>> = const { Cell::new(None) };
+    }
+    alone(|| {
+        for resumes in [true, false] {
+            let thread = std::thread::spawn(move || {
+                let job = paused(Job::start(ossl_async::pause));
+                HOLDS.set(Some(Holds(Cell::new(Some(job)), resumes)));
+            });
+            thread.join().unwrap();
+        }
+        assert_eq!(DONE.load(Ordering::Relaxed), 1);
+        let stats = stats::process();
+        assert_eq!((stats.idle, stats.running, stats.paused), (0, 0, 0));
+        assert_eq!(stats.abandoned, 1);
+    });
+}
+
+/// A job of before is refused once its thread's jobs have ended, and dropping it is harmless.
+// Rules: D15, D8
+#[test]
+fn a_job_from_before_the_threads_jobs_have_ended_is_refused_afterwards() {
+    thread_local! {
+        static KEPT: Cell<*mut Job<bool>> = const { Cell::new(ptr::null_mut()) };
+    }
+    fn act() {
+        let kept = KEPT.replace(ptr::null_mut());
+        if kept.is_null() {
+            let job = paused(Job::start(ossl_async::pause));
+            KEPT.set(Box::into_raw(Box::new(job)));
+        } else {
+            // SAFETY: it came from a box, on this thread.
+            let job = *unsafe { Box::from_raw(kept) };
+            // The library's turn came between, or did not and will not.
+            match job.resume() {
+                Ok(step) => assert!(matches!(step, Step::Finished(true))),
+                Err(refused) => {
+                    assert_eq!(refused.error, Error::NotResumable);
+                    REFUSED.fetch_add(1, Ordering::Relaxed);
+                    drop(refused.job);
+                }
+            }
+        }
+    }
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+    alone(|| {
+        let mut key = 0;
+        // SAFETY: the key is ours, and so is the destructor.
+        unsafe { assert_eq!(libc::pthread_key_create(&mut key, Some(destructor)), 0) };
+        assert!(ACT.0.set((act, key)).is_ok());
+        std::thread::spawn(move || {
+            ROUNDS.set(2);
+            // SAFETY: the key stays; the value is not used.
+            unsafe { libc::pthread_setspecific(key, ptr::dangling::<u8>().cast()) };
+        })
+        .join()
+        .unwrap();
+        assert_eq!(REFUSED.load(Ordering::Relaxed), 1);
+        assert_eq!(stats::process().abandoned, 1);
+    });
+}
