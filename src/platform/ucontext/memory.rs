@@ -116,11 +116,9 @@ pub fn guards_from_environment() {
 pub unsafe fn guard(start: NonNull<u8>, size: usize, mapping: bool) -> bool {
     // SAFETY: the caller vouches for the range.
     unsafe {
-        if mapping {
-            guard_by_mprotect(start, size) || guard_lightly(start, size)
-        } else {
-            guard_lightly(start, size) || guard_by_mprotect(start, size)
-        }
+        (mapping && guard_by_mprotect(start, size))
+            || guard_lightly(start, size)
+            || (!mapping && guard_by_mprotect(start, size))
     }
 }
 
