@@ -109,6 +109,8 @@ const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
 pub struct Cold {
     slot: Slot,
     pipe: Option<Ends>,
+    /// The pool that counts it: without it the next finish would destroy the record (P1, D2).
+    pool: u64,
 }
 
 impl Record {
@@ -194,10 +196,11 @@ impl Record {
         assert!(!self.has_custom_stack());
         let slot = Slot::of_record(NonNull::from(self).cast());
         let pipe = self.signal.detach();
+        let pool = self.pool.get();
         self.end();
         // SAFETY: no frame of the job is live, and the record does not read as live.
         unsafe { stack::empty(slot) };
-        Cold { slot, pipe }
+        Cold { slot, pipe, pool }
     }
 
     /// The most that has been used of the stack so far, in whole pages, in bytes; 0 for a stack of the program's own,
@@ -389,6 +392,7 @@ impl Cold {
         // SAFETY: the slot is still this record's, and `cool` left it ended.
         let record = unsafe { Record::begin(self.slot.record(), self.slot.stack(), false, owner) };
         record.signal.attach(self.pipe);
+        record.pool.set(self.pool);
         record
     }
 

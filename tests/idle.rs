@@ -74,7 +74,7 @@ fn a_peak_does_not_stay_in_memory_for_ever() {
     });
 }
 
-// Rules: P4, P5, B36
+// Rules: P1, P2, P4, P5, B36
 #[test]
 #[cfg_attr(
     ossl_async_sanitizer,
@@ -84,6 +84,7 @@ fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and
     alone(|| {
         limit(libc::RLIMIT_NOFILE, 8000);
         let jobs = KEPT + 200;
+        assert_eq!(ASYNC_init_pool(jobs, 0), 1);
         let mut all = peak(jobs, true);
         let seen: Vec<_> = all.iter().map(|job| (job.handle, job.wait_fd())).collect();
         finish_all(&mut all);
@@ -109,7 +110,14 @@ fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and
         }
         assert_eq!(descriptors(), descriptors_before, "no pipe was made");
         finish_all(&mut again);
-        assert_eq!(stats::process().created, jobs as u64, "no job was made");
+        let counts = stats::process();
+        assert_eq!(
+            (counts.created, counts.idle),
+            (jobs as u64, jobs as u64),
+            "no job was made, and none destroyed"
+        );
+        // The limit is on jobs that are there.
+        finish_all(&mut peak(jobs, true));
         ASYNC_free_pool();
         assert_eq!(descriptors() + 2 * jobs, descriptors_before);
     });

@@ -335,6 +335,87 @@ fn in_locked_memory_stacks_are_guarded_and_used_again() {
     });
 }
 
+/// Memory of this process that is locked, in KiB: the sum over its mappings.
+fn locked_kib() -> u64 {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let lines = smaps
+        .lines()
+        .filter_map(|line| line.strip_prefix("Locked:"));
+    lines
+        .map(|line| line.trim().trim_end_matches(" kB").parse::<u64>().unwrap())
+        .sum()
+}
+
+/// Has so many jobs pause where memory is locked in this way: at most so many KiB a job are, and they have guards.
+fn locked_for_each_job(flags: c_int, most: u64) {
+    const JOBS: usize = 300;
+    alone(|| {
+        // What the test itself needs is there before.
+        let mut jobs: Vec<CJob> = (0..JOBS).map(|n| pausing(1, n as c_int)).collect();
+        // SAFETY: nothing moves, and nothing is unmapped.
+        if unsafe { libc::mlockall(flags) } != 0 {
+            return left_out("memory may not be locked");
+        }
+        jobs[0].go_with(NO_CTX);
+        let before = locked_kib();
+        jobs[1..].iter_mut().for_each(pause);
+        let each = (locked_kib() - before) as f64 / (JOBS - 1) as f64;
+        assert!(each <= most as f64, "{each} KiB a job");
+        assert!(each > 3.0, "{each} KiB a job: it is not locked");
+        assert!(jobs.iter().all(is_guarded));
+        (0..).zip(&mut jobs).for_each(|(n, job)| finish(job, n));
+        assert_eq!(errors(), []);
+    });
+}
+
+// Rules: D17, F8, D22
+#[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer maps more addresses than can be locked"
+)]
+fn of_a_paused_job_only_what_can_be_used_is_locked() {
+    locked_for_each_job(libc::MCL_CURRENT | libc::MCL_FUTURE, 140);
+}
+
+// Rules: D17, F8, D22
+#[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer maps more addresses than can be locked"
+)]
+fn of_a_paused_job_only_touched_pages_are_locked_on_fault() {
+    let on_fault = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
+    locked_for_each_job(on_fault, 6);
+}
+
+// Rules: D17, F8, D22
+#[test]
+#[cfg_attr(
+    ossl_async_sanitizer,
+    ignore = "a sanitizer maps more addresses than can be locked"
+)]
+fn memory_that_is_locked_when_jobs_exist_keeps_their_guards_and_new_ones_have_theirs() {
+    alone(|| {
+        // Guards of both kinds, and a slab of which some slots are not guarded yet.
+        let mut jobs: Vec<CJob> = (0..400).map(|n| pausing(2, n)).collect();
+        jobs[..300].iter_mut().for_each(pause);
+        // SAFETY: nothing moves, and nothing is unmapped.
+        if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
+            return left_out("memory may not be locked");
+        }
+        assert!(jobs[..300].iter().all(is_guarded));
+        jobs.iter_mut().for_each(pause);
+        assert!(jobs.iter().all(is_guarded));
+        // SAFETY: as it was.
+        unsafe { libc::munlockall() };
+        jobs[300..].iter_mut().for_each(pause);
+        assert!(jobs.iter().all(is_guarded));
+        (0..).zip(&mut jobs).for_each(|(n, job)| finish(job, n));
+        assert_eq!(errors(), []);
+    });
+}
+
 // Rules: D17, D18, B19
 #[test]
 #[cfg_attr(

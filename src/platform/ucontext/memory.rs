@@ -183,9 +183,11 @@ fn faults(page: NonNull<u8>) -> bool {
 ///
 /// As [`guard`], for each of them.
 pub unsafe fn guard_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) -> bool {
-    // SAFETY: the caller vouches for the ranges.
-    LIGHT_GUARDS.load(Ordering::Relaxed) == SEEN
-        && unsafe { advise_each(start, size, stride, count, MADV_GUARD_INSTALL) }
+    // SAFETY: the caller vouches for the ranges. Until the first guard was looked at, one is made alone.
+    unsafe {
+        (LIGHT_GUARDS.load(Ordering::Relaxed) == SEEN || guard_lightly(start, size))
+            && advise_each(start, size, stride, count, MADV_GUARD_INSTALL)
+    }
 }
 
 /// [`populate`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call.

@@ -1,0 +1,563 @@
+//! What the library asks of the system, as `docs/system.md` says it: no other system call is made, and where one is refused
+//! there is an error or a fallback, never a crash and never a stack without a guard. And what paused jobs cost.
+
+use compat_tests::{
+    Linkage, Ran, command, compile, expected_library, left_out, left_out_for_want, program_source,
+    report, root, run,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Whether the test makes sense here; if not, that is said.
+fn is_possible(what: &str, tool: Option<&str>) -> bool {
+    if !ossl_async::is_capable() {
+        left_out(what, "this build of the library has no jobs");
+        return false;
+    }
+    let Some(tool) = tool else { return true };
+    let version = Command::new(tool)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    let installed = version.is_ok_and(|status| status.success());
+    if !installed {
+        left_out_for_want(what, &format!("{tool} is not installed"));
+    }
+    installed
+}
+
+fn compiled(name: &str) -> PathBuf {
+    compile(
+        &program_source(&format!("system/{name}")),
+        Linkage::Shared,
+        &[],
+    )
+}
+
+/// What a program wrote after the name of the library that answered, which is looked at.
+fn text_after_library(ran: &Ran) -> &str {
+    let (library, rest) = ran.stdout.split_once('\n').unwrap_or_default();
+    let expected = expected_library(Path::new(""), Linkage::Shared);
+    assert_eq!(
+        fs::canonicalize(library).ok(),
+        fs::canonicalize(expected).ok(),
+        "the wrong library answered, or none: {}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    rest
+}
+
+// ----------------------------------------------------------------------------------------------------- the document
+
+fn document() -> String {
+    fs::read_to_string(root().join("docs/system.md")).expect("it is in the repository")
+}
+
+/// The words in backticks that look like the names of system calls.
+fn calls_in(cell: &str) -> BTreeSet<&str> {
+    let is_call = |word: &&str| {
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+    };
+    cell.split('`').skip(1).step_by(2).filter(is_call).collect()
+}
+
+/// The cells of a line of a table.
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// The phases of `programs/system/phases.c` by number, with how the document's rows begin.
+const PHASES: &[(&str, &str)] = &[
+    ("01", "First job of the process"),
+    ("02", "Growth: jobs of the six-argument call"),
+    ("03", "Growth: jobs of the five-argument call"),
+    ("04", "Wait fd"),
+    ("05", "Wakes"),
+    ("06", "Warm pool"),
+    ("07", "Idle jobs"),
+    ("08", "`ASYNC_free_pool`"),
+    ("09", "First job of a thread"),
+    ("10", "End of a thread"),
+    ("11", "End of the process"),
+    ("12", "First job in a forked child"),
+];
+
+/// What the document says of one phase: calls that are always made, and those that may be.
+struct Documented {
+    always: BTreeSet<String>,
+    allowed: BTreeSet<String>,
+}
+
+fn documented(text: &str, phase: &str) -> Documented {
+    let row = |begin: &str| {
+        let begin = format!("| {begin}");
+        let line = text.lines().find(|line| line.starts_with(&begin));
+        cells(line.unwrap_or_else(|| panic!("no row {begin}")))
+    };
+    let cells = row(phase);
+    let growth = row("Growth: jobs of the six-argument call");
+    let first = row("First job of the process");
+    let mut allowed = calls_in(cells[1]);
+    allowed.extend(calls_in(cells[2]));
+    if cells[2].contains("those of growth") {
+        allowed.extend(calls_in(growth[1]).iter().chain(&calls_in(growth[2])));
+    }
+    let mut always = calls_in(cells[1]);
+    if cells[1] == "those of the first job" {
+        always.extend(calls_in(first[1]));
+        allowed.extend(calls_in(first[1]));
+    }
+    if !["Warm pool", "Wait fd", "Wakes"].contains(&phase) {
+        allowed.extend(calls_in(row("Memory of the C library")[2]));
+    }
+    if ossl_async::switch_method() != "registers" {
+        allowed.insert("rt_sigprocmask");
+    }
+    let own = |calls: BTreeSet<&str>| calls.into_iter().map(str::to_owned).collect();
+    Documented {
+        always: own(always),
+        allowed: own(allowed),
+    }
+}
+
+// --------------------------------------------------------------------------------------------------- system calls
+
+/// Runs the phases under strace. Answers the calls of each phase, as lines of strace's; none if memory cannot be locked.
+fn phases(
+    name: &str,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> Option<BTreeMap<String, Vec<String>>> {
+    let program = compiled("phases");
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("phases-{name}.strace"));
+    let mut strace = Command::new("strace");
+    for (name, value) in command(&[], &program).get_envs() {
+        strace.env(name, value.expect("it is set"));
+    }
+    strace.args(["-f", "-o"]).arg(&log).arg(&program);
+    strace.args(arguments).envs(variables.iter().copied());
+    let ran = run(&mut strace);
+    assert!(
+        ran.status.success(),
+        "{name}: {}\n{}",
+        ran.status,
+        ran.stderr
+    );
+    if ran.stdout == "cannot lock\n" {
+        return None;
+    }
+    text_after_library(&ran);
+
+    let log = fs::read_to_string(log).expect("strace writes it");
+    let mut phases: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut phase = None;
+    // A line is the number of the thread and the call. No other thread is busy meanwhile.
+    let calls = log.lines().filter_map(|line| line.split_once(' '));
+    for call in calls.map(|(_, call)| call.trim_start()) {
+        if let Some(number) = call.strip_prefix("close(-200") {
+            let number = number[..2].to_owned();
+            assert!(
+                phases.insert(number.clone(), vec![]).is_none(),
+                "{number} twice"
+            );
+            phase = Some(number);
+        } else if call.starts_with("close(-300") {
+            phase = None;
+        } else if let (Some(number), true) = (&phase, call.contains('(')) {
+            let known = phases.get_mut(number).expect("entered above");
+            known.push(call.to_owned());
+        }
+    }
+    Some(phases)
+}
+
+/// What `madvise` may be called with, also as strace writes it that does not know the newest.
+const ADVICE: &[&str] = &[
+    "MADV_NOHUGEPAGE",
+    "MADV_POPULATE_WRITE",
+    "MADV_POPULATE_READ",
+    "MADV_DONTNEED",
+    "MADV_GUARD_INSTALL",
+    "0x66",
+    "0x17", // POPULATE_WRITE
+    "0x16", // POPULATE_READ
+];
+
+/// Every call of each phase must be in the document.
+fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
+    let what = format!("system calls by phase ({name})");
+    if !is_possible(&what, Some("strace")) {
+        return;
+    }
+    let Some(phases) = phases(name, variables, arguments) else {
+        return left_out(&what, "memory may not be locked");
+    };
+    let text = document();
+    for (number, row) in PHASES {
+        let calls = phases
+            .get(*number)
+            .unwrap_or_else(|| panic!("{row}: not there"));
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for call in calls {
+            let (call_name, rest) = call.split_once('(').expect("looked at above");
+            *seen.entry(call_name).or_default() += 1;
+            match call_name {
+                // Of the C library: the heap of a thread, whose unused part it gives back.
+                "madvise" => assert!(
+                    ADVICE.iter().any(|advice| rest.contains(advice)),
+                    "{row}: {call}"
+                ),
+                "mmap" => assert!(!rest.contains("PROT_EXEC"), "{row}: {call}"),
+                _ => {}
+            }
+        }
+        let documented = documented(&text, row);
+        for call in seen.keys() {
+            assert!(
+                documented.allowed.contains(*call),
+                "{what}: {row}: {call} is not in docs/system.md: {seen:?}"
+            );
+        }
+        for call in &documented.always {
+            assert!(
+                seen.contains_key(call.as_str()),
+                "{what}: {row}: no {call}, which docs/system.md has as always made: {seen:?}"
+            );
+        }
+        report(&format!("{what}: {row}: {seen:?}\n"));
+    }
+}
+
+// Rules: F4, P4, D17, D18, W1
+#[test]
+fn no_phase_makes_a_system_call_that_is_not_documented() {
+    check_phases("plain", &[], &[]);
+}
+
+// Rules: D22
+#[test]
+fn with_guards_by_mprotect_there_is_no_other_call() {
+    let variables = [("OSSL_ASYNC_GUARD", "mprotect")];
+    check_phases("mprotect", &variables, &[]);
+    if let Some(phases) = is_possible("mprotect alone", Some("strace"))
+        .then(|| phases("mprotect-again", &variables, &[]))
+        .flatten()
+    {
+        for call in phases.values().flatten() {
+            assert!(!call.starts_with("process_madvise("), "{call}");
+            assert!(
+                !call.contains("MADV_GUARD") && !call.contains("0x66"),
+                "{call}"
+            );
+        }
+    }
+}
+
+// Rules: D22, P4
+#[test]
+fn with_statistics_and_reports_there_is_no_other_call() {
+    let variables = [
+        ("OSSL_ASYNC_STATS", "1"),
+        ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
+        ("OSSL_ASYNC_STACK_SIZE", "nonsense"),
+        ("OSSL_ASYNC_GUARD", "nonsense"),
+    ];
+    check_phases("reports", &variables, &[]);
+}
+
+// Rules: D17, F8
+#[test]
+fn in_locked_memory_there_is_no_other_call() {
+    check_phases("locked", &[], &["locked"]);
+}
+
+// Rules: D22
+#[test]
+fn guards_are_made_several_at_a_time_where_the_kernel_can() {
+    let what = "several guards in one system call";
+    if !is_possible(what, Some("strace")) {
+        return;
+    }
+    let phases = phases("several", &[], &[]).expect("nothing is locked");
+    let growth = &phases["02"];
+    let refused = |call: &&String| call.contains("= -1");
+    let (light, several) = (
+        growth.iter().filter(|call| {
+            call.starts_with("madvise(") && (call.contains("0x66") || call.contains("GUARD"))
+        }),
+        growth
+            .iter()
+            .filter(|call| call.starts_with("process_madvise(")),
+    );
+    let (light, several): (Vec<_>, Vec<_>) = (light.collect(), several.collect());
+    if light.is_empty() || light.iter().all(refused) || several.first().is_some_and(refused) {
+        return left_out(what, "this kernel, or this build, does not make them so");
+    }
+    // 2144 stacks after those whose guards are mappings.
+    assert!(
+        several.len() >= 100 && light.len() < 20,
+        "{} and {}",
+        several.len(),
+        light.len()
+    );
+}
+
+// -------------------------------------------------------------------------------------------------------- refusals
+
+/// Jobs that a refusal leaves, of those that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Jobs {
+    All,
+    None,
+    /// What was there before.
+    Some,
+    /// All, or none: where the kernel has no other kind of guard.
+    AllOrNone,
+}
+use Jobs::{All, AllOrNone};
+
+const NO_STACK: &str = "33066041";
+const NO_PIPE: &str = "33066064";
+
+/// Arguments of `programs/system/refused.c`; jobs of six arguments and of five; the only error that there may be; wakes
+/// that are seen, and clears.
+type Refusal = (&'static str, Jobs, Jobs, &'static str, bool, bool);
+
+const REFUSALS: &[Refusal] = &[
+    ("", All, All, "", true, true),
+    ("brk", All, All, "", true, true),
+    ("later brk", All, All, "", true, true),
+    ("close", All, All, "", true, true),
+    ("madvise", All, All, "", true, true),
+    ("later madvise", All, All, "", true, true),
+    ("madvise:4", All, All, "", true, true),
+    ("madvise:15", All, All, "", true, true),
+    ("madvise:22", All, All, "", true, true),
+    ("madvise:23", All, All, "", true, true),
+    ("madvise:102", All, All, "", true, true),
+    ("process_madvise", All, All, "", true, true),
+    ("mincore", All, All, "", true, true),
+    ("mmap", Jobs::None, Jobs::None, NO_STACK, false, false),
+    ("later mmap", Jobs::Some, Jobs::None, NO_STACK, false, false),
+    ("mprotect", AllOrNone, AllOrNone, NO_STACK, true, true),
+    ("later mprotect", AllOrNone, AllOrNone, NO_STACK, true, true),
+    (
+        "mprotect madvise",
+        Jobs::None,
+        Jobs::None,
+        NO_STACK,
+        false,
+        false,
+    ),
+    (
+        "mprotect madvise:102",
+        Jobs::None,
+        Jobs::None,
+        NO_STACK,
+        false,
+        false,
+    ),
+    (
+        "mprotect madvise:22",
+        Jobs::None,
+        Jobs::None,
+        NO_STACK,
+        false,
+        false,
+    ),
+    ("munmap", All, All, "", true, true),
+    ("munlock", All, All, "", true, true),
+    ("openat", All, All, "", true, true),
+    ("newfstatat", All, All, "", true, true),
+    ("pipe2", All, Jobs::None, NO_PIPE, false, false),
+    ("later pipe2", All, Jobs::None, NO_PIPE, false, false),
+    ("read", All, All, "", true, false),
+    ("write", All, All, "", false, true),
+    ("rt_sigaction", All, All, "", true, true),
+    ("sigaltstack", All, All, "", true, true),
+    ("forked openat", All, All, "", true, true),
+    ("forked newfstatat", All, All, "", true, true),
+    ("forked read", All, All, "", true, false),
+    (
+        "forked mmap",
+        Jobs::None,
+        Jobs::None,
+        NO_STACK,
+        false,
+        false,
+    ),
+    ("locked", All, All, "", true, true),
+    ("locked later", All, All, "", true, true),
+    ("locked munlock", All, All, "", true, true),
+    ("locked mincore", All, All, "", true, true),
+    ("locked madvise", All, All, "", true, true),
+    ("locked munmap", All, All, "", true, true),
+    (
+        "locked mprotect",
+        Jobs::Some,
+        Jobs::Some,
+        NO_STACK,
+        true,
+        true,
+    ),
+];
+
+/// The number behind a word.
+fn number(text: &str, word: &str) -> i64 {
+    let (_, rest) = text
+        .split_once(word)
+        .unwrap_or_else(|| panic!("no {word}: {text}"));
+    let end = rest.find([',', '\n']).unwrap_or(rest.len());
+    rest[..end].trim().parse().expect("a number")
+}
+
+fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
+    let (arguments, six, five, error, wakes, clears) = *refusal;
+    let what = format!("refused: {arguments:?} {variables:?}");
+    let ran = run(command(&[], &compiled("refused"))
+        .args(arguments.split_whitespace())
+        .envs(variables.iter().copied()));
+    assert!(
+        ran.status.success(),
+        "{what}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    let text = text_after_library(&ran);
+    if text == "cannot lock\n" {
+        return left_out(&what, "memory may not be locked");
+    }
+    let (before, errors) = text.split_once("errors").expect("the last line");
+    let errors = errors.trim();
+    assert!(errors.is_empty() || errors == error, "{what}: {text}");
+    let counts = [
+        (number(before, "six "), 400, six),
+        (number(before, "again "), 400, six),
+        (number(before, "five "), 20, five),
+    ];
+    for (count, all, expected) in counts {
+        let holds = match expected {
+            Jobs::All => count == all,
+            Jobs::None => count == 0,
+            Jobs::Some => (0..=all).contains(&count),
+            Jobs::AllOrNone => count == all || count == 0,
+        };
+        assert!(holds, "{what}: {expected:?}\n{text}");
+    }
+    let every = counts.iter().all(|(count, all, _)| count == all);
+    assert_eq!(every, errors.is_empty(), "{what}: {text}");
+    assert_eq!(before.matches("unguarded 0\n").count(), 2, "{what}: {text}");
+    let paused = number(before, "five ");
+    let wanted = |is: bool| if is { paused } else { 0 };
+    assert_eq!(number(before, "wakes "), wanted(wakes), "{what}: {text}");
+    assert_eq!(number(before, "clears "), wanted(clears), "{what}: {text}");
+    // SIGSEGV, or no job to overflow a stack with.
+    let end = number(before, "overflow ");
+    assert!(end == 11 || (end == -5 && !every), "{what}: {text}");
+    report(&format!("{what}: {}\n", text.trim().replace('\n', "; ")));
+}
+
+fn can_filter(what: &str) -> bool {
+    if cfg!(not(target_arch = "x86_64")) {
+        left_out(what, "the filter is for x86-64");
+        return false;
+    }
+    is_possible(what, None)
+}
+
+// Rules: B19, D17, D18, D22, F8, W1
+#[test]
+fn each_system_call_may_be_refused_and_no_stack_is_without_a_guard() {
+    if can_filter("a seccomp filter") {
+        REFUSALS
+            .iter()
+            .for_each(|refusal| check_refusal(refusal, &[]));
+    }
+}
+
+// Rules: D22, B19
+#[test]
+fn with_reports_of_overflows_too_each_system_call_may_be_refused() {
+    if !can_filter("a seccomp filter, with reports of overflows") {
+        return;
+    }
+    for call in [
+        "",
+        "rt_sigaction",
+        "sigaltstack",
+        "mmap",
+        "madvise",
+        "munmap",
+        "write",
+        "mprotect",
+    ] {
+        let refusal = REFUSALS.iter().find(|refusal| refusal.0 == call);
+        let variables = [
+            ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
+            ("OSSL_ASYNC_STATS", "1"),
+        ];
+        check_refusal(refusal.expect("it is there"), &variables);
+    }
+}
+
+// Rules: D22
+#[test]
+fn every_call_of_the_document_is_refused_in_a_test() {
+    let text = document();
+    let (_, table) = text
+        .split_once("## If a call is refused")
+        .expect("the heading");
+    let (table, _) = table.split_once("\n## ").expect("the next heading");
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let documented: BTreeSet<&str> = rows.flat_map(|line| calls_in(cells(line)[0])).collect();
+    let tested: BTreeSet<&str> = REFUSALS
+        .iter()
+        .flat_map(|refusal| refusal.0.split_whitespace())
+        .filter_map(|word| word.split(':').next())
+        .filter(|word| !["later", "locked", "forked"].contains(word))
+        .collect();
+    assert_eq!(tested, documented);
+}
+
+// ------------------------------------------------------------------------------------------------------------ costs
+
+/// The figure in a line that begins so, if there is one.
+fn figure(text: &str, line: &str) -> Option<i64> {
+    let line = text.lines().find_map(|each| each.strip_prefix(line))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+// Rules: D17, D22
+#[test]
+fn a_paused_job_costs_what_the_document_says() {
+    if !is_possible("what a paused job costs", None) {
+        return;
+    }
+    let ran = run(&mut command(&[], &compiled("figures")));
+    report(&ran.stdout);
+    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    // With what other machines may have more: another kernel's page tables, and its counts of pages, which lag behind.
+    let most = [
+        ("addresses: ", 225_280),
+        ("memory: ", 4_600),
+        ("page tables: ", 700),
+        ("locked: ", 140 * 1024),
+        ("locked on fault: ", 4_600),
+    ];
+    for (line, most) in most {
+        match figure(&ran.stdout, line) {
+            Some(figure) => assert!(
+                (3000.min(most / 10)..=most).contains(&figure),
+                "{line}{figure}"
+            ),
+            None => left_out(line, "memory may not be locked"),
+        }
+    }
+}
