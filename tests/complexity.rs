@@ -236,8 +236,10 @@ mod instructions {
                 let work = move || {
                     round();
                     barrier.wait();
-                    while !end {
-                        std::thread::park();
+                    if !end {
+                        loop {
+                            std::thread::park();
+                        }
                     }
                 };
                 let small = std::thread::Builder::new().stack_size(64 * 1024);
