@@ -23,6 +23,14 @@ impl Panics {
         Panics(Cell::new(None))
     }
 
+    /// Whether there is one.
+    pub fn are_there(&self) -> bool {
+        let all = self.0.take();
+        let some = all.is_some();
+        self.0.set(all);
+        some
+    }
+
     /// Keeps one.
     pub fn keep(&self, of: Use, payload: Payload) {
         let older = self.0.take();

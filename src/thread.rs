@@ -245,8 +245,8 @@ impl Thread {
         Use(next)
     }
 
-    /// A job that was not pooled has ended, or could not be started. In a thread that had ended its jobs before, the state goes
-    /// with the last one: the caller uses it no more.
+    /// A job that was not pooled has ended, or could not be started; or a panic that was kept was taken. In a thread that had
+    /// ended its jobs before, the state goes with the last one: the caller uses it no more.
     #[cold]
     pub fn leave_if_ended(&self) {
         if self.end.get() != End::Before {
@@ -256,7 +256,7 @@ impl Thread {
             let stats = owner.counters.stats();
             stats.running + stats.paused > 0
         });
-        if !has_jobs {
+        if !has_jobs && !self.panics.are_there() {
             // SAFETY: nothing runs on the thread that uses the state, and the caller does so no more.
             unsafe { unmake(NonNull::from(self)) };
         }

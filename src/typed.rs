@@ -235,7 +235,12 @@ impl<T: 'static> Job<T> {
 impl<T> Job<T> {
     /// The panic that the job has ended with where C code resumed it.
     fn unseen_panic(&self) -> Option<Box<dyn Any + Send>> {
-        thread::this()?.panics.take(self.this_use)
+        let thread = thread::this()?;
+        let payload = thread.panics.take(self.this_use)?;
+        if thread.current.get().is_none() {
+            thread.leave_if_ended();
+        }
+        Some(payload)
     }
 
     /// Whether the record is still in this job's use: C code that got hold of the handle could have ended the job.

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// As many rounds of destructors as the system makes.
@@ -132,13 +133,70 @@ fn pools_that_are_made_while_a_thread_ends_leave_nothing() {
 #[test]
 fn a_job_that_panics_while_a_thread_ends_leaves_nothing() {
     while_threads_end(|| {
-        std::panic::set_hook(Box::new(|_| ()));
         let job = paused(Job::<()>::start(|| {
             ossl_async::pause();
             std::panic::resume_unwind(Box::new(7))
         }));
         let payload = catch_unwind(AssertUnwindSafe(|| job.resume().map(|_| ()))).unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&7));
+    });
+}
+
+/// A job of Rust's that ends with a panic where C resumes it.
+fn panics_under_c(payload: impl Send + 'static) -> Job<()> {
+    let handle = Rc::new(Cell::new(ptr::null_mut()));
+    let seen = handle.clone();
+    let job = paused(Job::<()>::start(move || {
+        seen.set(ASYNC_get_current_job());
+        ossl_async::pause();
+        std::panic::resume_unwind(Box::new(payload))
+    }));
+    let (mut handle, mut ret) = (handle.get(), UNWRITTEN);
+    // SAFETY: a live handle.
+    let result = unsafe { ASYNC_start_job_2015(&mut handle, &mut ret, None, ptr::null_mut(), 0) };
+    assert_eq!((result, ret), (ASYNC_FINISH, 0));
+    job
+}
+
+// Rules: D15, F11
+#[test]
+fn a_panic_under_c_while_a_thread_ends_is_not_lost_and_leaves_nothing() {
+    while_threads_end(|| {
+        let (first, second) = (panics_under_c(7), panics_under_c(8));
+        let inside = panics_under_c(9);
+        drop(second);
+        let payload = catch_unwind(AssertUnwindSafe(|| first.resume().map(|_| ()))).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&7));
+        let payload = finished(Job::start(move || {
+            catch_unwind(AssertUnwindSafe(|| inside.cancel())).unwrap_err()
+        }));
+        assert_eq!(payload.downcast_ref(), Some(&9));
+    });
+}
+
+/// Nobody has seen it when the thread ends, and what it carries starts a job when it is dropped then.
+// Rules: D15, F11
+#[test]
+fn a_panic_that_nobody_has_seen_may_start_jobs_where_it_is_dropped() {
+    struct Starts;
+    impl Drop for Starts {
+        fn drop(&mut self) {
+            assert!(finished(Job::start(|| true)));
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    static DROPPED: AtomicU32 = AtomicU32::new(0);
+    alone(|| {
+        for _ in 0..10 {
+            let thread = std::thread::spawn(|| {
+                std::mem::forget(panics_under_c(Starts));
+                std::mem::forget(panics_under_c(Starts));
+            });
+            thread.join().unwrap();
+        }
+        assert_eq!(DROPPED.load(Ordering::Relaxed), 20);
+        let stats = stats::process();
+        assert_eq!((stats.idle, stats.running, stats.paused), (0, 0, 0));
     });
 }
 

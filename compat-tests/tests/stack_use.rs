@@ -33,8 +33,11 @@ enum Libcrypto {
 
 use Libcrypto::{Linked, LookedForInVain, None as Absent, Preloaded};
 
+/// Makes a command of the program's first argument.
+type Program = Box<dyn Fn(&str) -> Command>;
+
 /// The program in one of these situations, ready to be given its first argument; none, and that is said, if it cannot be had.
-fn program(with: Libcrypto) -> Option<Box<dyn Fn(&str) -> Command>> {
+fn program(with: Libcrypto) -> Option<Program> {
     let what = format!("the library's use of stacks, libcrypto {with:?}");
     if !ossl_async::is_capable() {
         left_out(&what, "this build of the library has no jobs");
