@@ -241,7 +241,8 @@ pub fn has_light_guards() -> bool {
         libc::munmap(memory, SIZE);
         advised && faults
     };
-    seen && !cfg!(ossl_async_mprotect)
+    let wanted = std::env::var_os("OSSL_ASYNC_GUARD").is_none_or(|value| value.is_empty());
+    seen && wanted && !cfg!(ossl_async_mprotect)
 }
 
 /// How many descriptors the process has. Exact only in a child, where nobody else opens any.
