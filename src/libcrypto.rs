@@ -90,12 +90,14 @@ pub fn find_for_error() {
 }
 
 fn find_by(tries_names: impl FnOnce() -> bool) {
-    if FOUND.load(Ordering::Acquire) || !LOADS.have_grown() {
+    if FOUND.load(Ordering::Acquire) {
         return;
     }
-    let Some(object) = object(tries_names) else {
-        return;
-    };
+    let _nothing_new = LOADS.search(|| object(tries_names).map(|object| note(&object)));
+}
+
+/// libcrypto is this one.
+fn note(object: &Object) {
     for function in [
         &SET_DEFAULT,
         &NEW_ERROR,
@@ -105,7 +107,7 @@ fn find_by(tries_names: impl FnOnce() -> bool) {
         &INIT_THREAD,
         &VERSION_NUMBER,
     ] {
-        function.find_in(&object);
+        function.find_in(object);
     }
     if platform::is_ours(INIT_THREAD.address.load(Ordering::Relaxed)) {
         // Both are linked into the program, which has one of the name.

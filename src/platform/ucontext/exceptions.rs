@@ -1,7 +1,7 @@
 //! What the C++ run-time keeps of exceptions for each thread, where there is such a run-time: libstdc++ or libc++abi. It is
 //! looked up, never linked.
 
-use super::objects::{Loads, object_like, seen_by_all};
+use super::objects::{Loads, object_like, object_of, seen_by_all};
 use core::ffi::{c_uint, c_void};
 use core::mem;
 use core::ptr;
@@ -58,16 +58,18 @@ fn find() -> *mut c_void {
     if let Some(linked) = unsafe { ossl_async_linked_exceptions() } {
         return linked as *mut c_void;
     }
-    if !LOADS.have_grown() {
-        return ptr::null_mut();
-    }
-    let seen = seen_by_all(NAME);
-    if !seen.is_null() {
-        return seen;
-    }
-    // In a library that only some other library sees.
-    [c"libstdc++.so.", c"libc++abi.so."]
-        .into_iter()
-        .find_map(|prefix| object_like(prefix, |object| !object.symbol(NAME).is_null()))
-        .map_or(ptr::null_mut(), |object| object.symbol(NAME))
+    let search = || {
+        let seen = seen_by_all(NAME);
+        if !seen.is_null() {
+            // The object stays loaded from now on, unless it is the program, which does so anyway.
+            let _pinned = object_of(NAME);
+            return Some(seen);
+        }
+        // In a library that only some other library sees.
+        [c"libstdc++.so.", c"libc++abi.so."]
+            .into_iter()
+            .find_map(|prefix| object_like(prefix, |object| !object.symbol(NAME).is_null()))
+            .map(|object| object.symbol(NAME))
+    };
+    LOADS.search(search).unwrap_or(ptr::null_mut())
 }

@@ -97,7 +97,7 @@ unsafe fn copy_name_like(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> boo
     unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) != 0 }
 }
 
-/// How many objects the process had loaded when somebody last searched them.
+/// How many objects the process had loaded when they were last searched for something.
 pub struct Loads(AtomicU64);
 
 impl Loads {
@@ -106,9 +106,9 @@ impl Loads {
         Loads(AtomicU64::new(0))
     }
 
-    /// Whether objects were loaded since the last call, so that a search may find more. Always in a forked child, where it
-    /// cannot be known (see [`object_like`]).
-    pub fn have_grown(&self) -> bool {
+    /// Searches, if objects were loaded since the last search, so that this one may find more. Always in a forked child, where it
+    /// cannot be known (see [`object_like`]). Threads that come at once all search, and none goes on before it has.
+    pub fn search<R>(&self, find: impl FnOnce() -> Option<R>) -> Option<R> {
         unsafe extern "C" fn first(
             info: *mut libc::dl_phdr_info,
             _: usize,
@@ -119,12 +119,17 @@ impl Loads {
             1
         }
         if forks() > 0 {
-            return true;
+            return find();
         }
         let mut count = 0;
         // SAFETY: the callback gets what it wants.
         unsafe { libc::dl_iterate_phdr(Some(first), ptr::from_mut(&mut count).cast()) };
-        self.0.swap(count, Ordering::Relaxed) != count
+        if self.0.load(Ordering::Relaxed) == count {
+            return None;
+        }
+        let found = find();
+        self.0.store(count, Ordering::Relaxed);
+        found
     }
 }
 
