@@ -114,6 +114,11 @@ pub fn expected_library(program: &Path, linkage: Linkage) -> PathBuf {
     }
 }
 
+/// `libossl_async.a`, built as [`compile`] links it.
+pub fn expected_archive() -> PathBuf {
+    library().archive.clone()
+}
+
 /// Words of an environment variable such as `CFLAGS`.
 fn words(variable: &str) -> Vec<String> {
     env::var(variable)

@@ -2,8 +2,8 @@
 //! there is an error or a fallback, never a crash and never a stack without a guard. And what paused jobs cost.
 
 use compat_tests::{
-    Linkage, Ran, command, compile, expected_library, left_out, left_out_for_want, program_source,
-    report, root, run,
+    Linkage, Ran, build, command, compile, expected_archive, expected_library, left_out,
+    left_out_for_want, program_source, report, root, run,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -341,6 +341,8 @@ const REFUSALS: &[Refusal] = &[
     ("madvise:22", All, All, "", true, true),
     ("madvise:23", All, All, "", true, true),
     ("madvise:102", All, All, "", true, true),
+    ("ignored madvise:102", All, All, "", true, true),
+    ("ignored madvise", All, All, "", true, true),
     ("process_madvise", All, All, "", true, true),
     ("mincore", All, All, "", true, true),
     ("mmap", Jobs::None, Jobs::None, NO_STACK, false, false),
@@ -521,9 +523,52 @@ fn every_call_of_the_document_is_refused_in_a_test() {
         .iter()
         .flat_map(|refusal| refusal.0.split_whitespace())
         .filter_map(|word| word.split(':').next())
-        .filter(|word| !["later", "locked", "forked"].contains(word))
+        .filter(|word| !["later", "locked", "forked", "ignored"].contains(word))
         .collect();
     assert_eq!(tested, documented);
+}
+
+/// Runs the program whose jobs all run off their stacks, under an emulator or by itself.
+fn check_neighbours(what: &str, emulator: Option<&str>, arguments: &[&str]) {
+    if cfg!(not(target_arch = "x86_64")) {
+        return left_out(what, "it is for x86-64");
+    }
+    if !is_possible(what, emulator) {
+        return;
+    }
+    let archive = expected_archive();
+    let source = program_source("system/neighbours");
+    let program = build(&source, "emulated", |command| {
+        command
+            .arg("-I")
+            .arg(root().join("csrc/include"))
+            .arg(&source)
+            .arg("-static")
+            .arg(&archive)
+            .args(["-lgcc_eh", "-lpthread", "-ldl"]);
+    });
+    let wrapper: Vec<&str> = emulator.into_iter().collect();
+    let ran = run(command(&wrapper, &program).args(arguments));
+    assert_eq!(
+        (ran.stdout.as_str(), ran.status.code()),
+        ("300 of 300 jobs died of SIGSEGV\n", Some(0)),
+        "{what}"
+    );
+    report(&format!("{what}: {}", ran.stdout));
+}
+
+// Rules: D22, F8
+#[test]
+fn under_an_emulator_every_overflow_faults_before_a_neighbour_is_destroyed() {
+    check_neighbours("overflows under qemu", Some("qemu-x86_64"), &[]);
+}
+
+// Rules: D22, F8
+#[test]
+fn on_a_kernel_that_ignores_advice_every_overflow_faults_before_a_neighbour_is_destroyed() {
+    check_neighbours("overflows", None, &[]);
+    let ignores = ["ignores-advice"];
+    check_neighbours("overflows where advice is ignored", None, &ignores);
 }
 
 // ------------------------------------------------------------------------------------------------------------ costs

@@ -5,6 +5,7 @@
  *     later    the filter comes after the first job, otherwise before
  *     locked   all memory is locked (mlockall)
  *     forked   all happens in a forked child
+ *     ignored  the calls answer 0 and do nothing, as emulators have it of what they do not know
  *
  * Every start must pause or say why not, and every job that there is must have a guard. tests/system.rs knows how many jobs
  * there should be. What is written here is written by writev, so that write can be refused too.
@@ -89,6 +90,7 @@ static void fail(const char *what)
 
 static struct sock_filter filter[64];
 static unsigned short length;
+static unsigned answer = EPERM;
 
 static void add(unsigned short code, unsigned value, unsigned char if_true, unsigned char if_false)
 {
@@ -104,7 +106,7 @@ static void refuse(unsigned number, int has_advice, unsigned advice)
         add(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2]), 0, 0);
         add(BPF_JMP | BPF_JEQ | BPF_K, advice, 0, 1);
     }
-    add(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+    add(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer, 0, 0);
 }
 
 static void refuse_named(char *argument)
@@ -312,6 +314,8 @@ int main(int argc, char **argv)
             locked = 1;
         else if (strcmp(argv[i], "forked") == 0)
             forked = 1;
+        else if (strcmp(argv[i], "ignored") == 0)
+            answer = 0;
         else
             refuse_named(argv[i]);
     }

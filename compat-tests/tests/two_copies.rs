@@ -1,0 +1,199 @@
+//! Two copies of the library in one process: this program has the crate inside, and loads a C plugin that is linked with
+//! the `.so`. Each copy has pools and jobs of its own, and knows nothing of the other's.
+
+use compat_tests::{Linkage, build, expected_library, left_out, program_source, root};
+use ossl_async::{Job, Pool, Step, pause, stats};
+use std::ffi::{CStr, CString, c_char, c_int, c_ulonglong, c_void};
+use std::fs;
+use std::path::Path;
+use std::ptr;
+use std::sync::OnceLock;
+use std::thread;
+
+/// The plugin's functions.
+#[derive(Clone, Copy)]
+struct Plugin {
+    library: unsafe extern "C" fn() -> *const c_char,
+    go: unsafe extern "C" fn(*mut *mut c_void, c_int, *mut c_int) -> c_int,
+    in_job: unsafe extern "C" fn() -> c_int,
+    pause: unsafe extern "C" fn() -> c_int,
+    init_pool: unsafe extern "C" fn(usize) -> c_int,
+    free_pool: unsafe extern "C" fn(),
+    counts: unsafe extern "C" fn(*mut [c_ulonglong; 2], *mut c_ulonglong),
+}
+
+const PAUSED: c_int = 2;
+const FINISHED: c_int = 3;
+const NO_JOBS: c_int = 1;
+
+/// The plugin, loaded once; none in a build without jobs.
+fn plugin(what: &str) -> Option<Plugin> {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    if !ossl_async::is_capable() {
+        left_out(what, "this build of the library has no jobs");
+        return None;
+    }
+    Some(*PLUGIN.get_or_init(|| {
+        let source = program_source("two_copies/plugin");
+        let library = expected_library(Path::new(""), Linkage::Shared);
+        let plugin = build(&source, "two-copies", |command| {
+            command
+                .args(["-shared", "-fPIC", "-I"])
+                .arg(root().join("csrc/include"))
+                .arg(&source)
+                .arg(&library)
+                .arg("-ldl");
+        });
+        let name = CString::new(plugin.to_str().expect("text")).expect("no NUL");
+        // SAFETY: the file was just made; it runs no code when it is loaded but the library's.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        assert!(!handle.is_null(), "{plugin:?} can be loaded");
+        let symbol = |name: &CStr| {
+            // SAFETY: the handle is never closed.
+            let address = unsafe { libc::dlsym(handle, name.as_ptr()) };
+            assert!(!address.is_null(), "{name:?}");
+            address
+        };
+        // SAFETY: these are the functions of the C file, with its types.
+        unsafe {
+            Plugin {
+                library: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_library")),
+                go: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_go")),
+                in_job: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_in_job")),
+                pause: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_pause")),
+                init_pool: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_init_pool")),
+                free_pool: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_free_pool")),
+                counts: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_counts")),
+            }
+        }
+    }))
+}
+
+/// One of the plugin's jobs.
+struct PluginJob(Plugin, *mut c_void);
+
+impl PluginJob {
+    fn new(plugin: Plugin) -> PluginJob {
+        PluginJob(plugin, ptr::null_mut())
+    }
+
+    /// Starts or resumes it; answers what the call did, and the result.
+    fn go(&mut self, number: c_int) -> (c_int, c_int) {
+        let mut ret = -7;
+        // SAFETY: the handle is NULL or the plugin's.
+        let result = unsafe { (self.0.go)(&mut self.1, number, &mut ret) };
+        (result, ret)
+    }
+}
+
+impl Plugin {
+    /// Idle and paused jobs of this thread, and the process's.
+    fn counts(&self) -> ([c_ulonglong; 2], c_ulonglong) {
+        let (mut here, mut everywhere) = ([0; 2], 0);
+        // SAFETY: both can be written.
+        unsafe { (self.counts)(&mut here, &mut everywhere) };
+        (here, everywhere)
+    }
+}
+
+/// Starts a Rust job that must pause.
+fn paused<T: 'static>(work: impl FnOnce() -> T + 'static) -> Job<T> {
+    match Job::start(work) {
+        Ok(Step::Paused(job)) => job,
+        _ => panic!("the job pauses first"),
+    }
+}
+
+/// Resumes a Rust job that must end.
+fn finished<T: 'static>(job: Job<T>) -> T {
+    match job.resume() {
+        Ok(Step::Finished(value)) => value,
+        _ => panic!("the job ends"),
+    }
+}
+
+// Rules: P1, P2, B1
+#[test]
+fn each_copy_has_pools_and_jobs_of_its_own() {
+    let Some(plugin) = plugin("two copies: pools") else {
+        return;
+    };
+    // SAFETY: the answer is a name that lives as long as the library.
+    let answered = unsafe { CStr::from_ptr((plugin.library)()) };
+    assert_eq!(
+        fs::canonicalize(answered.to_str().expect("text")).expect("a file"),
+        fs::canonicalize(expected_library(Path::new(""), Linkage::Shared)).expect("built"),
+        "the plugin has the .so"
+    );
+    Pool::init(2, 2).expect("memory");
+    // SAFETY: has no conditions.
+    assert_eq!(unsafe { (plugin.init_pool)(1) }, 1);
+    let ours = [
+        paused(|| {
+            pause();
+            1
+        }),
+        paused(|| {
+            pause();
+            2
+        }),
+    ];
+    let mut theirs = PluginJob::new(plugin);
+    assert_eq!(theirs.go(5).0, PAUSED);
+    // Each is full by its own limit.
+    assert!(Job::start(|| ()).is_err());
+    assert_eq!(PluginJob::new(plugin).go(6).0, NO_JOBS);
+    assert_eq!((stats::thread().idle, stats::thread().paused), (0, 2));
+    assert_eq!(plugin.counts().0, [0, 1]);
+    let [first, second] = ours;
+    assert_eq!((finished(first), finished(second)), (1, 2));
+    Pool::free();
+    assert_eq!(theirs.go(5), (FINISHED, 5));
+    assert_eq!(plugin.counts().0, [1, 0], "the other's pool is still there");
+    // SAFETY: as above.
+    unsafe { (plugin.free_pool)() };
+    assert_eq!(plugin.counts().0, [0, 0]);
+}
+
+// Rules: B32, B34, D5
+#[test]
+fn a_job_of_one_copy_is_none_of_the_others_and_may_run_the_others_jobs() {
+    let Some(plugin) = plugin("two copies: one in the other") else {
+        return;
+    };
+    let ours = paused(move || {
+        // SAFETY: neither has conditions.
+        let (in_job, without_effect) = unsafe { ((plugin.in_job)(), (plugin.pause)()) };
+        let mut theirs = PluginJob::new(plugin);
+        let started = theirs.go(9).0;
+        pause();
+        (in_job, without_effect, started, theirs.go(9))
+    });
+    // A job of the plugin's is paused in the meantime too.
+    let mut theirs = PluginJob::new(plugin);
+    assert_eq!(theirs.go(4).0, PAUSED);
+    assert_eq!(finished(ours), (0, 1, PAUSED, (FINISHED, 9)));
+    assert_eq!(theirs.go(4), (FINISHED, 4));
+}
+
+// Rules: D15
+#[test]
+fn at_a_threads_end_each_copy_frees_its_own_idle_jobs() {
+    let Some(plugin) = plugin("two copies: threads") else {
+        return;
+    };
+    let work = move || {
+        let mut theirs = PluginJob::new(plugin);
+        let ours = paused(pause);
+        assert_eq!(theirs.go(1).0, PAUSED);
+        finished(ours);
+        assert_eq!(theirs.go(1), (FINISHED, 1));
+        assert_eq!((stats::thread().idle, plugin.counts().0), (1, [1, 0]));
+    };
+    // Other tests' threads have jobs as well, which come and go.
+    let created = || stats::process().idle + plugin.counts().1;
+    for _ in 0..50 {
+        thread::spawn(work).join().expect("the thread ends well");
+    }
+    assert!(created() < 40, "{} jobs", created());
+}
