@@ -107,14 +107,8 @@ fn check_jobs(with: Libcrypto) {
         assert!(bytes > 0, "{with:?}: {what} leaves no trace");
         most = most.max((bytes, what));
         called.insert(what.split(' ').next().unwrap_or_default().to_owned());
-        // The system's own structure for a context, where the switch itself needs one.
-        let context = if ossl_async::switch_method() == "swapcontext" {
-            1024
-        } else {
-            0
-        };
         assert!(
-            bytes <= IN_A_JOB + context,
+            bytes <= IN_A_JOB,
             "libcrypto {with:?}: {what} takes {bytes} bytes of a job's stack"
         );
     }
