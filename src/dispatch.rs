@@ -99,7 +99,6 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
         thread.leave_if_ended();
         return Ok(None);
     }
-    thread.find_exceptions();
     thread.pool.renew(max_size, thread, owner);
     Ok(thread.pool.fill(thread, owner, init_size, pipes).err())
 }
