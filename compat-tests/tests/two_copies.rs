@@ -10,16 +10,23 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
 
+type Library = unsafe extern "C" fn() -> *const c_char;
+type Go = unsafe extern "C" fn(*mut *mut c_void, c_int, *mut c_int) -> c_int;
+type Ask = unsafe extern "C" fn() -> c_int;
+type InitPool = unsafe extern "C" fn(usize) -> c_int;
+type FreePool = unsafe extern "C" fn();
+type Counts = unsafe extern "C" fn(*mut [c_ulonglong; 2], *mut c_ulonglong);
+
 /// The plugin's functions.
 #[derive(Clone, Copy)]
 struct Plugin {
-    library: unsafe extern "C" fn() -> *const c_char,
-    go: unsafe extern "C" fn(*mut *mut c_void, c_int, *mut c_int) -> c_int,
-    in_job: unsafe extern "C" fn() -> c_int,
-    pause: unsafe extern "C" fn() -> c_int,
-    init_pool: unsafe extern "C" fn(usize) -> c_int,
-    free_pool: unsafe extern "C" fn(),
-    counts: unsafe extern "C" fn(*mut [c_ulonglong; 2], *mut c_ulonglong),
+    library: Library,
+    go: Go,
+    in_job: Ask,
+    pause: Ask,
+    init_pool: InitPool,
+    free_pool: FreePool,
+    counts: Counts,
 }
 
 const PAUSED: c_int = 2;
@@ -57,13 +64,17 @@ fn plugin(what: &str) -> Option<Plugin> {
         // SAFETY: these are the functions of the C file, with its types.
         unsafe {
             Plugin {
-                library: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_library")),
-                go: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_go")),
-                in_job: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_in_job")),
-                pause: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_pause")),
-                init_pool: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_init_pool")),
-                free_pool: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_free_pool")),
-                counts: std::mem::transmute::<*mut c_void, _>(symbol(c"plugin_counts")),
+                library: std::mem::transmute::<*mut c_void, Library>(symbol(c"plugin_library")),
+                go: std::mem::transmute::<*mut c_void, Go>(symbol(c"plugin_go")),
+                in_job: std::mem::transmute::<*mut c_void, Ask>(symbol(c"plugin_in_job")),
+                pause: std::mem::transmute::<*mut c_void, Ask>(symbol(c"plugin_pause")),
+                init_pool: std::mem::transmute::<*mut c_void, InitPool>(symbol(
+                    c"plugin_init_pool",
+                )),
+                free_pool: std::mem::transmute::<*mut c_void, FreePool>(symbol(
+                    c"plugin_free_pool",
+                )),
+                counts: std::mem::transmute::<*mut c_void, Counts>(symbol(c"plugin_counts")),
             }
         }
     }))
