@@ -351,7 +351,8 @@ fn run(
 ) -> Result<Outcome, Error> {
     record.set_state(State::Running);
     thread.current.set(Some(record));
-    record.exchange_exceptions(thread.exceptions.get());
+    let exceptions = thread.exceptions.get();
+    record.exchange_exceptions(exceptions);
     // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
     // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
     let entered = unsafe {
@@ -363,7 +364,7 @@ fn run(
         }
     };
     thread.current.set(None);
-    record.exchange_exceptions(thread.exceptions.get());
+    record.exchange_exceptions(exceptions);
     let left = libctx.set_default();
 
     if record.state() == State::Paused {

@@ -6,8 +6,8 @@
 //! | Word | The thread |
 //! |---|---|
 //! | 0 | has no state |
-//! | an address | has the state that lies there |
-//! | odd | has no state; bit 1: it has ended its jobs; above: the code of its newest error, or 0 |
+//! | odd | has the state at the address below: one test tells, on every hot path |
+//! | even | has no state; bit 1: it has ended its jobs; above: the code of its newest error, or 0 |
 //!
 //! A thread that has ended its jobs may start more, in the destructor of another key, and nobody knows whether there will be
 //! a later chance to free anything. So nothing is pooled for it, and the state goes with the last job. An error without a
@@ -91,8 +91,8 @@ static NEXT_USE: AtomicU64 = AtomicU64::new(1);
 /// How many use numbers a thread draws at once, so that threads rarely meet at the counter.
 const USES_AT_ONCE: u64 = 1 << 16;
 
-/// Bits of a word that is no address.
-const NO_STATE: usize = 1;
+/// Bits of a word.
+const HAS_STATE: usize = 1;
 const HAS_ENDED: usize = 1 << 1;
 const CODE_SHIFT: u32 = 2;
 
@@ -103,9 +103,9 @@ const CODE_SHIFT: u32 = 2;
 #[inline(always)]
 pub fn this() -> Option<&'static Thread> {
     let word = platform::thread_state();
-    if word.addr() & NO_STATE == 0 {
-        // SAFETY: NULL, or the state that `make` put there; `unmake` takes it out of the word before it frees it.
-        unsafe { word.cast::<Thread>().as_ref() }
+    if word.addr() & HAS_STATE != 0 {
+        // SAFETY: the state that `make` put there; `unmake` takes it out of the word before it frees it.
+        unsafe { Some(&*word.wrapping_byte_sub(HAS_STATE).cast::<Thread>()) }
     } else {
         None
     }
@@ -168,7 +168,7 @@ fn make_now() -> Option<&'static Thread> {
     // SAFETY: the block is new, large enough, and aligned for any type. Nobody else has its address.
     unsafe {
         place.write(fresh);
-        platform::set_thread_state(place.as_ptr().cast());
+        platform::set_thread_state(place.as_ptr().cast::<c_void>().wrapping_byte_add(HAS_STATE));
         Some(place.as_ref())
     }
 }
@@ -286,14 +286,14 @@ unsafe fn unmake(place: NonNull<Thread>) {
 }
 
 fn set_word(bits: usize, code: u32) {
-    let word = ((code as usize) << CODE_SHIFT) | bits | NO_STATE;
+    let word = ((code as usize) << CODE_SHIFT) | bits;
     platform::set_thread_state(ptr::without_provenance_mut(word));
 }
 
 /// The code in a word that is no address.
 fn code_in(word: usize) -> Option<u32> {
     let code = (word >> CODE_SHIFT) as u32;
-    (word & NO_STATE != 0 && code != 0).then_some(code)
+    (word & HAS_STATE == 0 && code != 0).then_some(code)
 }
 
 /// [`make`], but nothing is made for a thread that has ended its jobs, since nobody may come who frees it.

@@ -59,6 +59,7 @@ unsafe extern "C" {
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
     fn ossl_async_fibre_way() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
+    #[cfg(target_os = "linux")]
     fn ossl_async_under_valgrind() -> c_int;
     fn ossl_async_job_register(
         stack: *mut c_void,
@@ -152,6 +153,7 @@ pub unsafe fn forget(fibre: &Fibre) {
 }
 
 /// Whether the process runs under valgrind, as far as the shim can tell.
+#[cfg(target_os = "linux")]
 fn under_valgrind() -> bool {
     // SAFETY: has no conditions.
     unsafe { ossl_async_under_valgrind() != 0 }

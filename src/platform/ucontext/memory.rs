@@ -1,7 +1,6 @@
 //! Memory for stacks, and blocks of the C heap.
 
 use super::process::{environment, print_error};
-use super::under_valgrind;
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -222,7 +221,7 @@ unsafe fn advise_each(
     /// `PIDFD_SELF_THREAD_GROUP`: this process, without a descriptor for it.
     const THIS_PROCESS: c_int = -10001;
     const MOST: usize = 32;
-    if under_valgrind() {
+    if super::under_valgrind() {
         return false;
     }
     let mut ranges = [libc::iovec {
