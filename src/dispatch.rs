@@ -174,13 +174,13 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     let this_use = thread.new_use();
     record.this_use.set(this_use.0);
     record.signal.begin(this_use, what.pipe);
-    record.begin_exceptions(thread.exceptions.get());
     owner.counters.starts.add(1);
     run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }
 
 /// A start came to nothing after the thread was attached.
 #[cold]
+#[inline(never)]
 fn not_started(thread: &Thread, why: StartFailure) -> StartFailure {
     thread.leave_if_ended();
     why
@@ -324,6 +324,7 @@ pub fn refuse_null() -> Error {
 
 /// Counts an error that is the caller's.
 #[cold]
+#[inline(never)]
 fn refused(error: Error) -> Error {
     stats::refused();
     error
@@ -352,7 +353,12 @@ fn run(
     record.set_state(State::Running);
     thread.current.set(Some(record));
     let exceptions = thread.exceptions.get();
-    record.exchange_exceptions(exceptions);
+    if !exceptions.is_null() {
+        if record.work.resumed.get() == 0 {
+            record.begin_exceptions();
+        }
+        record.exchange_exceptions(exceptions);
+    }
     // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
     // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
     let entered = unsafe {
@@ -364,7 +370,9 @@ fn run(
         }
     };
     thread.current.set(None);
-    record.exchange_exceptions(exceptions);
+    if !exceptions.is_null() {
+        record.exchange_exceptions(exceptions);
+    }
     let left = libctx.set_default();
 
     if record.state() == State::Paused {
@@ -389,9 +397,7 @@ fn run(
     } else {
         owner.counters.starts.subtract(1);
     }
-    if !thread.pool.release(record, owner) {
-        thread.leave_if_ended();
-    }
+    thread.pool.finish(record, thread, owner);
     if entered {
         Ok(Outcome::Finished(result))
     } else {

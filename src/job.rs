@@ -310,20 +310,16 @@ impl Record {
         self.custom.get()
     }
 
-    /// A use begins: whether the C++ run-time keeps something for the job is decided for the whole of it. To begin with the
-    /// second half would take away what the first has left in the run-time.
-    #[inline(always)]
-    pub fn begin_exceptions(&self, of_thread: *mut Exceptions) {
-        if !of_thread.is_null() {
-            self.keeps_exceptions.set(true);
-        }
+    /// A use begins in a thread that knows of a C++ run-time: what that keeps for the job is kept from here on. In a job that began
+    /// before it is not: to begin with the second half would take away what the first has left in the run-time.
+    pub fn begin_exceptions(&self) {
+        self.keeps_exceptions.set(true);
     }
 
     /// Exchanges what the C++ run-time keeps for the thread with what it kept for the other side. Called whenever the thread
-    /// goes from one to the other.
-    #[inline(always)]
+    /// goes from one to the other, with the run-time's own place.
     pub fn exchange_exceptions(&self, of_thread: *mut Exceptions) {
-        if !of_thread.is_null() && self.keeps_exceptions.get() {
+        if self.keeps_exceptions.get() {
             // SAFETY: the run-time's own place for this thread.
             self.exceptions
                 .set(unsafe { of_thread.replace(self.exceptions.get()) });

@@ -48,6 +48,8 @@ impl Pool {
     }
 
     /// Makes the pool anew, empty. The idle jobs of the old one are freed; those in use belong to no pool any more (D2).
+    #[cold]
+    #[inline(never)]
     pub fn renew(&self, max_size: usize, thread: &Thread, owner: Owner) {
         if thread.current.get().is_none() {
             libcrypto::find();
@@ -97,17 +99,31 @@ impl Pool {
         self.create(thread, owner, pipe).map_err(NoJob::Failed)
     }
 
-    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3). Answers whether it was one of this
-    /// pool's.
-    #[inline(always)]
-    pub fn release(&self, record: &'static Record, owner: Owner) -> bool {
-        let ours = self.exists() && record.pool.get() == self.number.get();
-        if ours {
+    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
+    pub fn release(&self, record: &'static Record, owner: Owner) {
+        if self.counts(record) {
             self.idle.push(record, self.created.get());
         } else {
             record.destroy(owner);
         }
-        ours
+    }
+
+    /// [`release`](Pool::release)s a job that has ended. Where it was not pooled the thread may have none left, and may have ended
+    /// its jobs before: the caller uses it no more.
+    #[inline(always)]
+    pub fn finish(&self, record: &'static Record, thread: &Thread, owner: Owner) {
+        if self.counts(record) {
+            self.idle.push(record, self.created.get());
+        } else {
+            record.destroy(owner);
+            thread.leave_if_ended();
+        }
+    }
+
+    /// Whether the job is one of this pool's.
+    #[inline(always)]
+    fn counts(&self, record: &Record) -> bool {
+        self.exists() && record.pool.get() == self.number.get()
     }
 
     /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).

@@ -97,8 +97,7 @@ mod tests {
     // Rules: D20
     #[test]
     fn what_was_put_in_last_comes_out_first_however_often_it_had_to_grow() {
-        let address =
-            |number| NonNull::without_provenance(core::num::NonZero::new(number).unwrap());
+        let address = |number| NonNull::new(ptr::without_provenance_mut(number)).expect("not 0");
         let mut spare = Spare::none();
         assert!(spare.pop().is_none());
         for number in 1..=10_000_usize {

@@ -175,6 +175,7 @@ fn make_now() -> Option<&'static Thread> {
 
 /// The calling thread's state as an owner of jobs, made if it has none. None as for [`make`].
 #[cold]
+#[inline(never)]
 pub fn attach() -> Option<(&'static Thread, Owner)> {
     // Asked for on a job's stack as well, whose thread has long been an owner. The rest takes more stack than we may take there.
     this()
@@ -248,6 +249,7 @@ impl Thread {
     /// A job that was not pooled has ended, or could not be started; or a panic that was kept was taken. In a thread that had
     /// ended its jobs before, the state goes with the last one: the caller uses it no more.
     #[cold]
+    #[inline(never)]
     pub fn leave_if_ended(&self) {
         if self.end.get() != End::Before {
             return;

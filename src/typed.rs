@@ -234,6 +234,8 @@ impl<T: 'static> Job<T> {
 
 impl<T> Job<T> {
     /// The panic that the job has ended with where C code resumed it.
+    #[cold]
+    #[inline(never)]
     fn unseen_panic(&self) -> Option<Box<dyn Any + Send>> {
         let thread = thread::this()?;
         let payload = thread.panics.take(self.this_use)?;
@@ -250,6 +252,9 @@ impl<T> Job<T> {
 }
 
 impl<T> Drop for Job<T> {
+    // Rare, and kept out of whoever starts jobs that end at once.
+    #[cold]
+    #[inline(never)]
     fn drop(&mut self) {
         if self.is_live() {
             dispatch::abandon(self.record);
