@@ -279,10 +279,11 @@ unsafe fn unmake(place: NonNull<Thread>) {
     if let Some(owner) = thread.owner.take() {
         owner.counters.give_back();
     }
-    // A panic's payload may panic when it is dropped, and nobody is left who could be told.
+    // A panic's payload may panic when it is dropped, and nobody is left who could be told. If what that panic carries does so too,
+    // it is given up.
     // SAFETY: signal handlers find no state any more, and the caller uses it no more.
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| unsafe { place.drop_in_place() }));
-    mem::forget(dropped);
+    mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(dropped))));
     // SAFETY: a block of `make`'s.
     unsafe { platform::free(place.as_ptr().cast()) };
 }

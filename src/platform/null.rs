@@ -251,7 +251,8 @@ mod tests {
     #[test]
     fn what_is_to_be_done_when_a_thread_ends_is_done_once_or_forgotten() {
         for (forgotten, calls) in [(false, 1), (true, 0)] {
-            let counter: &AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
+            static COUNTERS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+            let counter = &COUNTERS[usize::from(forgotten)];
             let work = move || {
                 assert!(!exit_is_awaited() && thread_state().is_null());
                 let state = ptr::from_ref(counter).cast_mut().cast();
