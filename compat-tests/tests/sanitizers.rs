@@ -238,6 +238,7 @@ mod no_data_race_in {
         // What the sanitizer itself needs cannot be had there; and the last one takes long.
         limits with "-without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later"
             with "-without_memory_init_makes_what_it_can_and_the_rest_later"
+            with "-an_argument_copy_that_cannot_be_had_is_an_error_and_the_next_start_works"
             with "-the_copy_is_freed_before_finish";
         // The end of a thread takes memory, which is reported of a signal handler.
         overflow_report with "-a_thread_that_ends_in_a_handler_on_its_signal_stack_ends_well";
