@@ -67,7 +67,7 @@ fn seed() -> u64 {
     number("OSSL_ASYNC_WALK_SEED", 1)
 }
 
-// Rules: B19, B20, B22-B25, B27, B30, B44, B45, K1-K3, K4-K6, P2-P4, D11
+// Rules: B19, B20, B22, B23, B24, B25, B27, B30, B44, B45, K1-K3, K4-K6, P2-P4, D11
 // Rules: G2, G9, G11, G17-G19, G20-G22, G23-G25, G28-G30, G31-G33, G34, G35, G37, G45, G46
 #[test]
 fn both_libraries_give_the_same_results_on_random_walks() {
