@@ -85,7 +85,7 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
     }
     if !pipes && c_int::try_from(max_size).is_err() {
         if !thread::is_in_job() {
-            libcrypto::find();
+            libcrypto::find_in_passing();
         }
         if !libcrypto::allows_pool_of(max_size) {
             return Err(Error::PoolSize); // G2

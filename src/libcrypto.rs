@@ -76,14 +76,15 @@ const VERSION_1_1_1: u64 = 0x1010_1000;
 const VERSION_3_2: u64 = 0x3020_0000;
 const VERSION_3_6: u64 = 0x3060_0000;
 
-/// Looks for libcrypto, unless it was found already: when a thread begins to have jobs or makes a pool. Not on a job's stack, of
-/// which the loader would take more than we may.
+/// Looks for libcrypto, unless it was found already: when a thread begins to have jobs. Not on a job's stack, of which the
+/// loader would take more than we may.
 pub fn find() {
     find_by(|| true);
 }
 
-/// The same, for an error. In a forked child the names are tried for the first one only: each time the disk is searched.
-pub fn find_for_error() {
+/// The same, for a pool or an error. In a forked child the names are tried for the first one only: each time the disk is
+/// searched.
+pub fn find_in_passing() {
     static TRIED_AT: AtomicU64 = AtomicU64::new(0);
 
     find_by(|| TRIED_AT.swap(platform::forks(), Ordering::Relaxed) != platform::forks());

@@ -52,7 +52,7 @@ impl Pool {
     #[inline(never)]
     pub fn renew(&self, max_size: usize, thread: &Thread, owner: Owner) {
         if thread.current.get().is_none() {
-            libcrypto::find();
+            libcrypto::find_in_passing();
         }
         self.free(owner);
         while self.exists() {

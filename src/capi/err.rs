@@ -16,7 +16,7 @@ pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
     let code = error.code();
     thread::push_error(Entry { code, file, line });
     if !thread::is_in_job() {
-        libcrypto::find_for_error();
+        libcrypto::find_in_passing();
     }
     libcrypto::push(error, file, line);
 }
