@@ -117,13 +117,12 @@ impl Record {
     /// A record with its stack, idle, owned by a thread.
     pub fn create(owner: Owner) -> Result<&'static Record, Error> {
         let custom = custom_stack::functions_to_use();
-        let place = match custom {
+        let (place, stack) = match custom {
             Some(functions) => custom_stack::acquire(functions)?,
             None => stack::acquire()
                 .map(|slot| (slot.record(), slot.stack()))
                 .ok_or(Error::Job)?,
         };
-        let (place, stack) = place;
         // SAFETY: the place is a record's and nobody else's, and not in use.
         let record = unsafe { Record::begin(place, stack, custom.is_some(), owner) };
         owner.counters.created.add(1);
