@@ -157,9 +157,11 @@ fn phases(
     let log = fs::read_to_string(log).expect("strace writes it");
     let mut phases: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut phase = None;
-    // A line is the number of the thread and the call. No other thread is busy meanwhile.
+    // A line is the number of the thread and the call. A call during which another thread did something has two lines, of
+    // which the second ("<... close resumed>") brings nothing but the result.
     let calls = log.lines().filter_map(|line| line.split_once(' '));
-    for call in calls.map(|(_, call)| call.trim_start()) {
+    let calls = calls.map(|(_, call)| call.trim_start());
+    for call in calls.filter(|call| !call.starts_with("<...")) {
         if let Some(number) = call.strip_prefix("close(-200") {
             let number = number[..2].to_owned();
             assert!(
