@@ -3,7 +3,7 @@
  * allocation, no policy, no state.
  *
  * A suspended fibre is one pointer: where its context was saved, which is in the frame of the call below that
- * suspended it, on its own stack. See src/dispatch.rs for a drawing of the two stacks.
+ * suspended it, on its own stack. See src/jobs/dispatch.rs for a drawing of the two stacks.
  */
 #ifndef OSSL_ASYNC_FIBRE_H
 # define OSSL_ASYNC_FIBRE_H

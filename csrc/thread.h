@@ -1,6 +1,6 @@
 /*
  * The calling thread's state: one pointer, which is all that the library has of thread-local storage. What it points to,
- * and what it is when it points to nothing, is src/thread.rs's business.
+ * and what it is when it points to nothing, is src/jobs/word.rs's business.
  */
 #ifndef OSSL_ASYNC_THREAD_H
 # define OSSL_ASYNC_THREAD_H

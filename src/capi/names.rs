@@ -9,7 +9,7 @@
 //! library, whichever library the process finds first under the exported name.
 
 use crate::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
-use crate::custom_stack::{Allocate, Free};
+use crate::stack::custom::{Allocate, Free};
 use crate::wait_ctx::{Callback, Cleanup};
 use core::ffi::{c_int, c_void};
 

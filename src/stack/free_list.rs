@@ -5,19 +5,19 @@ use crate::platform;
 use core::ptr::{self, NonNull};
 
 /// Addresses, last in, first out.
-pub struct Spare {
+pub struct FreeList {
     items: NonNull<NonNull<u8>>,
     count: usize,
     room: usize,
 }
 
 // SAFETY: the addresses are of memory that belongs to the process, not to a thread.
-unsafe impl Send for Spare {}
+unsafe impl Send for FreeList {}
 
-impl Spare {
+impl FreeList {
     /// None, and room for none.
-    pub const fn none() -> Spare {
-        Spare {
+    pub const fn none() -> FreeList {
+        FreeList {
             items: NonNull::dangling(),
             count: 0,
             room: 0,
@@ -82,7 +82,7 @@ impl Spare {
 }
 
 #[cfg(test)]
-impl Drop for Spare {
+impl Drop for FreeList {
     fn drop(&mut self) {
         // SAFETY: it ends here.
         unsafe { self.unmap() };
@@ -91,24 +91,4 @@ impl Drop for Spare {
 
 #[cfg(test)]
 #[cfg(not(ossl_async_null))]
-mod tests {
-    use super::*;
-
-    // Rules: D20
-    #[test]
-    fn what_was_put_in_last_comes_out_first_however_often_it_had_to_grow() {
-        let address = |number| NonNull::new(ptr::without_provenance_mut(number)).expect("not 0");
-        let mut spare = Spare::none();
-        assert!(spare.pop().is_none());
-        for number in 1..=10_000_usize {
-            assert!(spare.reserve(number));
-            spare.push(address(number));
-        }
-        for number in (1..=10_000).rev() {
-            assert_eq!(spare.pop(), Some(address(number)));
-        }
-        assert!(spare.pop().is_none());
-        assert!(!spare.reserve(usize::MAX / 16), "no such memory");
-        assert!(spare.reserve(10_000), "what there was stays");
-    }
-}
+mod tests;

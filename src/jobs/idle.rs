@@ -12,8 +12,9 @@
 //! [`KEPT`] even then was not used in the whole round. Of those, each later release cools one: the oldest. So a pool that
 //! is in use makes no system call, a peak does not stay in memory for ever, and no call does more than one step.
 
-use crate::job::{Cold, Record};
-use crate::thread::Owner;
+use super::job::Record;
+use super::job::lifetime::Cold;
+use crate::report::Owner;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 
@@ -22,14 +23,6 @@ pub const KEPT: usize = 1024;
 
 /// Releases in a round at the least; otherwise four times as many as the pool has jobs.
 const ROUND: usize = 65536;
-
-/// A record's place in the list.
-pub struct Links {
-    /// The one released before, or none for the oldest.
-    older: Cell<Option<&'static Record>>,
-    /// The one released after, or none for the newest.
-    newer: Cell<Option<&'static Record>>,
-}
 
 /// A pool's idle jobs.
 pub struct Idle {

@@ -4,15 +4,15 @@
 //! A record lies at the top of its stack (`stack.rs`), is never unmapped and is never anything else, so every handle that
 //! was ever issued can be read for the life of the process. All zeros is a record that nobody uses.
 
-use crate::custom_stack;
-use crate::error::Error;
-use crate::idle::Links;
+mod arguments;
+pub mod lifetime;
+
 use crate::libcrypto::LibCtx;
 use crate::platform::{self, Exceptions, Work};
-use crate::stack::{self, Slot};
-use crate::thread::Owner;
+use crate::report::Owner;
+use crate::stack;
 use crate::wait_ctx::WaitCtx;
-use crate::wake::{Ends, Pipe, Signal, Use};
+use crate::wake::{Pipe, Signal, Use};
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_uint, c_void};
 use core::ptr::{self, NonNull};
@@ -35,11 +35,16 @@ pub enum State {
     Abandoned = 3,
 }
 
-/// Arguments that a record has room for itself, in bytes.
-pub const SMALL_ARGUMENTS: usize = 64;
+/// A record's place in the list of its pool's idle jobs (`idle.rs`).
+pub struct Links {
+    /// The one released before, or none for the oldest.
+    pub older: Cell<Option<&'static Record>>,
+    /// The one released after, or none for the newest.
+    pub newer: Cell<Option<&'static Record>>,
+}
 
-/// The largest block for arguments that a record keeps from one use to the next, in bytes.
-pub const KEPT_ARGUMENTS: usize = 16384;
+/// Arguments that a record has room for itself, in bytes.
+const SMALL_ARGUMENTS: usize = 64;
 
 /// A cache line, in bytes.
 const LINE: usize = 64;
@@ -104,104 +109,7 @@ const _: () = {
 // The stack begins right below the record, so this is also the stack's alignment.
 const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
 
-/// An idle record whose memory was given back, so that nothing of it is left in its place but zeros: where it was, and
-/// what must be the same when it comes back.
-pub struct Cold {
-    slot: Slot,
-    pipe: Option<Ends>,
-    /// The pool that counts it: without it the next finish would destroy the record (P1, D2).
-    pool: u64,
-}
-
 impl Record {
-    /// A record with its stack, idle, owned by a thread.
-    pub fn create(owner: Owner) -> Result<&'static Record, Error> {
-        let custom = custom_stack::functions_to_use();
-        let (place, stack) = match custom {
-            Some(functions) => custom_stack::acquire(functions)?,
-            None => stack::acquire()
-                .map(|slot| (slot.record(), slot.stack()))
-                .ok_or(Error::Job)?,
-        };
-        // SAFETY: the place is a record's and nobody else's, and not in use.
-        let record = unsafe { Record::begin(place, stack, custom.is_some(), owner) };
-        owner.counters.created.add(1);
-        owner.counters.stack_bytes.add(stack.len() as u64);
-        Ok(record)
-    }
-
-    /// A record of zeros becomes an idle one.
-    ///
-    /// # Safety
-    ///
-    /// The place is mapped for ever, [`stack::RECORD`] bytes, aligned to 64 (both asserted above), never anything but a
-    /// record, and the caller's. It is zeroed, or what [`end`](Record::end) left.
-    unsafe fn begin(
-        place: NonNull<u8>,
-        stack: *mut [u8],
-        custom: bool,
-        owner: Owner,
-    ) -> &'static Record {
-        // SAFETY: the caller vouches for the place. Zeros are a valid record: null, zero, None. Others may hold a stale
-        // handle to it, but use only its atomics.
-        let record: &'static Record = unsafe { place.cast().as_ref() };
-        record
-            .checker_id
-            .set(platform::register_job(stack, record.memory()));
-        record.stack_low.set(stack.cast());
-        record.stack_size.set(stack.len());
-        record.custom.set(custom);
-        record.owner.store(owner.number, Ordering::Relaxed);
-        record
-    }
-
-    /// Ends an idle record, but for its pipe: from here on its place reads as not live.
-    fn end(&self) {
-        // SAFETY: the fibre is new, or waits in `platform::serve` for a use that will not come.
-        unsafe {
-            platform::forget(&self.work.fibre);
-            platform::deregister_job(self.checker_id.get(), self.stack(), self.memory());
-        }
-        self.free_block();
-        self.exceptions.set(Exceptions::NONE);
-        self.keeps_exceptions.set(false);
-        // For memory that keeps its contents; otherwise it reads as zeros in a moment anyway.
-        self.set_state(State::Idle);
-        self.owner.store(0, Ordering::Relaxed);
-    }
-
-    /// Frees an idle record: stack, pipe and all. Nobody can resume or wake it any more.
-    pub fn destroy(&'static self, owner: Owner) {
-        let stack = self.stack();
-        owner.counters.destroyed.add(1);
-        owner.counters.stack_bytes.subtract(stack.len() as u64);
-        self.signal.close();
-        self.end();
-        // SAFETY: place and stack came from there, no frame of the job is live, and the record does not read as live.
-        unsafe {
-            if self.custom.get() {
-                custom_stack::release(NonNull::from(self).cast(), stack);
-            } else {
-                let slot = Slot::of_record(NonNull::from(self).cast());
-                stack::empty(slot);
-                stack::release(slot);
-            }
-        }
-    }
-
-    /// Gives the memory of an idle record back to the system. Not if the stack is the
-    /// [program's own](Record::has_custom_stack).
-    pub fn cool(&'static self) -> Cold {
-        assert!(!self.has_custom_stack());
-        let slot = Slot::of_record(NonNull::from(self).cast());
-        let pipe = self.signal.detach();
-        let pool = self.pool.get();
-        self.end();
-        // SAFETY: no frame of the job is live, and the record does not read as live.
-        unsafe { stack::empty(slot) };
-        Cold { slot, pipe, pool }
-    }
-
     /// The most that has been used of the stack so far, in whole pages, in bytes; 0 for a stack of the program's own,
     /// whose memory may have been used before.
     pub fn stack_used(&self) -> usize {
@@ -210,57 +118,6 @@ impl Record {
         } else {
             stack::used(self.stack())
         }
-    }
-
-    /// Copies the caller's arguments to where they stay until the job ends. None if there is no memory for them, or their
-    /// size is 0 (B23, B24).
-    ///
-    /// # Safety
-    ///
-    /// The bytes can be read. The record is idle and the caller's.
-    pub unsafe fn copy_arguments(&self, bytes: *const c_void, size: usize) -> Option<*mut c_void> {
-        let place = if size <= SMALL_ARGUMENTS {
-            if size == 0 {
-                return None;
-            }
-            self.small.get().cast()
-        } else {
-            self.block_for(size)?
-        };
-        // SAFETY: the caller vouches for the bytes; the place is as large, and used by nobody else.
-        unsafe { ptr::copy_nonoverlapping(bytes.cast::<u8>(), place.cast(), size) };
-        Some(place)
-    }
-
-    /// The record's block, made larger if it has to be.
-    #[cold]
-    fn block_for(&self, size: usize) -> Option<*mut c_void> {
-        if self.block_size.get() < size {
-            self.free_block();
-            let block = platform::allocate(size);
-            if block.is_null() {
-                return None;
-            }
-            self.block.set(block);
-            self.block_size.set(size);
-            self.large.set(size > KEPT_ARGUMENTS);
-        }
-        Some(self.block.get())
-    }
-
-    /// The job has ended: a block that is too large to keep goes.
-    pub fn drop_arguments(&self) {
-        if self.large.get() {
-            self.free_block();
-        }
-    }
-
-    #[cold]
-    fn free_block(&self) {
-        // SAFETY: null or a block of `allocate`'s, which no job uses any more.
-        unsafe { platform::free(self.block.replace(ptr::null_mut())) };
-        self.block_size.set(0);
-        self.large.set(false);
     }
 
     /// The record that a handle means, or none for NULL.
@@ -380,55 +237,6 @@ impl Record {
     }
 }
 
-impl Cold {
-    /// The record as it was: the same handle and the same wait fd, idle, with a fibre that is new (P4).
-    pub fn warm(self, owner: Owner) -> &'static Record {
-        self.slot.prepare();
-        // SAFETY: the slot is still this record's, and `cool` left it ended.
-        let record = unsafe { Record::begin(self.slot.record(), self.slot.stack(), false, owner) };
-        record.signal.attach(self.pipe);
-        record.pool.set(self.pool);
-        record
-    }
-
-    /// Frees it for good.
-    pub fn destroy(self, owner: Owner) {
-        owner.counters.destroyed.add(1);
-        owner
-            .counters
-            .stack_bytes
-            .subtract(self.slot.stack().len() as u64);
-        if let Some(ends) = self.pipe {
-            ends.close();
-        }
-        // SAFETY: `cool` emptied it.
-        unsafe { stack::release(self.slot) };
-    }
-}
-
 #[cfg(test)]
 #[cfg(not(ossl_async_null))]
-mod tests {
-    use super::*;
-
-    // Rules: S2, D6
-    #[test]
-    fn a_record_can_be_resumed_only_while_it_is_paused_and_only_by_its_owner() {
-        let owner = Owner {
-            number: 7,
-            counters: crate::stats::Counters::take().expect("memory"),
-        };
-        let record = Record::create(owner).expect("memory");
-        assert_eq!(record.state(), State::Idle);
-        for state in [State::Running, State::Paused, State::Abandoned, State::Idle] {
-            record.set_state(state);
-            assert_eq!(record.state(), state);
-            assert_eq!(record.is_resumable_by(7), state == State::Paused);
-            assert!(!record.is_resumable_by(8) && !record.is_resumable_by(0));
-        }
-        record.set_state(State::Paused);
-        record.destroy(owner);
-        owner.counters.give_back();
-        assert!(!record.is_resumable_by(7) && !record.is_resumable_by(0));
-    }
-}
+mod tests;

@@ -2,33 +2,44 @@
 //! environment. The overflow itself is the guard's business (`stack.rs`): with or without the report the access faults,
 //! and the process gets the signal that it would have got (D22).
 
-use crate::job::Record;
 use crate::platform::{self, SignalStack};
-use crate::stack;
+use crate::stack::GUARD;
 use crate::text::{DECIMAL, HEX, Text};
-use crate::thread;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a thread has seen to it that faults are watched.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
+/// A job, as the report describes it.
+pub struct RunningJob {
+    /// Its handle, as a number.
+    pub handle: usize,
+    /// Its function, as a number.
+    pub function: usize,
+    /// Its stack.
+    pub stack: *mut [u8],
+    /// Whether the program's own function made the stack.
+    pub has_custom_stack: bool,
+}
+
 /// A thread begins to have jobs: if the report is wanted, faults are watched from now on, and the thread gets a stack to
 /// handle them on if it has none, since its own is the one that has run out. To be given back with
 /// [`platform::free_signal_stack`] when the thread ends, which it must have asked to be told of.
-pub fn watch() -> Option<SignalStack> {
+///
+/// `look` is called with the address of each fault, in a signal handler. It calls [`report_overflow`] if a job runs there.
+pub fn watch_overflows(look: fn(usize)) -> Option<SignalStack> {
     if !platform::environment_is(c"OSSL_ASYNC_OVERFLOW_REPORT", c"1") {
         return None;
     }
     if !WATCHED.swap(true, Ordering::Relaxed) {
-        platform::watch_faults(report);
+        platform::watch_faults(look);
     }
     platform::signal_stack()
 }
 
-/// Something has faulted at an address. Runs in a signal handler: it needs no memory and no lock.
-fn report(address: usize) {
-    let job = thread::this_in_handlers().and_then(|thread| thread.current.get());
-    if let Some(job) = job.filter(|job| overflows(job.stack(), address)) {
+/// Reports an overflow of the running job's stack, if that is what a fault at this address is. Needs no memory and no lock.
+pub fn report_overflow(job: &RunningJob, address: usize) {
+    if overflows(job.stack, address) {
         let mut room = [0; 512];
         let mut text = Text::new(&mut room);
         describe(job, address, &mut text);
@@ -39,21 +50,16 @@ fn report(address: usize) {
 /// Whether an address is one that only an overflow of this stack explains: below it, in its guard.
 fn overflows(stack: *mut [u8], address: usize) -> bool {
     let below = stack.cast::<u8>().addr().wrapping_sub(address);
-    (1..=stack::GUARD).contains(&below)
+    (1..=GUARD).contains(&below)
 }
 
-fn describe(job: &'static Record, address: usize, text: &mut Text<'_>) {
-    let low = job.stack().cast::<u8>().addr();
-    let size = job.stack().len();
-    let function = job
-        .work
-        .function
-        .get()
-        .map_or(0, |f| (f as *const ()).addr());
+fn describe(job: &RunningJob, address: usize, text: &mut Text<'_>) {
+    let low = job.stack.cast::<u8>().addr();
+    let size = job.stack.len();
     text.add("ossl-async: stack overflow in job ");
-    add_address(text, job.handle().addr());
+    add_address(text, job.handle);
     text.add(" (function ");
-    add_address(text, function);
+    add_address(text, job.function);
     text.add("): fault at ");
     add_address(text, address);
     text.add(", below its stack ");
@@ -63,7 +69,7 @@ fn describe(job: &'static Record, address: usize, text: &mut Text<'_>) {
     text.add(" of ");
     text.add_number(size, DECIMAL, 1);
     text.add(" bytes\n");
-    text.add(if job.has_custom_stack() {
+    text.add(if job.has_custom_stack {
         "ossl-async: this stack was made by the program's own function (ASYNC_set_mem_functions)\n"
     } else {
         "ossl-async: for larger stacks: OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
@@ -86,12 +92,12 @@ mod tests {
     fn an_overflow_is_an_address_in_the_guard_and_none_beside_it() {
         let low = 0x7000_0000;
         let stack = ptr::slice_from_raw_parts_mut(ptr::without_provenance_mut(low), 128 * 1024);
-        for address in [low - 1, low - 4096, low - 80 * 1024, low - stack::GUARD] {
+        for address in [low - 1, low - 4096, low - 80 * 1024, low - GUARD] {
             assert!(overflows(stack, address), "{address:x}");
         }
         for address in [
             0,
-            low - stack::GUARD - 1,
+            low - GUARD - 1,
             low,
             low + 1,
             low + 64 * 1024,

@@ -1,10 +1,11 @@
 //! The error queue for programs without OpenSSL: what `csrc/standalone/openssl/err.h` maps OpenSSL's names to.
 
+use crate::error::queue::{Entry, Queue};
 use crate::error::{self, Error};
-use crate::error_queue::{Entry, Queue};
+use crate::jobs::errors;
+use crate::jobs::thread::{self, TEXT_SIZE};
 use crate::libcrypto;
 use crate::text::{DECIMAL, Text};
-use crate::thread::{self, TEXT_SIZE};
 use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -14,7 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 #[inline(never)]
 pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
     let code = error.code();
-    thread::push_error(Entry { code, file, line });
+    errors::push(Entry { code, file, line });
     if !thread::is_in_job() {
         libcrypto::find_in_passing();
     }
@@ -24,19 +25,19 @@ pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
 /// Takes the oldest entry out of the thread's queue: its code, or 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_get_error() -> c_ulong {
-    code(thread::with_errors(Queue::pop))
+    code(errors::with_queue(Queue::pop))
 }
 
 /// The oldest entry's code, or 0; the entry stays.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_peek_error() -> c_ulong {
-    code(thread::with_errors(Queue::first))
+    code(errors::with_queue(Queue::first))
 }
 
 /// The newest entry's code, or 0; the entry stays.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_peek_last_error() -> c_ulong {
-    code(thread::with_errors(Queue::last))
+    code(errors::with_queue(Queue::last))
 }
 
 /// As `OSSL_ASYNC_ERR_get_error`; also says where in this library the entry was raised. With an empty queue it writes
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_get_error_line(
     file: *mut *const c_char,
     line: *mut c_int,
 ) -> c_ulong {
-    let entry = thread::with_errors(Queue::pop);
+    let entry = errors::with_queue(Queue::pop);
     if let Some(entry) = entry {
         // SAFETY: the caller vouches for both.
         if let Some(file) = unsafe { file.as_mut() } {
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_get_error_line(
 /// Empties the thread's queue.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_clear_error() {
-    thread::with_errors(Queue::clear);
+    errors::with_queue(Queue::clear);
 }
 
 /// The text of a code, in `text` or, if that is NULL, in a buffer of the thread's; either has 256 bytes. NULL if the thread has
@@ -81,7 +82,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string(
     code: c_ulong,
     text: *mut c_char,
 ) -> *mut c_char {
-    let own = || thread::make_unless_ended().map(|thread| thread.text.as_ptr().cast());
+    let own = || errors::thread_unless_ended().map(|thread| thread.text.as_ptr().cast());
     let text = if text.is_null() {
         own().unwrap_or(ptr::null_mut())
     } else {
@@ -202,7 +203,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_print_errors_fp(stream: *mut libc::FILE)
 const LINE_SIZE: usize = 512;
 
 fn print_errors(mut print: impl FnMut(&CStr) -> bool) {
-    while let Some(entry) = thread::with_errors(Queue::pop) {
+    while let Some(entry) = errors::with_queue(Queue::pop) {
         let mut line = [0; LINE_SIZE];
         let mut text = Text::new(&mut line[..LINE_SIZE - 1]);
         describe_entry(entry, &mut text);

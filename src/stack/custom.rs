@@ -1,10 +1,10 @@
 //! Stacks that the program allocates itself (7.8 of the behaviour reference), and the records of jobs that have one: they cannot lie
 //! in memory that the program takes back, because a stale handle must stay readable.
 
+use super::free_list::FreeList;
+use super::slot::RECORD;
 use crate::error::Error;
 use crate::platform::{self, ForkSafe};
-use crate::spare::Spare;
-use crate::stack::RECORD;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
@@ -26,7 +26,7 @@ struct State {
     /// A stack has been tried for: the functions stay as they are (G42).
     used: bool,
     /// Records that are free. Has room for all there are.
-    records: Spare,
+    records: FreeList,
     /// Records there are.
     total: usize,
 }
@@ -58,7 +58,7 @@ impl State {
             allocate: None,
             free: None,
             used: false,
-            records: Spare::none(),
+            records: FreeList::none(),
             total: 0,
         }
     }
@@ -159,28 +159,4 @@ impl State {
 
 #[cfg(test)]
 #[cfg(not(ossl_async_null))]
-mod tests {
-    use super::*;
-
-    // Rules: D6, G41
-    #[test]
-    fn records_never_overlap_and_giving_one_back_needs_no_memory() {
-        let mut state = State::new();
-        let mut taken: Vec<NonNull<u8>> = vec![];
-        for chunks in 1..=3 {
-            while taken.len() < chunks * CHUNK / RECORD {
-                taken.push(state.take_record().expect("memory"));
-                assert_eq!(state.total, chunks * CHUNK / RECORD);
-            }
-        }
-        for record in &taken {
-            state.records.push(*record);
-        }
-        taken.sort_unstable();
-        assert!(
-            taken
-                .windows(2)
-                .all(|pair| pair[1].addr().get() - pair[0].addr().get() >= RECORD)
-        );
-    }
-}
+mod tests;

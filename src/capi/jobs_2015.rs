@@ -6,8 +6,9 @@
 )]
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, record, start_or_resume, succeed};
-use crate::dispatch::{self, Argument, Start};
-use crate::job::Function;
+use crate::jobs::job::Function;
+use crate::jobs::requests::{Argument, Start};
+use crate::jobs::{block, current, dispatch, pools};
 use crate::wake::Pipe;
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -16,13 +17,13 @@ use core::ptr;
 /// fd. Returns 1, or 0 with an entry. Rules B7 to B12, D2.
 #[inline(always)]
 pub extern "C" fn ASYNC_init_pool(max_size: usize, init_size: usize) -> c_int {
-    succeed(dispatch::init_pool(max_size, init_size, true))
+    succeed(pools::init_pool(max_size, init_size, true))
 }
 
 /// Frees the calling thread's pool and idle jobs. Inside a job: no effect but an entry. Rules B13 to B17, D3, D4.
 #[inline(always)]
 pub extern "C" fn ASYNC_free_pool() {
-    if let Err(error) = dispatch::free_pool() {
+    if let Err(error) = pools::free_pool() {
         raise!(error);
     }
 }
@@ -63,13 +64,13 @@ pub extern "C" fn ASYNC_pause_job() -> c_int {
 /// 1 inside a job, else 0 (B42).
 #[inline(always)]
 pub extern "C" fn ASYNC_in_job() -> c_int {
-    dispatch::current().is_some().into()
+    current::current().is_some().into()
 }
 
 /// The running job's handle, or NULL outside a job (B35).
 #[inline(always)]
 pub extern "C" fn ASYNC_get_current_job() -> *mut ASYNC_JOB {
-    dispatch::current().map_or(ptr::null_mut(), |record| record.handle().cast())
+    current::current().map_or(ptr::null_mut(), |record| record.handle().cast())
 }
 
 /// The descriptor that a wake makes readable, or -1 for NULL and for a job that has none or has ended (B36, D10).
@@ -115,11 +116,11 @@ pub unsafe extern "C" fn ASYNC_clear_wake(job: *mut ASYNC_JOB) {
 /// Inside a job: keeps the thread's jobs from pausing, once more (B41, K1 to K5).
 #[inline(always)]
 pub extern "C" fn ASYNC_block_pause() {
-    dispatch::block_pause();
+    block::block_pause();
 }
 
 /// Inside a job: takes back one `ASYNC_block_pause` (B41, K3).
 #[inline(always)]
 pub extern "C" fn ASYNC_unblock_pause() {
-    dispatch::unblock_pause();
+    block::unblock_pause();
 }

@@ -1,10 +1,9 @@
 //! One thread's pool: its idle jobs, its limit and its count (section 3 of the behaviour reference).
 
+use super::idle::Idle;
+use super::job::Record;
 use crate::error::Error;
-use crate::idle::Idle;
-use crate::job::Record;
-use crate::libcrypto;
-use crate::thread::{Owner, Thread};
+use crate::report::Owner;
 use crate::wake::Ends;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -50,10 +49,7 @@ impl Pool {
     /// Makes the pool anew, empty. The idle jobs of the old one are freed; those in use belong to no pool any more (D2).
     #[cold]
     #[inline(never)]
-    pub fn renew(&self, max_size: usize, thread: &Thread, owner: Owner) {
-        if thread.current.get().is_none() {
-            libcrypto::find_in_passing();
-        }
+    pub fn renew(&self, max_size: usize, owner: Owner) {
         self.free(owner);
         while self.exists() {
             self.free(owner); // A program's own function that frees stacks has made one meanwhile.
@@ -70,80 +66,50 @@ impl Pool {
         self.idle.destroy(owner);
     }
 
-    /// A job to use: the one released last, or a new one if the limit allows; with a pipe if it must have one.
+    /// An idle job to use, the one released last; with a pipe if it must have one. None if none is idle.
     #[inline(always)]
-    pub fn take(
-        &self,
-        thread: &Thread,
-        owner: Owner,
-        pipe: bool,
-    ) -> Result<&'static Record, NoJob> {
+    pub fn reuse(&self, owner: Owner, pipe: bool) -> Result<Option<&'static Record>, NoJob> {
         match self.idle.pop(owner) {
-            Some(record) if !pipe => Ok(record),
-            Some(record) => match record.signal.provide() {
-                Ok(()) => Ok(record),
-                Err(_) => {
-                    self.release(record, owner);
-                    Err(NoJob::Failed(Error::WaitPipe))
-                }
-            },
-            None => self.grow(thread, owner, pipe),
+            Some(record) if pipe && record.signal.provide().is_err() => {
+                self.release(record, owner);
+                Err(NoJob::Failed(Error::WaitPipe))
+            }
+            found => Ok(found),
         }
     }
 
+    /// A new job to use, if the limit allows; with a pipe if it must have one.
     #[cold]
-    fn grow(&self, thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
+    pub fn grow(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
         if self.max_size.get() != 0 && self.created.get() >= self.max_size.get() {
             return Err(NoJob::Full);
         }
-        self.create(thread, owner, pipe).map_err(NoJob::Failed)
+        self.create(owner, pipe).map_err(NoJob::Failed)
     }
 
-    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3).
-    pub fn release(&self, record: &'static Record, owner: Owner) {
-        if self.counts(record) {
+    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3). Returns whether it became idle.
+    #[inline(always)]
+    pub fn release(&self, record: &'static Record, owner: Owner) -> bool {
+        let pooled = self.exists() && record.pool.get() == self.number.get();
+        if pooled {
             self.idle.push(record, self.created.get());
         } else {
             record.destroy(owner);
         }
-    }
-
-    /// [`release`](Pool::release)s a job that has ended. Where it was not pooled the thread may have none left, and may have ended
-    /// its jobs before: the caller uses it no more.
-    #[inline(always)]
-    pub fn finish(&self, record: &'static Record, thread: &Thread, owner: Owner) {
-        if self.counts(record) {
-            self.idle.push(record, self.created.get());
-        } else {
-            record.destroy(owner);
-            thread.leave_if_ended();
-        }
-    }
-
-    /// Whether the job is one of this pool's.
-    #[inline(always)]
-    fn counts(&self, record: &Record) -> bool {
-        self.exists() && record.pool.get() == self.number.get()
+        pooled
     }
 
     /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).
-    pub fn fill(
-        &self,
-        thread: &Thread,
-        owner: Owner,
-        count: usize,
-        pipes: bool,
-    ) -> Result<(), Error> {
+    pub fn fill(&self, owner: Owner, count: usize, pipes: bool) -> Result<(), Error> {
         for _ in 0..count {
-            let record = self.create(thread, owner, pipes)?;
+            let record = self.create(owner, pipes)?;
             self.release(record, owner);
         }
         Ok(())
     }
 
     /// A new record that counts as this pool's. One that could not be made does not count (P8).
-    fn create(&self, thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
-        thread.find_exceptions();
+    fn create(&self, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
         // The pipe first: a start that finds no descriptor left is to cost that one system call, and no stack.
         let ends = if pipe {
             Some(Ends::open().map_err(|_| Error::WaitPipe)?)
