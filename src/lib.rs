@@ -22,9 +22,10 @@
 //! The comments name rules such as B19, P4 or D5: those of docs/behaviour.md, the reference of what OpenSSL's code does, rule by
 //! rule, and of what is done here where it misbehaves. README.md has the table of those departures.
 
-// The core serves both faces; without the C one a few of its doors have nobody who uses them.
-#![cfg_attr(not(feature = "capi"), allow(dead_code))]
+// The core serves both faces. Without the C face nobody calls some of its functions.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
+mod cxx_runtime;
 pub mod error;
 mod jobs;
 mod libcrypto;

@@ -90,7 +90,7 @@ pub unsafe extern "C" fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_W
 /// 1 if jobs can be made here, else 0 (F19).
 #[inline(always)]
 pub extern "C" fn ASYNC_is_capable() -> c_int {
-    platform::capable().into()
+    platform::is_capable().into()
 }
 
 /// Installs the functions that make and free stacks; NULL keeps the current one. Returns 1, or 0 once a stack has been

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Exactly one of the two sides runs. The job side comes back with the record's state Paused, or else its function has
-//! returned; the dispatcher does all the rest. One stack serves every use of its record: `platform::serve` waits for
+//! returned; the dispatcher does all the rest. One stack serves every use of its record: `platform::serve_jobs` waits for
 //! the next.
 //!
 //! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
@@ -239,7 +239,7 @@ extern "C-unwind" fn job_main() -> ! {
         .expect("the dispatcher sets the current job before it switches");
     // SAFETY: whoever calls `start` vouches for the function and its argument, and the dispatcher suspends itself in `run`
     // on this thread, which keeps the record until the fibre is given up.
-    unsafe { platform::serve(&record.work, &thread.dispatcher) }
+    unsafe { platform::serve_jobs(&record.work, &thread.dispatcher) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ mod arguments;
 pub mod lifetime;
 
 use crate::libcrypto::LibCtx;
-use crate::platform::{self, Exceptions, Work};
+use crate::platform;
+use crate::platform::types::{Exceptions, Work};
 use crate::report::Owner;
 use crate::stack;
 use crate::wait_ctx::WaitCtx;
@@ -18,7 +19,7 @@ use core::ffi::{c_uint, c_void};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-pub use crate::platform::Function;
+pub use crate::platform::types::Function;
 
 /// Where a record stands (S2). Written by the owner; anybody may read it. That it has finished is not stored: the
 /// dispatcher is the first to know, and makes it idle.

@@ -6,10 +6,12 @@ use super::panics::Panics;
 use super::pool::Pool;
 use super::uses::Uses;
 use super::word;
+use crate::cxx_runtime;
 use crate::error::Error;
 use crate::error::queue::{Entry, Queue};
 use crate::libcrypto;
-use crate::platform::{self, Exceptions, Fibre, SignalStack};
+use crate::platform;
+use crate::platform::types::{Exceptions, Fibre, SignalStack};
 use crate::report::{self, Counters, Owner, RunningJob, Stats};
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
@@ -78,7 +80,7 @@ pub fn this() -> Option<&'static Thread> {
 /// [`this`], for functions that signal handlers may call: it allocates nothing and takes no lock.
 #[inline(always)]
 pub fn this_in_handlers() -> Option<&'static Thread> {
-    if platform::THREAD_STATE_MAY_ALLOCATE && !platform::exit_is_awaited() {
+    if platform::THREAD_STATE_MAY_ALLOCATE && !platform::has_thread_exit() {
         // The thread never had a state, and may not have got its copy of the word yet.
         return None;
     }
@@ -99,7 +101,7 @@ pub fn make() -> Option<&'static Thread> {
 #[inline(never)]
 fn make_now() -> Option<&'static Thread> {
     let place = NonNull::new(platform::allocate(size_of::<Thread>()))?.cast::<Thread>();
-    if !platform::at_thread_exit(exit, place.as_ptr().cast()) {
+    if !platform::call_at_thread_exit(exit, place.as_ptr().cast()) {
         // SAFETY: the block just made.
         unsafe { platform::free(place.as_ptr().cast()) };
         return None;
@@ -189,7 +191,7 @@ impl Thread {
     #[inline]
     pub fn find_exceptions(&self) {
         if self.exceptions.get().is_null() && self.current.get().is_none() {
-            self.exceptions.set(platform::exceptions());
+            self.exceptions.set(cxx_runtime::thread_exceptions());
         }
     }
 
@@ -254,7 +256,7 @@ unsafe fn unmake(place: NonNull<Thread>) {
     let thread = unsafe { place.as_ref() };
     let newest = thread.errors.last().map_or(0, |entry| entry.code);
     word::set_without_state(true, newest);
-    platform::forget_thread_exit();
+    platform::cancel_thread_exit();
     if let Some(owner) = thread.owner.take() {
         owner.counters.give_back();
     }

@@ -1,7 +1,9 @@
 //! Where libcrypto is, and its functions. They are found by name, and only in an object that also has `ASYNC_WAIT_CTX_new`,
 //! which OpenSSL has from 1.1.0 on and its forks have not. That object is never unloaded from then on.
 
-use crate::platform::{self, Loads, Object};
+use crate::platform;
+use crate::platform::loads::Loads;
+use crate::platform::types::Object;
 use core::ffi::{CStr, c_int, c_ulong, c_void};
 use core::mem;
 use core::ptr;
@@ -28,7 +30,7 @@ impl Function {
 
     fn find_in(&self, object: &Object) {
         self.address
-            .store(object.symbol(self.name), Ordering::Relaxed);
+            .store(platform::symbol_of(object, self.name), Ordering::Relaxed);
     }
 
     /// The function, if there is one.
@@ -72,18 +74,18 @@ pub fn find() {
 pub fn find_in_passing() {
     static TRIED_AT: AtomicU64 = AtomicU64::new(0);
 
-    find_by(|| TRIED_AT.swap(platform::forks(), Ordering::Relaxed) != platform::forks());
+    find_by(|| TRIED_AT.swap(platform::fork_count(), Ordering::Relaxed) != platform::fork_count());
 }
 
 fn find_by(tries_names: impl FnOnce() -> bool) {
     if FOUND.load(Ordering::Acquire) {
         return;
     }
-    let _nothing_new = LOADS.search(|| object(tries_names).map(|object| note(&object)));
+    let _nothing_new = LOADS.search(|| object(tries_names).map(|object| remember(&object)));
 }
 
 /// libcrypto is this one.
-fn note(object: &Object) {
+fn remember(object: &Object) {
     for function in [
         &SET_DEFAULT,
         &NEW_ERROR,
@@ -95,13 +97,13 @@ fn note(object: &Object) {
     ] {
         function.find_in(object);
     }
-    if platform::is_ours(INIT_THREAD.address.load(Ordering::Relaxed)) {
+    if platform::is_own_code(INIT_THREAD.address.load(Ordering::Relaxed)) {
         // Both are linked into the program, which has one of the name.
         INIT_THREAD
             .address
             .store(ptr::null_mut(), Ordering::Relaxed);
     }
-    note_who_serves();
+    remember_who_serves();
     // SAFETY: OpenSSL's function of this name has this type since 1.1.0.
     let version = unsafe { VERSION_NUMBER.get::<VersionNumber>() };
     // SAFETY: it only returns a number.
@@ -114,18 +116,18 @@ fn note(object: &Object) {
 /// The object that libcrypto is in: where the process sees it, or where only some library does.
 fn object(tries_names: impl FnOnce() -> bool) -> Option<Object> {
     let names = [c"libcrypto.so.3", c"libcrypto.so.4", c"libcrypto.so.1.1"];
-    platform::object_of(c"ERR_get_error")
+    platform::object_with_symbol(c"ERR_get_error")
         .filter(is_openssl)
-        .or_else(|| platform::object_like(c"libcrypto.so.", is_openssl))
+        .or_else(|| platform::loaded_object(c"libcrypto.so.", &is_openssl))
         .or_else(|| {
             tries_names()
-                .then(|| platform::object_named(&names, is_openssl))
+                .then(|| platform::named_object(&names, &is_openssl))
                 .flatten()
         })
 }
 
 fn is_openssl(object: &Object) -> bool {
-    !object.symbol(c"ASYNC_WAIT_CTX_new").is_null()
+    !platform::symbol_of(object, c"ASYNC_WAIT_CTX_new").is_null()
 }
 
 /// libcrypto's version as it writes it, where it was found.
@@ -164,14 +166,14 @@ pub fn init_own_pool(is_in_job: bool) {
 /// where the loader is not asked, what was so when libcrypto was found.
 pub fn serves_libssl(is_in_job: bool) -> bool {
     if !is_in_job {
-        note_who_serves();
+        remember_who_serves();
     }
     SERVES_LIBSSL.load(Ordering::Relaxed)
 }
 
 static SERVES_LIBSSL: AtomicBool = AtomicBool::new(false);
 
-fn note_who_serves() {
-    let serves = platform::is_ours(platform::seen_by_all(c"ASYNC_start_job"));
+fn remember_who_serves() {
+    let serves = platform::is_own_code(platform::global_symbol(c"ASYNC_start_job"));
     SERVES_LIBSSL.store(serves, Ordering::Relaxed);
 }

@@ -2,7 +2,8 @@
 //! environment. The overflow itself is the guard's business (`stack.rs`): with or without the report the access faults,
 //! and the process gets the signal that it would have got (D22).
 
-use crate::platform::{self, SignalStack};
+use crate::platform;
+use crate::platform::types::SignalStack;
 use crate::stack::GUARD;
 use crate::text::{DECIMAL, HEX, Text};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +35,7 @@ pub fn watch_overflows(look: fn(usize)) -> Option<SignalStack> {
     if !WATCHED.swap(true, Ordering::Relaxed) {
         platform::watch_faults(look);
     }
-    platform::signal_stack()
+    platform::install_signal_stack()
 }
 
 /// Reports an overflow of the running job's stack, if that is what a fault at this address is. Needs no memory and no lock.

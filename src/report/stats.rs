@@ -114,7 +114,7 @@ pub fn report_if_asked() {
     }
     if !ASKED.swap(true, Ordering::Relaxed) && platform::environment_is(c"OSSL_ASYNC_STATS", c"1") {
         measure_stacks(true);
-        platform::at_process_exit(report);
+        platform::call_at_process_exit(report);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::jobs::job::Record;
 use crate::jobs::requests::{Argument, Outcome, Resume, Start, StartFailure};
 use crate::jobs::{current, dispatch, thread};
-use crate::wake::{Pipe, Use};
+use crate::wake::Use;
 use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
@@ -166,7 +166,7 @@ impl<T: 'static> Job<T> {
         let fd = self
             .record
             .signal
-            .channel(Pipe::wait_fd)
+            .channel(crate::wake::Pipe::wait_fd)
             .ok_or(std::io::ErrorKind::NotFound)?;
         // SAFETY: the pipe was just made or is the record's; it is closed when the record is freed, which needs the job
         // to end, and that needs this `Job`.

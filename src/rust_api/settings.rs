@@ -6,7 +6,7 @@ use crate::stack;
 
 /// Whether jobs can be made here at all: not on systems without a working `ucontext` (F15, F19).
 pub fn is_capable() -> bool {
-    platform::capable()
+    platform::is_capable()
 }
 
 /// Sets the stack that jobs have at least, in bytes, from 32768 to 2^30 (the default is 131072), before the process's first
@@ -26,5 +26,5 @@ pub fn stack_size() -> usize {
 
 /// How this build switches stacks: `"registers"`, `"setjmp"`, `"swapcontext"`, or `"null"` where there are no jobs.
 pub fn switch_method() -> &'static str {
-    platform::way()
+    platform::switch_method()
 }

@@ -146,7 +146,7 @@ impl State {
             if !self.records.reserve(self.total + more) {
                 return None;
             }
-            let chunk = platform::map(CHUNK)?;
+            let chunk = platform::map_memory(CHUNK)?;
             for number in 0..more {
                 // SAFETY: the offsets stay inside the chunk.
                 self.records.push(unsafe { chunk.add(number * RECORD) });

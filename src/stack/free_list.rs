@@ -33,7 +33,7 @@ impl FreeList {
             .saturating_mul(size_of::<NonNull<u8>>())
             .max(2 * self.size())
             .next_multiple_of(platform::page_size());
-        let Some(larger) = platform::map(bytes) else {
+        let Some(larger) = platform::map_memory(bytes) else {
             return false;
         };
         // SAFETY: both mappings have room for what there is, and the old one is given up.
@@ -76,7 +76,7 @@ impl FreeList {
     unsafe fn unmap(&self) {
         if self.room > 0 {
             // SAFETY: a mapping of `map`'s, whole.
-            unsafe { platform::unmap(self.items.cast(), self.size()) };
+            unsafe { platform::unmap_memory(self.items.cast(), self.size()) };
         }
     }
 }

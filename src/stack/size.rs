@@ -30,7 +30,7 @@ pub fn size_from_environment() -> Option<usize> {
 
     let mut buffer = [0; 24];
     let room = buffer.len();
-    let text = platform::environment(c"OSSL_ASYNC_STACK_SIZE", &mut buffer)?;
+    let text = platform::environment_variable(c"OSSL_ASYNC_STACK_SIZE", &mut buffer)?;
     // What fills the buffer may have been cut off, and `parse` takes a sign.
     let is_number = text.len() < room && text.bytes().all(|byte| byte.is_ascii_digit());
     let bytes = text.parse().ok().filter(|_| is_number);

@@ -67,7 +67,7 @@ pub fn acquire() -> Option<Slot> {
     let from_environment = if SETTLED.load(Ordering::Acquire) {
         None
     } else {
-        platform::guards_from_environment();
+        platform::read_guard_setting();
         let is_wanted = SIZE.load(Ordering::Relaxed) == 0;
         is_wanted.then(size_from_environment).flatten()
     };
@@ -92,7 +92,7 @@ pub fn acquire() -> Option<Slot> {
 pub unsafe fn empty(slot: Slot) {
     let Layout { guard, slot: size } = Layout::of_this_process();
     // SAFETY: the range is the slot's without its guard, and the caller does not need its contents.
-    unsafe { platform::give_back(slot.0.add(guard), size - guard) };
+    unsafe { platform::release_memory(slot.0.add(guard), size - guard) };
 }
 
 /// Gives a slot up.
@@ -107,7 +107,7 @@ pub unsafe fn release(slot: Slot) {
 /// How much of a stack has been used since its memory was last given back, in bytes: from its high end down to the start
 /// of the lowest page that is in memory, rounded up to whole pages, since stacks end at different places in theirs.
 pub fn used(stack: *mut [u8]) -> usize {
-    (stack.len() - platform::untouched(stack)).next_multiple_of(platform::page_size())
+    (stack.len() - platform::untouched_bytes(stack)).next_multiple_of(platform::page_size())
 }
 
 impl Slabs {
@@ -146,13 +146,14 @@ impl Slabs {
         // SAFETY: this part of the slab was never handed out.
         self.ready = unsafe {
             if several > 1 && !mapping && self.several {
-                self.several = platform::guard_each(self.fresh, layout.guard, layout.slot, several);
+                self.several =
+                    platform::install_guards(self.fresh, layout.guard, layout.slot, several);
             }
             if several > 1 && !mapping && self.several {
                 let (page, top) = layout.first_touched();
                 platform::populate_each(self.fresh.add(top), page, layout.slot, several);
                 several
-            } else if platform::guard(self.fresh, layout.guard, mapping) {
+            } else if platform::install_guard(self.fresh, layout.guard, mapping) {
                 Slot(self.fresh).prepare();
                 1
             } else {
@@ -173,7 +174,7 @@ impl Slabs {
         }
         while slots > 0 {
             if self.free.reserve(self.total + slots) {
-                if let Some(slab) = platform::map(slots * layout.slot) {
+                if let Some(slab) = platform::map_memory(slots * layout.slot) {
                     (self.fresh, self.fresh_slots) = (slab, slots);
                     self.total += slots;
                     return Some(());

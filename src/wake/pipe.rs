@@ -16,7 +16,7 @@ pub struct Ends {
 impl Ends {
     /// A new pipe.
     pub fn open() -> Result<Ends, errno::Errno> {
-        let [read, write] = platform::pipe()?;
+        let [read, write] = platform::open_pipe()?;
         Ok(Ends { read, write })
     }
 
@@ -47,11 +47,11 @@ impl Channel for Pipe {
     }
 
     fn put(&self) -> bool {
-        platform::put_byte(self.write.load(Ordering::Relaxed))
+        platform::write_byte(self.write.load(Ordering::Relaxed))
     }
 
     fn take(&self) {
-        platform::take_byte(self.read.load(Ordering::Relaxed));
+        platform::read_byte(self.read.load(Ordering::Relaxed));
     }
 
     fn close(&self) {
@@ -73,6 +73,6 @@ impl Channel for Pipe {
     }
 
     fn process(&self) -> u64 {
-        platform::forks() + 1
+        platform::fork_count() + 1
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Record, State};
 use crate::error::Error;
-use crate::platform::{self, Exceptions};
+use crate::platform;
+use crate::platform::types::Exceptions;
 use crate::report::Owner;
 use crate::stack::{self, Slot, custom};
 use crate::wake::Ends;
@@ -62,9 +63,9 @@ impl Record {
 
     /// Ends an idle record, but for its pipe: from here on its place reads as not live.
     fn end(&self) {
-        // SAFETY: the fibre is new, or waits in `platform::serve` for a use that will not come.
+        // SAFETY: the fibre is new, or waits in `platform::serve_jobs` for a use that will not come.
         unsafe {
-            platform::forget(&self.work.fibre);
+            platform::forget_fibre(&self.work.fibre);
             platform::deregister_job(self.checker_id.get(), self.stack(), self.memory());
         }
         self.free_block();
