@@ -1,9 +1,9 @@
 //! Questions about jobs of the calling thread, and the end of one that nobody will resume.
 
 use super::job::{Record, State};
-use super::thread::{self, Thread, refused};
+use super::thread::{self, Thread};
 use crate::error::Error;
-use crate::report::Stats;
+use crate::report::{self, Stats};
 use core::ptr;
 
 /// The job that the calling thread is in. Signal handlers may ask.
@@ -53,4 +53,15 @@ pub fn refuse_null() -> Error {
     } else {
         Error::NullArgument
     })
+}
+
+/// Counts an error that is the caller's.
+#[cold]
+#[inline(never)]
+pub fn refused(error: Error) -> Error {
+    match thread::this().and_then(Thread::owner) {
+        Some(owner) => owner.counters.refusals.add(1),
+        None => report::refused_elsewhere(),
+    }
+    error
 }

@@ -20,11 +20,12 @@
 //! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
 //! wrong (D5, D6). Here a job that runs is Running, and a thread that runs a job refuses every other start.
 
+use super::current::refused;
 use super::job::{Record, State};
 use super::pool::NoJob;
 use super::pools;
 use super::requests::{Argument, Outcome, Resume, Start, StartFailure};
-use super::thread::{self, Thread, refused};
+use super::thread::{self, Thread};
 use crate::error::Error;
 use crate::libcrypto::LibCtx;
 use crate::platform;

@@ -1,7 +1,8 @@
 //! A thread's pool, as programs make and free it: section 1 of the behaviour reference, without its defects.
 
+use super::current::refused;
 use super::job::Record;
-use super::thread::{self, Thread, refused};
+use super::thread::{self, Thread};
 use crate::error::Error;
 use crate::libcrypto;
 use crate::platform;

@@ -7,7 +7,6 @@ use super::pool::Pool;
 use super::uses::Uses;
 use super::word;
 use crate::cxx_runtime;
-use crate::error::Error;
 use crate::error::queue::{Entry, Queue};
 use crate::libcrypto;
 use crate::platform;
@@ -218,17 +217,6 @@ impl Thread {
             unsafe { unmake(NonNull::from(self)) };
         }
     }
-}
-
-/// Counts an error that is the caller's.
-#[cold]
-#[inline(never)]
-pub fn refused(error: Error) -> Error {
-    match this().and_then(Thread::owner) {
-        Some(owner) => owner.counters.refusals.add(1),
-        None => report::refused_elsewhere(),
-    }
-    error
 }
 
 /// A memory fault at an address, in a signal handler: reports it if it is an overflow of the running job's stack.
