@@ -12,7 +12,7 @@
 //! saved registers.
 //!
 //! A cache puts equal offsets of all pages into a few of its sets. So slots are an odd number of pages, and what is used
-//! of a slot's top page begins at one of [`COLOURS`] places: a thousand jobs do not crowd each other out.
+//! of a slot's top page begins at one of [`COLOURS`](slot::COLOURS) places: a thousand jobs do not crowd each other out.
 //!
 //! Slots are cut from slabs that are mapped once and never unmapped, and a slot's record stays in its place: a stale
 //! handle can always be read. A slot that is given up reads as zeros, and a record of zeros is not live.
@@ -24,5 +24,5 @@ mod slabs;
 mod slot;
 
 pub use size::size;
-pub use slabs::{acquire, empty, release, set_size, used};
+pub use slabs::{acquire, release, release_memory, set_size, used};
 pub use slot::{GUARD, RECORD, Slot};

@@ -153,7 +153,7 @@ impl WaitCtx {
         }
     }
 
-    /// The home has no more jobs on a context that was freed. Answers whether its part is to be given up now.
+    /// The home has no more jobs on a context that was freed. Returns whether its part is to be given up now.
     #[cold]
     fn leave_home(&self) -> bool {
         let home = self.home.swap(NO_HOME, Ordering::Relaxed);
@@ -210,7 +210,7 @@ impl WaitCtx {
         newest(&entries, key).map(|index| (entries[index].fd, entries[index].data))
     }
 
-    /// Takes the newest entry with a key away, without its cleanup, and answers whether there was one. One that was
+    /// Takes the newest entry with a key away, without its cleanup, and returns whether there was one. One that was
     /// reported stays in the list of deleted ones until the next reset (G23 to G25).
     pub(crate) fn clear(&self, key: *const c_void) -> bool {
         let mut entries = self.entries.borrow_mut();

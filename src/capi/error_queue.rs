@@ -172,7 +172,7 @@ pub extern "C" fn OSSL_ASYNC_ERR_load_ASYNC_strings() {
 pub type PrintCallback = unsafe extern "C" fn(*const c_char, usize, *mut c_void) -> c_int;
 
 /// Empties the thread's queue, calling back with one line an entry, oldest first: `thread:text:file:line:data`, where
-/// data is empty. Stops early if the callback answers 0 or less; that entry is gone too.
+/// data is empty. Stops early if the callback returns 0 or less; that entry is gone too.
 ///
 /// # Safety
 ///

@@ -98,7 +98,7 @@ pub extern "C" fn ASYNC_is_capable() -> c_int {
 ///
 /// # Safety
 ///
-/// Both can be called so from any thread; what the first answers is memory that nothing else uses until the second gets it.
+/// Both can be called so from any thread; what the first returns is memory that nothing else uses until the second gets it.
 #[inline(always)]
 pub unsafe extern "C" fn ASYNC_set_mem_functions(
     alloc_fn: Option<Allocate>,

@@ -80,7 +80,7 @@ pub(super) unsafe fn start_or_resume(
     }
 }
 
-/// Goes on with the job that a handle means, and writes `*job` and `*ret` as B19 has it.
+/// Resumes the job that a handle means, and writes `*job` and `*ret` as B19 has it.
 ///
 /// # Safety
 ///

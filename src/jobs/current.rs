@@ -8,13 +8,13 @@ use core::ptr;
 
 /// The job that the calling thread is in. Signal handlers may ask.
 pub fn current() -> Option<&'static Record> {
-    thread::this_in_handlers()?.current.get()
+    thread::this_in_handlers()?.currjob.get()
 }
 
 /// The most that has been used so far of the stack of a job that runs or is paused on this thread, in bytes; else 0.
 pub fn stack_used(record: &Record) -> usize {
     let is_mine = thread::this().is_some_and(|thread| {
-        let runs = thread.current.get();
+        let runs = thread.currjob.get();
         let owner = thread.owner();
         owner.is_some_and(|owner| record.is_resumable_by(owner.number))
             || runs.is_some_and(|current| ptr::eq(current, record))
@@ -41,7 +41,7 @@ pub fn abandon(record: &'static Record) {
         owner.counters.abandoned.add(1);
         record.set_state(State::Abandoned);
         record.signal.end();
-        thread.leave_if_ended();
+        thread.free_if_ended();
     }
 }
 

@@ -4,7 +4,7 @@
 //!      the thread's own stack                            the job's stack (stack.rs)
 //!   ┌───────────────────────────┐                     ┌────────────────────────────┐ high
 //!   │ main, ...                 │                     │ record                     │
-//!   │ ASYNC_start_job           │   enter, once       │ job_main: serve, for ever  │
+//!   │ ASYNC_start_job           │   enter, once       │ start_func: serve, for ever  │
 //!   │   start / resume          │ ──────────────────> │   call the function        │
 //!   │     run ── suspended in   │                     │     ...                    │
 //!   │            Thread::       │       switch        │     ASYNC_pause_job        │
@@ -49,7 +49,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
         return Err(StartFailure::Unavailable);
     }
     let thread = thread::this();
-    if thread.is_some_and(|thread| thread.current.get().is_some()) {
+    if thread.is_some_and(|thread| thread.currjob.get().is_some()) {
         return Err(StartFailure::Error(refused(Error::Nested)));
     }
     if what.function.is_none() {
@@ -79,8 +79,8 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
             }
         },
     };
-    record.work.function.set(what.function);
-    record.work.argument.set(argument);
+    record.work.func.set(what.function);
+    record.work.funcargs.set(argument);
     record.work.resumed.set(0);
     record.port.set(port);
     // SAFETY: the caller vouches for the context.
@@ -108,18 +108,18 @@ fn get_job(thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record,
 #[cold]
 #[inline(never)]
 fn not_started(thread: &Thread, why: StartFailure) -> StartFailure {
-    thread.leave_if_ended();
+    thread.free_if_ended();
     why
 }
 
-/// Goes on with a paused job. `port` is where the Rust face wants the result; null from C.
+/// Resumes a paused job. `port` is where the Rust face wants the result; null from C.
 #[inline(always)]
 pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result<Outcome, Error> {
     record.prefetch();
     let Some(thread) = thread::this() else {
         return Err(refused(Error::NotResumable));
     };
-    if thread.current.get().is_some() {
+    if thread.currjob.get().is_some() {
         return Err(refused(Error::Nested));
     }
     let owner = match thread.owner() {
@@ -141,9 +141,9 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
     run(thread, owner, record, libctx)
 }
 
-/// Pauses the running job and answers 1 when it goes on. Answers `skipped` at once where nothing can be paused: outside a
+/// Pauses the running job and returns 1 when it is resumed. Returns `skipped` at once where nothing can be paused: outside a
 /// job, while pausing is blocked (B31), and while the thread unwinds from a panic, since Rust counts panics by thread and not
-/// by stack. Answers `refused` at once in a job that was cancelled.
+/// by stack. Returns `refused` at once in a job that was cancelled.
 ///
 /// Nothing may follow the switch, and no frame of the library be left: then the processor goes straight back to whoever
 /// paused. Each return on a stack that was switched to costs as much as the switch.
@@ -152,13 +152,13 @@ pub fn pause(skipped: c_int, refused: c_int) -> c_int {
     let Some(thread) = thread::this() else {
         return skipped;
     };
-    let Some(record) = thread.current.get() else {
+    let Some(record) = thread.currjob.get() else {
         return skipped;
     };
     if record.cancelled.get() {
         return refused;
     }
-    if thread.blocks.get() != 0 || std::thread::panicking() {
+    if thread.blocked.get() != 0 || std::thread::panicking() {
         return skipped;
     }
     record.set_state(State::Paused);
@@ -176,7 +176,7 @@ fn run(
     libctx: LibCtx,
 ) -> Result<Outcome, Error> {
     record.set_state(State::Running);
-    thread.current.set(Some(record));
+    thread.currjob.set(Some(record));
     let exceptions = thread.exceptions.get();
     if !exceptions.is_null() {
         if record.work.resumed.get() == 0 {
@@ -188,13 +188,13 @@ fn run(
     // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
     let entered = unsafe {
         if record.work.fibre.is_new() {
-            platform::enter(&thread.dispatcher, record.stack(), job_main)
+            platform::enter(&thread.dispatcher, record.stack(), start_func)
         } else {
             platform::switch(&thread.dispatcher, &record.work.fibre);
             true
         }
     };
-    thread.current.set(None);
+    thread.currjob.set(None);
     if !exceptions.is_null() {
         record.exchange_exceptions(exceptions);
     }
@@ -211,7 +211,7 @@ fn run(
             .stack_high_water
             .raise(record.stack_used() as u64);
     }
-    let result = record.work.result.get();
+    let result = record.work.ret.get();
     record.set_state(State::Idle);
     record.signal.end();
     record.cancelled.set(false);
@@ -223,7 +223,7 @@ fn run(
         owner.counters.starts.subtract(1);
     }
     if !thread.pool.release(record, owner) {
-        thread.leave_if_ended();
+        thread.free_if_ended();
     }
     if entered {
         Ok(Outcome::Finished(result))
@@ -234,9 +234,9 @@ fn run(
 
 /// The bottom of every job's stack (2.3). A thread may end inside a job (F11): then this frame is unwound through, so nothing
 /// here has a destructor.
-extern "C-unwind" fn job_main() -> ! {
+extern "C-unwind" fn start_func() -> ! {
     let (thread, record) = thread::this()
-        .and_then(|thread| Some((thread, thread.current.get()?)))
+        .and_then(|thread| Some((thread, thread.currjob.get()?)))
         .expect("the dispatcher sets the current job before it switches");
     // SAFETY: whoever calls `start` vouches for the function and its argument, and the dispatcher suspends itself in `run`
     // on this thread, which keeps the record until the fibre is given up.

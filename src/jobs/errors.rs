@@ -69,7 +69,7 @@ mod tests {
             let thread = thread::make().expect("a key");
             assert!(!thread.may_pool());
             assert_eq!(with_queue(code), Some(0x33066042));
-            thread.leave_if_ended();
+            thread.free_if_ended();
             assert!(thread::this().is_none());
             assert_eq!(with_queue(code), Some(0x33066042));
             with_queue(Queue::clear);

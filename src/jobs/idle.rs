@@ -13,7 +13,7 @@
 //! is in use makes no system call, a peak does not stay in memory for ever, and no call does more than one step.
 
 use super::job::Record;
-use super::job::lifetime::Cold;
+use super::job::lifetime::Unbacked;
 use crate::report::Owner;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
@@ -37,7 +37,7 @@ pub struct Idle {
     /// How many of the oldest were not used in the last round and are still to be cooled.
     unused: Cell<usize>,
     /// All idle jobs below the oldest. Thread-locals without destructors are cheaper; the pool empties it.
-    cold: ManuallyDrop<Cell<Vec<Cold>>>,
+    unbacked: ManuallyDrop<Cell<Vec<Unbacked>>>,
 }
 
 impl Idle {
@@ -50,7 +50,7 @@ impl Idle {
             lowest: Cell::new(0),
             left: Cell::new(ROUND),
             unused: Cell::new(0),
-            cold: ManuallyDrop::new(Cell::new(Vec::new())),
+            unbacked: ManuallyDrop::new(Cell::new(Vec::new())),
         }
     }
 
@@ -69,7 +69,7 @@ impl Idle {
             left => self.left.set(left - 1),
         }
         if self.unused.get() > 0 {
-            self.cool_one();
+            self.release_oldest();
         }
     }
 
@@ -77,7 +77,7 @@ impl Idle {
     #[inline]
     pub fn pop(&self, owner: Owner) -> Option<&'static Record> {
         let Some(record) = self.newest.get() else {
-            return self.warm_one(owner);
+            return self.restore_newest(owner);
         };
         let older = record.links.older.take();
         self.newest.set(older);
@@ -98,7 +98,7 @@ impl Idle {
         self.oldest.set(None);
         self.warm.set(0);
         self.unused.set(0);
-        let cold = self.cold.take();
+        let cold = self.unbacked.take();
         while let Some(record) = next {
             next = record.links.older.take();
             record.links.newer.set(None);
@@ -116,7 +116,7 @@ impl Idle {
 
     /// Cools the oldest warm one, if there is memory for what is left of it.
     #[cold]
-    fn cool_one(&self) {
+    fn release_oldest(&self) {
         self.unused.set(self.unused.get() - 1);
         let Some(oldest) = self
             .oldest
@@ -128,23 +128,23 @@ impl Idle {
         let Some(newer) = oldest.links.newer.get() else {
             return;
         };
-        let mut cold = self.cold.take();
+        let mut cold = self.unbacked.take();
         if cold.try_reserve(1).is_ok() {
             newer.links.older.set(None);
             self.oldest.set(Some(newer));
             self.warm.set(self.warm.get() - 1);
-            cold.push(oldest.cool());
+            cold.push(oldest.release_memory());
         }
-        self.cold.set(cold);
+        self.unbacked.set(cold);
     }
 
     /// Warms the cold one that was released last.
     #[cold]
-    fn warm_one(&self, owner: Owner) -> Option<&'static Record> {
-        let mut cold = self.cold.take();
+    fn restore_newest(&self, owner: Owner) -> Option<&'static Record> {
+        let mut cold = self.unbacked.take();
         let one = cold.pop();
-        self.cold.set(cold);
+        self.unbacked.set(cold);
         self.lowest.set(0);
-        one.map(|one| one.warm(owner))
+        one.map(|one| one.restore(owner))
     }
 }

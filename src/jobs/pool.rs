@@ -24,7 +24,7 @@ pub struct Pool {
     /// 0: no limit.
     max_size: Cell<usize>,
     /// Records ever made for this pool, however they ended (P1).
-    created: Cell<usize>,
+    curr_size: Cell<usize>,
     idle: Idle,
 }
 
@@ -36,7 +36,7 @@ impl Pool {
         Pool {
             number: Cell::new(0),
             max_size: Cell::new(0),
-            created: Cell::new(0),
+            curr_size: Cell::new(0),
             idle: Idle::new(),
         }
     }
@@ -55,7 +55,7 @@ impl Pool {
             self.free(owner); // A program's own function that frees stacks has made one meanwhile.
         }
         self.number.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.created.set(0);
+        self.curr_size.set(0);
         self.max_size.set(max_size);
     }
 
@@ -70,7 +70,7 @@ impl Pool {
     #[inline(always)]
     pub fn reuse(&self, owner: Owner, pipe: bool) -> Result<Option<&'static Record>, NoJob> {
         match self.idle.pop(owner) {
-            Some(record) if pipe && record.signal.provide().is_err() => {
+            Some(record) if pipe && record.signal.ensure_pipe().is_err() => {
                 self.release(record, owner);
                 Err(NoJob::Failed(Error::WaitPipe))
             }
@@ -81,7 +81,7 @@ impl Pool {
     /// A new job to use, if the limit allows; with a pipe if it must have one.
     #[cold]
     pub fn grow(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
-        if self.max_size.get() != 0 && self.created.get() >= self.max_size.get() {
+        if self.max_size.get() != 0 && self.curr_size.get() >= self.max_size.get() {
             return Err(NoJob::Full);
         }
         self.create(owner, pipe).map_err(NoJob::Failed)
@@ -92,7 +92,7 @@ impl Pool {
     pub fn release(&self, record: &'static Record, owner: Owner) -> bool {
         let pooled = self.exists() && record.pool.get() == self.number.get();
         if pooled {
-            self.idle.push(record, self.created.get());
+            self.idle.push(record, self.curr_size.get());
         } else {
             record.destroy(owner);
         }
@@ -119,7 +119,7 @@ impl Pool {
         // It counts before it is there: a program's own function that makes stacks may start jobs meanwhile, or make a
         // new pool, which then does not count this one.
         let number = self.number.get();
-        self.created.set(self.created.get() + 1);
+        self.curr_size.set(self.curr_size.get() + 1);
         let made = Record::create(owner);
         match made {
             Ok(record) => {
@@ -131,7 +131,7 @@ impl Pool {
                     ends.close();
                 }
                 if self.number.get() == number {
-                    self.created.set(self.created.get() - 1);
+                    self.curr_size.set(self.curr_size.get() - 1);
                 }
             }
         }

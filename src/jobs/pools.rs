@@ -9,7 +9,7 @@ use crate::platform;
 use crate::report::Owner;
 use core::ffi::c_int;
 
-/// Makes the thread's pool anew (1.2 and 7.3). Answers with the reason if fewer jobs than asked for could be made.
+/// Makes the thread's pool anew (1.2 and 7.3). Returns the reason if fewer jobs than asked for could be made.
 ///
 /// `pipes`: whether the jobs made now get a wait fd at once, as generation 1's do.
 pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Option<Error>, Error> {
@@ -32,7 +32,7 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
     }
     let (thread, owner) = thread::attach().ok_or(Error::Pool)?;
     if !thread.may_pool() {
-        thread.leave_if_ended();
+        thread.free_if_ended();
         return Ok(None);
     }
     renew(thread, owner, max_size);
@@ -46,7 +46,7 @@ pub fn free_pool() -> Result<(), Error> {
     let Some(thread) = thread::this() else {
         return Ok(());
     };
-    if thread.current.get().is_some() {
+    if thread.currjob.get().is_some() {
         return Err(refused(Error::FreeInsideJob));
     }
     if let Some(owner) = thread.owner() {
@@ -60,7 +60,7 @@ pub fn free_pool() -> Result<(), Error> {
 #[cold]
 #[inline(never)]
 pub fn renew(thread: &Thread, owner: Owner, max_size: usize) {
-    if thread.current.get().is_none() {
+    if thread.currjob.get().is_none() {
         libcrypto::find_in_passing();
     }
     thread.pool.renew(max_size, owner);

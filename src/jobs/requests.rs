@@ -53,7 +53,7 @@ pub struct Start {
 pub enum Resume {
     /// As if it had never paused.
     Normal,
-    /// The same, but it cannot pause again: [`pause`] refuses until the job has ended.
+    /// The same, but it cannot pause again: [`pause`](super::dispatch::pause) refuses until the job has ended.
     Cancelled,
 }
 

@@ -27,13 +27,13 @@ pub struct Thread {
     /// The thread as an owner of jobs; none until [`attach`]ed.
     owner: Cell<Option<Owner>>,
     /// The job that runs now.
-    pub current: Cell<Option<&'static Record>>,
+    pub currjob: Cell<Option<&'static Record>>,
     /// The calling side of the running job.
     pub dispatcher: Fibre,
     /// What the C++ run-time keeps of exceptions for this thread; null where there is none, as far as is known.
     pub exceptions: Cell<*mut Exceptions>,
     /// How often pausing is blocked (K1).
-    pub blocks: Cell<usize>,
+    pub blocked: Cell<usize>,
     /// Changes whenever the blocks are forgotten, and is never the same in two states.
     pub block_epoch: Cell<u64>,
     /// The idle jobs.
@@ -72,7 +72,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 /// changes threads (D8 is refused), so the reference stays right across a pause. It must not outlive the thread's jobs.
 #[inline(always)]
 pub fn this() -> Option<&'static Thread> {
-    // SAFETY: the state that `make` put there; `unmake` takes it out of the word before it frees it.
+    // SAFETY: the state that `make` put there; `free_state` takes it out of the word before it frees it.
     word::state().map(|state| unsafe { state.cast().as_ref() })
 }
 
@@ -88,17 +88,17 @@ pub fn this_in_handlers() -> Option<&'static Thread> {
 
 /// Whether the caller is in a job, on whose stack the library must be frugal.
 pub fn is_in_job() -> bool {
-    this().is_some_and(|thread| thread.current.get().is_some())
+    this().is_some_and(|thread| thread.currjob.get().is_some())
 }
 
 /// The calling thread's state, made if it has none. None if there is no memory, or no thread-specific key to free it with.
 pub fn make() -> Option<&'static Thread> {
-    this().or_else(make_now)
+    this().or_else(make_state)
 }
 
 #[cold]
 #[inline(never)]
-fn make_now() -> Option<&'static Thread> {
+fn make_state() -> Option<&'static Thread> {
     let place = NonNull::new(platform::allocate(size_of::<Thread>()))?.cast::<Thread>();
     if !platform::call_at_thread_exit(exit, place.as_ptr().cast()) {
         // SAFETY: the block just made.
@@ -108,10 +108,10 @@ fn make_now() -> Option<&'static Thread> {
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     let fresh = Thread {
         owner: Cell::new(None),
-        current: Cell::new(None),
+        currjob: Cell::new(None),
         dispatcher: Fibre::new(),
         exceptions: Cell::new(ptr::null_mut()),
-        blocks: Cell::new(0),
+        blocked: Cell::new(0),
         block_epoch: Cell::new(number << 32),
         pool: Pool::none(),
         end: Cell::new(if word::has_ended() {
@@ -153,7 +153,7 @@ fn attach_now() -> Option<(&'static Thread, Owner)> {
     let thread = make()?;
     let owner = thread.begin();
     if owner.is_none() {
-        thread.leave_if_ended();
+        thread.free_if_ended();
     }
     owner.map(|owner| (thread, owner))
 }
@@ -189,14 +189,14 @@ impl Thread {
     /// take there.
     #[inline]
     pub fn find_exceptions(&self) {
-        if self.exceptions.get().is_null() && self.current.get().is_none() {
+        if self.exceptions.get().is_null() && self.currjob.get().is_none() {
             self.exceptions.set(cxx_runtime::thread_exceptions());
         }
     }
 
     /// Pausing is not blocked any more (B14).
     pub fn forget_blocks(&self) {
-        self.blocks.set(0);
+        self.blocked.set(0);
         self.block_epoch.set(self.block_epoch.get() + 1);
     }
 
@@ -204,7 +204,7 @@ impl Thread {
     /// ended its jobs before, the state goes with the last one: the caller uses it no more.
     #[cold]
     #[inline(never)]
-    pub fn leave_if_ended(&self) {
+    pub fn free_if_ended(&self) {
         if self.end.get() != End::Before {
             return;
         }
@@ -214,17 +214,17 @@ impl Thread {
         });
         if !has_jobs && !self.panics.are_there() {
             // SAFETY: nothing runs on the thread that uses the state, and the caller does so no more.
-            unsafe { unmake(NonNull::from(self)) };
+            unsafe { free_state(NonNull::from(self)) };
         }
     }
 }
 
 /// A memory fault at an address, in a signal handler: reports it if it is an overflow of the running job's stack.
 fn report_overflow(address: usize) {
-    let Some(job) = this_in_handlers().and_then(|thread| thread.current.get()) else {
+    let Some(job) = this_in_handlers().and_then(|thread| thread.currjob.get()) else {
         return;
     };
-    let function = job.work.function.get();
+    let function = job.work.func.get();
     let job = RunningJob {
         handle: job.handle().addr(),
         function: function.map_or(0, |function| (function as *const ()).addr()),
@@ -239,7 +239,7 @@ fn report_overflow(address: usize) {
 /// # Safety
 ///
 /// It is the calling thread's, and nobody uses it any more.
-unsafe fn unmake(place: NonNull<Thread>) {
+unsafe fn free_state(place: NonNull<Thread>) {
     // SAFETY: the caller's, until it is freed below.
     let thread = unsafe { place.as_ref() };
     let newest = thread.errors.last().map_or(0, |entry| entry.code);
@@ -263,11 +263,11 @@ extern "C" fn exit(state: *mut c_void) {
     let Some(place) = NonNull::new(state.cast::<Thread>()) else {
         return;
     };
-    // SAFETY: what `make` registered, and `unmake` has not freed.
+    // SAFETY: what `make` registered, and `free_state` has not freed.
     let thread = unsafe { place.as_ref() };
     thread.end.set(End::Now);
     if let Some(owner) = thread.owner.get() {
-        if thread.current.take().is_some() {
+        if thread.currjob.take().is_some() {
             owner.counters.cut_short.add(1);
         }
         if let Some(stack) = thread.signal_stack.take() {
@@ -282,7 +282,7 @@ extern "C" fn exit(state: *mut c_void) {
     }
     thread.errors.clear();
     // SAFETY: it is the thread's, and the thread runs nothing but this.
-    unsafe { unmake(place) };
+    unsafe { free_state(place) };
 }
 
 #[cfg(test)]

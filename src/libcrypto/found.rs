@@ -146,7 +146,7 @@ pub fn allows_pool_of(max_size: usize) -> bool {
 ///
 /// A program that takes libcrypto's functions from libcrypto itself, by `dlsym` with its handle, runs libcrypto's jobs beside
 /// a preloaded library of ours. libcrypto makes its pool by `ASYNC_init_thread(0, 0)`, and gets there by the dynamic linker,
-/// so it comes to ours; it would go on without a pool, and crash.
+/// so it comes to ours; it would continue without a pool, and crash.
 ///
 /// Only if libcrypto called: a pool that it has already would leak (G4). In a job, on whose stack there is no room to find that
 /// out, it gets one in any case.
@@ -157,7 +157,7 @@ pub fn init_own_pool(is_in_job: bool) {
         is_in_job || platform::is_called_from(*init_thread as *const c_void)
     };
     if let Some(init_thread) = function.filter(wants_it) {
-        // SAFETY: it may be called at any time, and what it answers is between it and libcrypto.
+        // SAFETY: it may be called at any time, and what it returns is between it and libcrypto.
         unsafe { init_thread(0, 0) };
     }
 }

@@ -31,12 +31,12 @@ pub struct Work {
     /// Where it is suspended.
     pub fibre: Fibre,
     /// What to call.
-    pub function: Cell<Option<Function>>,
+    pub func: Cell<Option<Function>>,
     /// What to call it with.
-    pub argument: Cell<*mut c_void>,
+    pub funcargs: Cell<*mut c_void>,
     /// What it returned last.
-    pub result: Cell<c_int>,
-    /// Whether the switch to the fibre goes on with a call, and does not begin one; set by whoever switches. Only speed
+    pub ret: Cell<c_int>,
+    /// Whether the switch to the fibre resumes a call, and does not begin one; set by whoever switches. Only speed
     /// depends on it.
     pub resumed: Cell<c_int>,
 }

@@ -51,7 +51,7 @@ pub struct Job<T> {
 }
 
 impl<T: 'static> Job<T> {
-    /// Starts a job: `closure` runs on a stack of its own until it ends or [`pause`]s.
+    /// Starts a job: `closure` runs on a stack of its own until it ends or [`pause`](crate::pause)s.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<T: 'static> Job<T> {
         }
     }
 
-    /// Goes on with the job where it paused.
+    /// Resumes the job where it paused.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl<T: 'static> Job<T> {
         self.go_on(Resume::Normal)
     }
 
-    /// Has the job come to its end without pausing again: resumes it, and from then on [`pause`] answers false in it, at
+    /// Has the job come to its end without pausing again: resumes it, and from then on [`pause`](crate::pause) returns false in it, at
     /// once. Its closure must do without what it was waiting for and return; a loop that only a pause that worked can end
     /// never ends.
     ///
@@ -196,8 +196,8 @@ impl<T> Job<T> {
     fn unseen_panic(&self) -> Option<Box<dyn Any + Send>> {
         let thread = thread::this()?;
         let payload = thread.panics.take(self.this_use)?;
-        if thread.current.get().is_none() {
-            thread.leave_if_ended();
+        if thread.currjob.get().is_none() {
+            thread.free_if_ended();
         }
         Some(payload)
     }

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -
     0
 }
 
-/// C code resumed a job of Rust's, which has ended. C takes no value and no panic; a panic is kept for the [`Job`].
+/// C code resumed a job of Rust's, which has ended. C takes no value and no panic; a panic is kept for the [`Job`](crate::Job).
 #[cold]
 fn end_under_c(panic: Option<Box<dyn Any + Send>>) {
     if let (Some(panic), Some(thread), Some(record)) = (panic, thread::this(), current::current()) {

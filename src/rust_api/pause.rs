@@ -3,8 +3,8 @@
 use crate::jobs::{block, current, dispatch};
 use core::marker::PhantomData;
 
-/// Pauses the job that this is called in, until its thread resumes it, and answers true. False, at once, where nothing
-/// can be paused: outside a job, in one that was [cancelled](Job::cancel), while pausing is blocked (B31), or while the
+/// Pauses the job that this is called in, until its thread resumes it, and returns true. False, at once, where nothing
+/// can be paused: outside a job, in one that was [cancelled](crate::Job::cancel), while pausing is blocked (B31), or while the
 /// thread unwinds from a panic.
 ///
 /// A pause is a call that may take arbitrarily long and, if the job is abandoned, for ever. What other code on the thread

@@ -8,7 +8,7 @@ use crate::platform::{self, ForkSafe};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-/// Answers a block for a stack, or null. The number says how large it should be, and may be changed to what it is.
+/// Returns a block for a stack, or null. The number says how large it should be, and may be changed to what it is.
 pub type Allocate = unsafe extern "C" fn(*mut usize) -> *mut c_void;
 /// Takes such a block back.
 pub type Free = unsafe extern "C" fn(*mut c_void);

@@ -76,9 +76,9 @@ pub fn acquire() -> Option<Slot> {
             SIZE.store(from_environment.unwrap_or(0), Ordering::Relaxed);
         }
         let Some(slot) = slabs.free.pop().map(Slot) else {
-            return slabs.cut(Layout::of_this_process());
+            return slabs.take_fresh(Layout::of_this_process());
         };
-        slot.prepare();
+        slot.populate_top();
         Some(slot)
     })
 }
@@ -89,7 +89,7 @@ pub fn acquire() -> Option<Slot> {
 ///
 /// The slot came from [`acquire`], nothing runs on it, and its record reads as not live already: memory that is
 /// locked keeps its contents.
-pub unsafe fn empty(slot: Slot) {
+pub unsafe fn release_memory(slot: Slot) {
     let Layout { guard, slot: size } = Layout::of_this_process();
     // SAFETY: the range is the slot's without its guard, and the caller does not need its contents.
     unsafe { platform::release_memory(slot.0.add(guard), size - guard) };
@@ -99,7 +99,7 @@ pub unsafe fn empty(slot: Slot) {
 ///
 /// # Safety
 ///
-/// The slot came from [`acquire`], was [`empty`]d after its last use, and is not the caller's from now on.
+/// The slot came from [`acquire`], was [`release_memory`]d after its last use, and is not the caller's from now on.
 pub unsafe fn release(slot: Slot) {
     SLABS.with(|slabs| slabs.free.push(slot.0));
 }
@@ -123,7 +123,7 @@ impl Slabs {
     }
 
     /// Cuts the next slot from the newest slab, with its guard.
-    fn cut(&mut self, layout: Layout) -> Option<Slot> {
+    fn take_fresh(&mut self, layout: Layout) -> Option<Slot> {
         if self.fresh_slots == 0 {
             self.grow(layout)?;
         }
@@ -154,7 +154,7 @@ impl Slabs {
                 platform::populate_each(self.fresh.add(top), page, layout.slot, several);
                 several
             } else if platform::install_guard(self.fresh, layout.guard, mapping) {
-                Slot(self.fresh).prepare();
+                Slot(self.fresh).populate_top();
                 1
             } else {
                 return None;

@@ -82,7 +82,7 @@ impl Slot {
     }
 
     /// Makes the page that every job touches: the record's.
-    pub fn prepare(self) {
+    pub fn populate_top(self) {
         let (page, top) = Layout::of_this_process().first_touched();
         // SAFETY: the last page of the slot, which is the caller's.
         unsafe { platform::populate(self.0.add(top), page) };

@@ -7,15 +7,15 @@ pub trait Word {
     fn load(&self) -> u64;
     /// Stores, showing what was written before.
     fn store(&self, value: u64);
-    /// Stores `new` if the value is `current`, else answers what it is.
+    /// Stores `new` if the value is `current`, else returns what it is.
     fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
-    /// Flips bits; answers the value before.
+    /// Flips bits; returns the value before.
     fn fetch_xor(&self, bits: u64) -> u64;
     /// Lets somebody else run, while waiting for them.
-    fn relax();
+    fn wait_a_moment();
     /// Lets somebody else run, without waiting for them.
-    fn give_way() {
-        Self::relax();
+    fn yield_now() {
+        Self::wait_a_moment();
     }
 }
 
@@ -41,7 +41,7 @@ pub trait Channel {
 
 /// Makes an atomic type a word: the standard library's here, a model checker's where these orderings are checked.
 macro_rules! word {
-    ($atomic:ty, $relax:path) => {
+    ($atomic:ty, $wait_a_moment:path) => {
         impl Word for $atomic {
             fn load(&self) -> u64 {
                 self.load(core::sync::atomic::Ordering::Acquire)
@@ -60,8 +60,8 @@ macro_rules! word {
                 self.fetch_xor(bits, core::sync::atomic::Ordering::AcqRel)
             }
 
-            fn relax() {
-                $relax();
+            fn wait_a_moment() {
+                $wait_a_moment();
             }
         }
     };

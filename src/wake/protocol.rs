@@ -19,7 +19,7 @@
 //! Only the thread that owns the record sets and clears LIVE and PIPE, and only when nobody is BUSY does it close.
 //!
 //! A fork may catch somebody BUSY whom the child does not have. So whoever wants to be BUSY first notes which process
-//! this is; a BUSY of another process is nobody's, and the next who comes by takes it over (D16). Whoever comes by may have
+//! this is; a BUSY of another process is nobody's, and the next thread that changes the word takes it over (D16). Such a thread may have
 //! seen a BUSY of this process that has long left, with the record, whose memory was given back: so no process is number 0,
 //! which is what is noted in such memory, and only a number that is another process's is taken over from.
 //!
@@ -76,7 +76,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// A new use of the record begins, unsignalled (D19); `shown` if the record's pipe, which it has, is its wait fd. Owner
     /// only.
     pub fn begin(&self, this: Use, shown: bool) {
-        let idle = self.quiet();
+        let idle = self.wait_until_not_busy();
         let shown = if shown { SHOWN } else { 0 };
         // Fields that do not overlap.
         self.word
@@ -106,7 +106,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
         if self.word.load() & BUSY != 0 {
             // Somebody is at the pipe, and as long as they do not get on the fd may stay readable: an event loop would come
             // back at once, and again, and keep the processor from them.
-            W::give_way();
+            W::yield_now();
         }
     }
 
@@ -117,13 +117,13 @@ impl<W: Word, C: Channel> Signal<W, C> {
         expect(dead_code, reason = "the Rust face has wait fds on Unix")
     )]
     pub fn open(&self) -> Result<(), errno::Errno> {
-        self.provide()?;
+        self.ensure_pipe()?;
         self.change(|word| Some(word | PIPE | SHOWN));
         Ok(())
     }
 
     /// Makes the pipe if there is none. Owner only.
-    pub fn provide(&self) -> Result<(), errno::Errno> {
+    pub fn ensure_pipe(&self) -> Result<(), errno::Errno> {
         if self.word.load() & PIPE == 0 {
             self.channel.open()?;
             self.change(|word| Some(word | PIPE));
@@ -133,7 +133,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// Closes the pipe if there is one. Owner only, on a record that is not live.
     pub fn close(&self) {
-        if self.quiet() & PIPE != 0 {
+        if self.wait_until_not_busy() & PIPE != 0 {
             self.channel.close();
         }
         self.word.store(0);
@@ -141,7 +141,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
 
     /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
     pub fn detach(&self) -> Option<C::Ends> {
-        let piped = self.quiet() & PIPE != 0;
+        let piped = self.wait_until_not_busy() & PIPE != 0;
         self.word.store(0);
         piped.then(|| self.channel.detach())
     }
@@ -171,15 +171,15 @@ impl<W: Word, C: Channel> Signal<W, C> {
     }
 
     /// The word of a record that is not live, once the last one at its pipe has left.
-    fn quiet(&self) -> u64 {
+    fn wait_until_not_busy(&self) -> u64 {
         loop {
             let word = self.word.load();
             if word & BUSY == 0 {
                 return word;
-            } else if self.inherit() {
-                self.settle(word);
+            } else if self.take_over_after_fork() {
+                self.sync_pipe(word);
             } else {
-                W::relax();
+                W::wait_a_moment();
             }
         }
     }
@@ -187,18 +187,18 @@ impl<W: Word, C: Channel> Signal<W, C> {
     /// Changes the word as `edit` says, unless it says not to, and moves the byte if that has become our business.
     fn change(&self, edit: impl Fn(u64) -> Option<u64>) {
         let mut word = self.word.load();
-        if word & BUSY != 0 && self.inherit() {
-            self.settle(word);
+        if word & BUSY != 0 && self.take_over_after_fork() {
+            self.sync_pipe(word);
             word = self.word.load();
         }
         while let Some(edited) = edit(word) {
-            let mine = edited & BUSY == 0 && edited & PIPE != 0 && !agrees(edited);
+            let mine = edited & BUSY == 0 && edited & PIPE != 0 && !pipe_is_in_sync(edited);
             let new = if mine { edited + BUSY } else { edited };
             if mine {
                 self.process.store(self.channel.process());
             }
             match self.word.compare_exchange(word, new) {
-                Ok(_) if mine => return self.settle(new),
+                Ok(_) if mine => return self.sync_pipe(new),
                 Ok(_) => return,
                 Err(other) => word = other,
             }
@@ -206,15 +206,15 @@ impl<W: Word, C: Channel> Signal<W, C> {
     }
 
     /// Whether whoever is BUSY was left behind in another process, and BUSY is ours now.
-    fn inherit(&self) -> bool {
+    fn take_over_after_fork(&self) -> bool {
         let (theirs, ours) = (self.process.load(), self.channel.process());
         theirs != 0 && theirs != ours && self.process.compare_exchange(theirs, ours).is_ok()
     }
 
     /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
-    fn settle(&self, mut word: u64) {
+    fn sync_pipe(&self, mut word: u64) {
         loop {
-            let left = if agrees(word) {
+            let left = if pipe_is_in_sync(word) {
                 word & !BUSY
             } else if self.move_byte(word & WANT != 0) {
                 word = self.word.fetch_xor(HAVE) ^ HAVE;
@@ -240,7 +240,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
     }
 }
 
-fn agrees(word: u64) -> bool {
+fn pipe_is_in_sync(word: u64) -> bool {
     (word & WANT != 0) == (word & HAVE != 0)
 }
 

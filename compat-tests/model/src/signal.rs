@@ -52,8 +52,8 @@ impl Word for Exchanged {
         Word::fetch_xor(&self.0, bits)
     }
 
-    fn relax() {
-        AtomicU64::relax();
+    fn wait_a_moment() {
+        AtomicU64::wait_a_moment();
     }
 }
 

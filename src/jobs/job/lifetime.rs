@@ -12,7 +12,7 @@ use core::sync::atomic::Ordering;
 
 /// An idle record whose memory was given back, so that nothing of it is left in its place but zeros: where it was, and
 /// what must be the same when it comes back.
-pub struct Cold {
+pub struct Unbacked {
     slot: Slot,
     pipe: Option<Ends>,
     /// The pool that counts it: without it the next finish would destroy the record (P1, D2).
@@ -89,7 +89,7 @@ impl Record {
                 custom::release(NonNull::from(self).cast(), stack);
             } else {
                 let slot = Slot::of_record(NonNull::from(self).cast());
-                stack::empty(slot);
+                stack::release_memory(slot);
                 stack::release(slot);
             }
         }
@@ -97,23 +97,23 @@ impl Record {
 
     /// Gives the memory of an idle record back to the system. Not if the stack is the
     /// [program's own](Record::has_custom_stack).
-    pub fn cool(&'static self) -> Cold {
+    pub fn release_memory(&'static self) -> Unbacked {
         assert!(!self.has_custom_stack());
         let slot = Slot::of_record(NonNull::from(self).cast());
         let pipe = self.signal.detach();
         let pool = self.pool.get();
         self.end();
         // SAFETY: no frame of the job is live, and the record does not read as live.
-        unsafe { stack::empty(slot) };
-        Cold { slot, pipe, pool }
+        unsafe { stack::release_memory(slot) };
+        Unbacked { slot, pipe, pool }
     }
 }
 
-impl Cold {
+impl Unbacked {
     /// The record as it was: the same handle and the same wait fd, idle, with a fibre that is new (P4).
-    pub fn warm(self, owner: Owner) -> &'static Record {
-        self.slot.prepare();
-        // SAFETY: the slot is still this record's, and `cool` left it ended.
+    pub fn restore(self, owner: Owner) -> &'static Record {
+        self.slot.populate_top();
+        // SAFETY: the slot is still this record's, and `release_memory` left it ended.
         let record = unsafe { Record::begin(self.slot.record(), self.slot.stack(), false, owner) };
         record.signal.attach(self.pipe);
         record.pool.set(self.pool);
@@ -130,7 +130,7 @@ impl Cold {
         if let Some(ends) = self.pipe {
             ends.close();
         }
-        // SAFETY: `cool` emptied it.
+        // SAFETY: `release_memory` emptied it.
         unsafe { stack::release(self.slot) };
     }
 }

@@ -30,7 +30,7 @@ pub fn under_valgrind() -> bool {
     unsafe { ossl_async_under_valgrind() != 0 }
 }
 
-/// Tells checkers (valgrind, sanitizers) about a job's stack and record; the answer is what [`deregister_job`] wants.
+/// Tells checkers (valgrind, sanitizers) about a job's stack and record; the result is what [`deregister_job`] wants.
 pub fn register_job(stack: *mut [u8], record: *mut [u8]) -> c_uint {
     // SAFETY: the two ranges are only noted by a checker that watches.
     unsafe { ossl_async_job_register(stack.cast(), stack.len(), record.cast(), record.len()) }

@@ -5,7 +5,7 @@ use core::ffi::{CStr, c_char};
 /// The value of an environment variable, copied to `buffer` and cut off where that ends; `?` for each byte that is not ASCII.
 /// Never in a program that runs with more rights than its user.
 pub fn environment_variable<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> {
-    // SAFETY: the name ends in a NUL; the answer is NULL or a string that the environment keeps.
+    // SAFETY: the name ends in a NUL; the result is NULL or a string that the environment keeps.
     let value = unsafe {
         let found = secure_getenv(name.as_ptr());
         if found.is_null() {

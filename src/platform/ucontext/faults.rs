@@ -19,7 +19,7 @@ struct FaultWatch {
 static WATCH: OnceLock<FaultWatch> = OnceLock::new();
 
 /// From now on has `look` called with the address of each memory fault of the process, in the signal handler; then what
-/// would have happened otherwise happens. Once a process, by a thread that has asked for [`call_at_thread_exit`].
+/// would have happened otherwise happens. Once a process, by a thread that has asked for [`call_at_thread_exit`](super::call_at_thread_exit).
 pub fn watch_faults(look: fn(usize)) {
     let previous = FAULTS.map(|signal| {
         // SAFETY: asks only; a structure of zeros is a valid one.

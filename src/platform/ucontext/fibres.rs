@@ -47,7 +47,7 @@ pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn(
     unsafe { ossl_async_fibre_enter(from.0.as_ptr(), stack.cast(), stack.len(), entry) != 0 }
 }
 
-/// Suspends the caller in `from` and goes on where `to` was suspended. Answers 1 when somebody switches to `from`.
+/// Suspends the caller in `from` and resumes where `to` was suspended. Returns 1 when somebody switches to `from`.
 ///
 /// # Safety
 ///
@@ -58,7 +58,7 @@ pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
 }
 
-/// The bottom of a fibre, for ever: calls the work's function, stores the result, and goes on with `back`; again whenever
+/// The bottom of a fibre, for ever: calls the work's function, stores the result, and resumes `back`; again whenever
 /// somebody switches to the work's fibre then.
 ///
 /// # Safety
@@ -70,7 +70,7 @@ pub unsafe fn serve_jobs(work: &Work, back: &Fibre) -> ! {
     unsafe { ossl_async_fibre_serve(work, back.0.as_ptr().cast_const()) }
 }
 
-/// Nobody will go on with a fibre: it is new again, and its stack may be used for something else.
+/// Nobody will resume a fibre: it is new again, and its stack may be used for something else.
 ///
 /// # Safety
 ///

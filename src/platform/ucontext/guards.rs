@@ -36,12 +36,12 @@ pub fn read_guard_setting() {
     }
 }
 
-/// Makes every access to `size` bytes at `start` fault. Answers whether it could. A lightweight guard costs less;
+/// Makes every access to `size` bytes at `start` fault. Returns whether it could. A lightweight guard costs less;
 /// with a `mapping` of its own, if there may be one more, debuggers can copy what lies around it.
 ///
 /// # Safety
 ///
-/// The range is part of a mapping of [`map_memory`]'s and nothing in it is in use.
+/// The range is part of a mapping of [`map_memory`](super::memory::map_memory)'s and nothing in it is in use.
 pub unsafe fn install_guard(start: NonNull<u8>, size: usize, mapping: bool) -> bool {
     // SAFETY: the caller vouches for the range.
     unsafe {
@@ -51,7 +51,7 @@ pub unsafe fn install_guard(start: NonNull<u8>, size: usize, mapping: bool) -> b
     }
 }
 
-/// As [`install_guard`], by the kernel's lightweight guards. The first that the process makes is looked at: user-mode emulators answer
+/// As [`install_guard`], by the kernel's lightweight guards. The first that the process makes is looked at: user-mode emulators claim
 /// that they take an advice that they do not know.
 ///
 /// # Safety

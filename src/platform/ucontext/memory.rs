@@ -106,7 +106,7 @@ pub fn is_unreadable(page: NonNull<u8>) -> bool {
     }
 }
 
-/// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Answers whether it took
+/// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Returns whether it took
 /// the advice for all. Not under valgrind, which does not know the system call, and says so.
 ///
 /// # Safety
@@ -170,7 +170,7 @@ pub unsafe fn populate(start: NonNull<u8>, size: usize) {
 }
 
 /// Has the processor fetch the cache line that an address is in. Only a hint: any address will do. For x86-64, where Rust has
-/// a verb for it.
+/// a function for it.
 #[inline(always)]
 pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]

@@ -28,7 +28,7 @@ pub fn read_byte(fd: c_int) {
     retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
 }
 
-/// Repeats a system call that a signal handler interrupted, and answers why it failed, if it did. It is no cancellation point:
+/// Repeats a system call that a signal handler interrupted, and returns why it failed, if it did. It is no cancellation point:
 /// a thread that was cancelled here would leave its work at the pipe to nobody.
 fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
     without_cancellation(|| {

@@ -6,7 +6,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Has `run` called with the thread's state when the calling thread ends, after C++ and Rust thread-local destructors, once.
-/// It may be asked for again then. Answers false if the process has no thread-specific key left, or no memory for one.
+/// It may be asked for again then. Returns false if the process has no thread-specific key left, or no memory for one.
 ///
 /// A pthread key and not a Rust destructor: those run before other libraries' key destructors, which may still call
 /// in, and on the main thread before `atexit`.

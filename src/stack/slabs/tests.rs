@@ -81,7 +81,7 @@ fn each_slab_doubles_what_there_is_and_giving_a_slot_up_needs_no_memory() {
     let mut slabs = Slabs::none();
     for (cut, total) in [(1, 8), (8, 8), (9, 16), (16, 16), (17, 32), (33, 64)] {
         while slabs.total - slabs.fresh_slots < cut {
-            slabs.cut(Layout::of_this_process()).expect("memory");
+            slabs.take_fresh(Layout::of_this_process()).expect("memory");
         }
         assert_eq!(slabs.total, total, "after {cut}");
         assert!(slabs.free.reserve(total));
@@ -94,7 +94,9 @@ fn each_slab_doubles_what_there_is_and_giving_a_slot_up_needs_no_memory() {
 fn slabs_of_large_stacks_have_fewer_slots() {
     for (usable, slots) in [(64 << 20, 8), (400 << 20, 2), (MOST, 1)] {
         let mut slabs = Slabs::none();
-        slabs.cut(Layout::new(4096, usable)).expect("addresses");
+        slabs
+            .take_fresh(Layout::new(4096, usable))
+            .expect("addresses");
         assert_eq!(slabs.total, slots, "stacks of {usable} bytes");
     }
 }

@@ -36,10 +36,10 @@ impl Word for TestWord {
     fn fetch_xor(&self, bits: u64) -> u64 {
         self.0.replace(self.0.get() ^ bits)
     }
-    fn relax() {
+    fn wait_a_moment() {
         assert!(run(&WHILE_WAITING), "waits for somebody who is not there");
     }
-    fn give_way() {
+    fn yield_now() {
         GAVE_WAY.set(GAVE_WAY.get() + 1);
     }
 }
