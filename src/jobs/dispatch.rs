@@ -84,7 +84,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     record.work.resumed.set(0);
     record.port.set(port);
     // SAFETY: the caller vouches for the context.
-    unsafe { record.set_wait_ctx(what.wait_ctx, owner) };
+    unsafe { record.set_wait_ctx(what.wait_ctx) };
     let this_use = thread.uses.next();
     record.this_use.set(this_use.0);
     record.signal.begin(this_use, what.pipe);
@@ -216,7 +216,7 @@ fn run(
     record.signal.end();
     record.cancelled.set(false);
     record.drop_arguments();
-    record.clear_wait_ctx(owner);
+    record.clear_wait_ctx();
     if entered {
         owner.counters.finishes.add(1);
     } else {

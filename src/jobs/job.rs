@@ -10,7 +10,6 @@ pub mod lifetime;
 use crate::libcrypto::LibCtx;
 use crate::platform;
 use crate::platform::types::{Exceptions, Work};
-use crate::report::Owner;
 use crate::stack;
 use crate::wait_ctx::WaitCtx;
 use crate::wake::{Pipe, Signal, Use};
@@ -193,20 +192,20 @@ impl Record {
     /// # Safety
     ///
     /// The context is null or one that has not been freed. The record has none.
-    pub unsafe fn set_wait_ctx(&self, ctx: *mut WaitCtx, owner: Owner) {
+    pub unsafe fn set_wait_ctx(&self, ctx: *mut WaitCtx) {
         // SAFETY: the caller vouches for it.
         if let Some(ctx) = unsafe { ctx.as_ref() } {
-            ctx.hold(owner.number);
+            ctx.hold();
         }
         self.wait_ctx.store(ctx, Ordering::Release);
     }
 
     /// The use has ended and lets go of its wait context. Owner only.
-    pub fn clear_wait_ctx(&self, owner: Owner) {
+    pub fn clear_wait_ctx(&self) {
         if let Some(ctx) = NonNull::new(self.wait_ctx.load(Ordering::Relaxed)) {
             self.wait_ctx.store(ptr::null_mut(), Ordering::Release);
-            // SAFETY: the hold of `set_wait_ctx`, by the same owner.
-            unsafe { WaitCtx::let_go(ctx, owner.number) };
+            // SAFETY: the hold of `set_wait_ctx`.
+            unsafe { WaitCtx::let_go(ctx) };
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::report::Owner;
 
 // Rules: S2, D6
 #[test]
