@@ -64,7 +64,7 @@ int ossl_async_fibre_capable(void)
     return getcontext(&probe) == 0;
 }
 
-const char *ossl_async_fibre_way(void)
+const char *ossl_async_switch_method(void)
 {
     return JUMPS_ALLOWED() ? JUMPS : "swapcontext";
 }
@@ -133,11 +133,11 @@ static int make(ucontext_t *fresh, void *stack, size_t size, void (*entry)(void)
     return 1;
 }
 
-void ossl_async_fibre_serve(struct ossl_async_work *work, void *const *back)
+void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back)
 {
-#if defined(OSSL_ASYNC_REGISTERS_SERVE) && !defined(OSSL_ASYNC_SETJMP) && !defined(OSSL_ASYNC_SANITIZED)
+#if defined(OSSL_ASYNC_REGISTERS_RUN) && !defined(OSSL_ASYNC_SETJMP) && !defined(OSSL_ASYNC_SANITIZED)
     if (JUMPS_ALLOWED())
-        ossl_async_registers_serve(work, back);
+        ossl_async_registers_run(work, back);
 #endif
     for (;;) {
         work->result = work->function(work->argument);

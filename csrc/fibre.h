@@ -36,12 +36,12 @@ struct ossl_async_work {
  * The bottom of a fibre: calls work->function(work->argument), stores the result and goes on with the fibre suspended in
  * *back; and again, whenever someone switches to work->context then. Never returns.
  */
-void ossl_async_fibre_serve(struct ossl_async_work *work, void *const *back);
+void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back);
 
 /* Nobody will ever go on with the fibre that was suspended in context. */
 void ossl_async_fibre_forget(void *context);
 
 /* The way this build switches: "registers", "setjmp" or "swapcontext". */
-const char *ossl_async_fibre_way(void);
+const char *ossl_async_switch_method(void);
 
 #endif

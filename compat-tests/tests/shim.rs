@@ -87,7 +87,7 @@ impl Machine {
             .arg("-I")
             .arg(&shim)
             .arg(programs.join("fibres.c"))
-            .args(["fibre.c", "registers.c", "checkers.c"].map(|file| shim.join(file)))
+            .args(["fibre.c", "x86_64.S", "aarch64.S", "checkers.c"].map(|file| shim.join(file)))
             .args([
                 "-Wl,--wrap=getcontext,--wrap=setcontext,--wrap=swapcontext",
                 "-lm",
