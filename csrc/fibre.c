@@ -111,7 +111,7 @@ void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back)
 {
 #ifdef OSSL_ASYNC_REGISTERS_RUN
     if (MAY_JUMP())
-        ossl_async_registers_run(work, back);
+        ossl_async_registers_run(work, back); /* the same, faster */
 #endif
     for (;;) {
         work->result = work->function(work->argument);

@@ -85,8 +85,12 @@ begin_function ossl_async_registers_enter
 end_function ossl_async_registers_enter
 
 /*
- * rdi: work, rsi: back. When a function returns without having paused, each call since the switch to it has returned (but in
- * a fibre's first use), so the last call that the processor saw is that of the switch. There a return is right.
+ * rdi: work, rsi: back. What ossl_async_fibre_run does in C, but it leaves by a return if the function has not paused.
+ *
+ * Then every call since the switch to the function has returned, except in the first use of a fibre. So the last call that
+ * the processor saw is that of the switch, and it predicts this return and the caller's. Measured on an AMD EPYC: start +
+ * finish takes 15 ns instead of 25, start + pause + resume + finish 41 instead of 52. If the function has paused, a return
+ * would be wrong: with one, the latter takes 58. work->resumed tells which.
  */
 begin_function ossl_async_registers_run
     push_saved rbx
