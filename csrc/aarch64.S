@@ -1,6 +1,6 @@
 /*
- * Switching by registers on aarch64: see registers.h. The unwind information is right at every instruction: while one stack
- * is left both look the same to it, or it says what changes.
+ * Switching by registers on aarch64: see registers.h. The unwind information is right at every
+ * instruction: where the stack pointer changes, the two stacks look alike or a directive follows.
  */
 #include "assembly.h"
 #include "registers.h"
@@ -8,8 +8,9 @@
 #if defined(OSSL_ASYNC_REGISTERS) && defined(__aarch64__)
 
 /*
- * A processor predicts that a return goes to behind the last call that it saw, on whatever stack. So a switch ends in an
- * indirect jump. With BTI such a jump may reach only the start of a function, and a return must do.
+ * A processor predicts that a return goes to behind the last call that it saw, on whatever stack.
+ * So a switch ends in an indirect jump. With BTI such a jump may reach only the start of a
+ * function, and a return must do.
  */
 # ifdef __ARM_FEATURE_BTI_DEFAULT
 #  define JUMP_BACK ret
@@ -23,7 +24,10 @@
     .cfi_rel_offset \second, \offset + 8
 .endm
 
-/* A suspended stack, from its stack pointer up: x19 to x30, d8 to d15. It resumes at the address in x30. */
+/*
+ * A suspended stack, from its stack pointer up: x19 to x30, d8 to d15. It resumes at the address
+ * in x30.
+ */
 .macro save_registers
     sub sp, sp, #160
     .cfi_adjust_cfa_offset 160
@@ -78,7 +82,7 @@ begin_function ossl_async_registers_enter
     ldr x30, [x1, #CONTEXT_X30]
     ldp x9, x16, [x1, #CONTEXT_SP] /* and CONTEXT_PC */
     mov sp, x9
-    /* From here it looks as if this had been called by glibc's own function at the base of a context. */
+    /* From here it looks as if glibc's function at the base of a context had called this. */
     .cfi_def_cfa sp, 0
     .irp register, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30
     .cfi_same_value \register

@@ -1,6 +1,7 @@
 /*
- * For the assembly: how a function begins and ends, and what a compiler adds to every object file. Both files include
- * this on every machine, because one object without these sections takes them from the whole library.
+ * For the assembly: how a function begins and ends, and the sections that a compiler adds to every
+ * object file. If one object has no such section, the linker drops the protection from the whole
+ * library. So both files include this on every machine, and are otherwise empty on the wrong one.
  */
 #ifndef OSSL_ASYNC_ASSEMBLY_H
 # define OSSL_ASYNC_ASSEMBLY_H

@@ -13,8 +13,8 @@
 # include <sanitizer/common_interface_defs.h>
 #endif
 /*
- * LeakSanitizer does not look into mappings by itself. A program that is compiled for it may use a library that is not, so
- * the linker or loader decides: these are NULL without LeakSanitizer.
+ * LeakSanitizer does not look into mappings by itself. A program that is compiled for it may use
+ * a library that is not, so the linker or loader decides: these are NULL without LeakSanitizer.
  */
 #ifdef __ELF__
 void __lsan_register_root_region(const void *, size_t) __attribute__((weak));
@@ -54,7 +54,8 @@ unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, s
 #endif
 }
 
-void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record, size_t record_size)
+void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record,
+                               size_t record_size)
 {
 #ifdef LSAN
     if (LSAN()) {
@@ -86,7 +87,8 @@ void ossl_async_fibre_forget(void *context)
 #else
 
 /*
- * ThreadSanitizer counts calls and returns by fibre; a function that changes the fibre in between must not be counted.
+ * ThreadSanitizer counts calls and returns by fibre; a function that changes the fibre in between
+ * must not be counted.
  */
 # ifdef __clang__
 #  define UNCOUNTED __attribute__((disable_sanitizer_instrumentation, noinline))
@@ -94,7 +96,10 @@ void ossl_async_fibre_forget(void *context)
 #  define UNCOUNTED __attribute__((no_sanitize("thread"), noinline))
 # endif
 
-/* The side that the running stack was switched to from. Only after the switch can it learn which stack it was on. */
+/*
+ * The side that the running stack was switched to from. Only after the switch can it learn which
+ * stack it was on.
+ */
 static __thread struct ossl_async_side *left;
 
 /* The caller is about to switch to a new stack. */
@@ -129,7 +134,8 @@ static UNCOUNTED void leave_for(struct ossl_async_side *here, const struct ossl_
 static UNCOUNTED void arrive(struct ossl_async_side *here)
 {
 # ifdef OSSL_ASYNC_ASAN
-    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &left->stack, &left->size);
+    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &left->stack,
+                                    &left->size);
 # endif
     (void)here;
 }
@@ -137,7 +143,10 @@ static UNCOUNTED void arrive(struct ossl_async_side *here)
 static void forget(const struct ossl_async_side *side)
 {
 # ifdef OSSL_ASYNC_ASAN
-    /* A fake stack is freed only with a fibre that leaves it for good, so AddressSanitizer is told that we were there. */
+    /*
+     * A fake stack is freed only with a fibre that leaves it for good, so AddressSanitizer is
+     * told that we were there.
+     */
     void *own;
     const void *stack;
     size_t size;

@@ -1,6 +1,7 @@
 /*
- * What checkers want to know. valgrind and LeakSanitizer: where stacks are. AddressSanitizer and ThreadSanitizer: when a
- * thread switches stacks. Nothing in fibre.c depends on this file except the names of two functions.
+ * What checkers want to know. valgrind and LeakSanitizer: where stacks are. AddressSanitizer and
+ * ThreadSanitizer: when a thread switches stacks. Nothing in fibre.c depends on this file except
+ * the names of two functions.
  */
 #ifndef OSSL_ASYNC_CHECKERS_H
 # define OSSL_ASYNC_CHECKERS_H
@@ -22,31 +23,33 @@
 #  define OSSL_ASYNC_SANITIZED 1
 # endif
 
-/* Whether the process runs under valgrind, as far as this build can tell: with valgrind's header. */
+/* Whether the process runs under valgrind. 0 if the build had no header of valgrind's. */
 int ossl_async_under_valgrind(void);
 
-/*
- * A job exists from now on, with this stack and record. The result is the id for the other call.
- */
+/* A job exists from now on, with this stack and record. Returns the id for the other call. */
 unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, size_t record_size);
-void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record, size_t record_size);
+void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record,
+                               size_t record_size);
 
-/* Nobody will resume the fibre that is suspended in context, or NULL. A part of async_fibre_free. */
+/* The fibre suspended in context will not be resumed; NULL is none. Part of async_fibre_free. */
 void ossl_async_fibre_forget(void *context);
 
 /*
- * In a build for a sanitizer, ossl_async_fibre_enter and ossl_async_fibre_switch are in checkers.c: they tell the sanitizer
- * and call the functions of fibre.c, which have these names then.
+ * In a build for a sanitizer, checkers.c has ossl_async_fibre_enter and ossl_async_fibre_switch.
+ * They tell the sanitizer, and call the functions of fibre.c, which have other names there.
  */
 # ifdef OSSL_ASYNC_SANITIZED
 #  define OSSL_ASYNC_UNCHECKED(function) function##_unchecked
 int ossl_async_fibre_enter_unchecked(void **from, void *stack, size_t size, void (*entry)(void));
 int ossl_async_fibre_switch_unchecked(void **from, void *to);
 
-/* What those two suspend a fibre in: its context, and what the sanitizer wants to know when it is resumed. */
+/*
+ * What those two suspend a fibre in: its context, and what the sanitizer wants to know when it is
+ * resumed.
+ */
 struct ossl_async_side {
     void *context;              /* where fibre.c suspended it */
-    const void *stack;          /* the low end of its stack, and the size; set by whoever is switched to */
+    const void *stack;          /* its stack's low end and size; set by the fibre that runs next */
     size_t size;
     void *fake_stack;
     void *tsan_fibre;

@@ -1,11 +1,11 @@
 /*
- * Makes contexts and switches between them, as OpenSSL's crypto/async/arch/async_posix.[ch] does. Comments name
- * the function of OpenSSL that a step corresponds to. method.h lists the three methods of switching.
+ * Makes contexts and switches between them, as OpenSSL's crypto/async/arch/async_posix.[ch] does.
+ * Each comment names OpenSSL's function for that step. method.h lists the methods of switching.
  */
 
 /*
- * The fortified longjmp aborts if the target frame lies further up the stack, as another fibre's may (F5).
- * Distributions define the macro on the command line, so it is undefined before any header.
+ * The fortified longjmp aborts if the target frame lies further up the stack, as another fibre's
+ * may (F5). Compilers of distributions define the macro, so it is changed before any header.
  */
 #undef _FORTIFY_SOURCE
 #define _FORTIFY_SOURCE 0
@@ -14,7 +14,6 @@
 #include "fibre.h"
 #include "checkers.h"
 #include "method.h"
-#include "registers.h"
 
 #include <setjmp.h>
 #include <string.h>
@@ -33,12 +32,12 @@ const char *ossl_async_switch_method(void)
     return MAY_JUMP() ? JUMP_METHOD : "swapcontext";
 }
 
-/* async_fibre_makecontext. The stack is the caller's; async_fibre_free is therefore the caller's too. */
+/* async_fibre_makecontext. The stack is the caller's, who also frees it (async_fibre_free). */
 static int make_context(ucontext_t *fresh, void *stack, size_t size, void (*entry)(void))
 {
 #ifdef OSSL_ASYNC_REGISTERS
     if (MAY_JUMP())
-        memset(fresh, 0, sizeof(*fresh)); /* all that is read later is what makecontext sets */
+        memset(fresh, 0, sizeof(*fresh)); /* makes no system call; a sixth of a new job's time */
     else
 #endif
     if (getcontext(fresh) != 0)
@@ -51,7 +50,7 @@ static int make_context(ucontext_t *fresh, void *stack, size_t size, void (*entr
 }
 
 #ifndef OSSL_ASYNC_REGISTERS
-/* async_fibre_swapcontext to a fibre that has not run: its env_init is 0. Returns 0 if setcontext failed. */
+/* async_fibre_swapcontext to a fibre that has not run (env_init is 0). Returns 0 on failure. */
 static __attribute__((noinline)) int jump_to_new(void **from, const ucontext_t *fresh)
 {
     jmp_buf here;
@@ -63,7 +62,7 @@ static __attribute__((noinline)) int jump_to_new(void **from, const ucontext_t *
     return 0;
 }
 
-/* async_fibre_swapcontext to a fibre that has run: its env_init is 1. */
+/* async_fibre_swapcontext to a fibre that has run (env_init is 1). */
 static __attribute__((noinline)) int jump(void **from, void *to)
 {
     jmp_buf here;
@@ -78,7 +77,7 @@ static __attribute__((noinline)) int jump(void **from, void *to)
 # define jump ossl_async_registers_switch
 #endif
 
-/* async_fibre_swapcontext where USE_SWAPCONTEXT is defined. Returns 0 if swapcontext failed. */
+/* async_fibre_swapcontext where USE_SWAPCONTEXT is defined. Returns 0 on failure. */
 static __attribute__((noinline)) int swap(void **from, const ucontext_t *to)
 {
     ucontext_t here;
@@ -87,8 +86,9 @@ static __attribute__((noinline)) int swap(void **from, const ucontext_t *to)
     return swapcontext(&here, to) == 0;
 }
 
-/* The first switch to a fibre. Its context is made only now, so it begins with the caller's signal mask (D23). */
-int OSSL_ASYNC_UNCHECKED(ossl_async_fibre_enter)(void **from, void *stack, size_t size, void (*entry)(void))
+/* The first switch to a fibre. It begins with the caller's signal mask, as it is now (D23). */
+int OSSL_ASYNC_UNCHECKED(ossl_async_fibre_enter)(void **from, void *stack, size_t size,
+                                                 void (*entry)(void))
 {
     ucontext_t fresh;
 

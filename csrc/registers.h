@@ -1,9 +1,11 @@
 /*
- * Switching by registers, for x86-64 (System V) and aarch64 with glibc. A switch saves what a called function must
- * preserve on the stack that it leaves, and loads the same from the other. It does not read or set the signal mask and
- * the floating-point modes, so they stay the thread's (F7, F20).
+ * Switching by registers, for x86-64 (System V) and aarch64 with glibc. A switch saves what a
+ * called function must preserve on the stack that it leaves, and loads the same from the other.
+ * It does not read or set the signal mask and the floating-point modes, so they stay the thread's
+ * (F7, F20).
  *
- * C and the assembly of x86_64.S and aarch64.S include this. OSSL_ASYNC_REGISTERS is defined where the functions exist.
+ * C and the assembly of x86_64.S and aarch64.S include this. OSSL_ASYNC_REGISTERS is defined
+ * where the functions exist.
  */
 #ifndef OSSL_ASYNC_REGISTERS_H
 # define OSSL_ASYNC_REGISTERS_H
@@ -12,14 +14,14 @@
 #  include <features.h>
 # endif
 
-/* glibc only: where a context has its registers depends on the C library. */
+/* glibc only, because where a context has its registers depends on the C library. */
 # if defined(__GLIBC__) && !defined(__ILP32__) && !defined(OSSL_ASYNC_SETJMP)
 #  if defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__))
 #   define OSSL_ASYNC_REGISTERS 1
 #  endif
 # endif
 
-/* Offsets for the assembly: what makecontext sets in a context, and the members of struct ossl_async_work. */
+/* Offsets for the assembly, in ucontext_t and in struct ossl_async_work. Checked below. */
 # ifdef __x86_64__
 #  define CONTEXT_RBX 128
 #  define CONTEXT_RSP 160
@@ -42,14 +44,18 @@
 
 #  include <ucontext.h>
 
-/* Suspends the caller in *from and resumes what is suspended in to. Returns 1 when someone switches to *from. */
+/*
+ * Suspends the caller in *from and resumes what is suspended in to. Returns 1 when someone
+ * switches to *from.
+ */
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
 /*
- * Suspends the caller in *from and begins fresh, which makecontext has made for a function without arguments. Reads only
- * what makecontext sets. Returns 1 when someone switches to *from.
+ * Suspends the caller in *from and begins fresh, which makecontext has made for a function
+ * without arguments. Reads only what makecontext sets. Returns 1 when someone switches to *from.
  */
-int ossl_async_registers_enter(void **from, const ucontext_t *fresh) __attribute__((visibility("hidden")));
+int ossl_async_registers_enter(void **from, const ucontext_t *fresh)
+    __attribute__((visibility("hidden")));
 
 #  if defined(__x86_64__) && !defined(OSSL_ASYNC_SANITIZED)
 #   define OSSL_ASYNC_REGISTERS_RUN 1
@@ -58,7 +64,7 @@ void ossl_async_registers_run(struct ossl_async_work *work, void *const *back)
     __attribute__((visibility("hidden"), noreturn));
 #  endif
 
-/* A false condition makes the size of the array negative. */
+/* Each offset, checked when C is compiled: a wrong one makes the size of an array negative. */
 #  define OFFSET(type, member, offset) (offsetof(type, member) == (offset))
 #  ifdef __x86_64__
 typedef char ossl_async_context_offsets[OFFSET(ucontext_t, uc_mcontext.gregs[REG_RBX], CONTEXT_RBX)
