@@ -90,7 +90,7 @@ fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
                 for (frames, first) in walk(depth).iter().zip(&first) {
                     assert_eq!(frames.len(), first.len() + depth);
                     assert!(first.len() < 40, "{first:x?}");
-                    // `platform::serve`, `job_main`, and what makecontext has of its own, if anything.
+                    // `platform::serve_jobs`, `start_func`, and what makecontext has of its own, if anything.
                     assert_eq!(base(frames, 2), base(first, 2));
                 }
             }
@@ -144,7 +144,7 @@ fn a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base() {
             };
             for trace in [&before, &after] {
                 assert_eq!(trace.matches("from_depth").count(), 6, "{trace}");
-                assert!(trace.contains("job_main"), "{trace}");
+                assert!(trace.contains("start_func"), "{trace}");
                 assert!(!trace.contains("alone"), "{trace}");
             }
             assert_eq!(before.lines().count(), after.lines().count());
@@ -203,7 +203,7 @@ fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
     assert!(text.contains("from inside"), "{text}");
     let frames = text.matches("from_depth").count();
     assert_eq!(frames, 8, "{text}");
-    assert!(text.contains("job_main"), "{text}");
+    assert!(text.contains("start_func"), "{text}");
 }
 
 // Rules: F1, F3
@@ -243,7 +243,7 @@ fn a_debuggers_backtrace_ends_at_the_jobs_base() {
         assert!(
             frames[frames.len() - 3..]
                 .iter()
-                .any(|frame| frame.contains("job_main")),
+                .any(|frame| frame.contains("start_func")),
             "{trace}"
         );
         assert!(!trace.contains("resume"), "{trace}");
