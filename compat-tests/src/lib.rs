@@ -57,8 +57,8 @@ pub struct Library {
     pub archive: PathBuf,
 }
 
-/// The library, built once a process: `cargo build --release` in the same environment, so that a build for another
-/// switching method or with other flags is what gets tested.
+/// The library, built once a process: as `cargo build --release` makes it, in the same environment, so that a build for
+/// another switching method or with other flags is what gets tested.
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| cargo_build(|_| ()))
@@ -83,6 +83,7 @@ fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
             "build",
             "--release",
             "--message-format=json",
+            "--package=ossl-async-capi",
             "--manifest-path",
         ])
         .arg(root().join("Cargo.toml"))

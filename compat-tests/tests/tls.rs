@@ -375,7 +375,7 @@ fn rust_program(capi: bool) -> PathBuf {
          name = \"handshake\"\n\
          path = {:?}\n\
          [dependencies]\n\
-         ossl-async = {{ path = {:?}, default-features = false{features} }}\n\
+         ossl-async = {{ path = {:?}{features} }}\n\
          [profile.dev.package.ossl-async]\n\
          codegen-units = 1\n",
         root().join("compat-tests/programs/tls/handshake.rs"),
