@@ -248,6 +248,38 @@ pub fn openssl_is_installed() -> bool {
     })
 }
 
+/// `libssl.a` and `libcrypto.a`.
+pub struct StaticOpenssl {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// What they need besides.
+    pub needs: Vec<String>,
+}
+
+/// The archives of the installed OpenSSL, if programs can be linked with them here.
+pub fn static_openssl() -> Option<&'static StaticOpenssl> {
+    static FOUND: OnceLock<Option<StaticOpenssl>> = OnceLock::new();
+    let find = || {
+        let output = Command::new("cc").arg("-print-file-name=libssl.a").output();
+        let archive = PathBuf::from(String::from_utf8(output.ok()?.stdout).ok()?.trim());
+        let directory = archive.parent().filter(|_| archive.is_absolute())?;
+        let config = fs::read_to_string(directory.join("pkgconfig/libcrypto.pc")).ok()?;
+        let needs = config
+            .lines()
+            .find_map(|line| line.strip_prefix("Libs.private:"))?;
+        let found = StaticOpenssl {
+            directory: directory.to_owned(),
+            needs: needs.split_whitespace().map(str::to_owned).collect(),
+        };
+        let linked = Command::new("cc")
+            .args(["-x", "c", "/dev/null", "-shared", "-o", "/dev/null"])
+            .args(&found.needs)
+            .output();
+        linked.ok()?.status.success().then_some(found)
+    };
+    FOUND.get_or_init(find).as_ref()
+}
+
 /// A command that runs a program with the library in front of libcrypto: `with-ossl-async`.
 pub fn with_ossl_async(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(root().join("compat-tests/with-ossl-async"));

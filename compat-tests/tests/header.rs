@@ -872,28 +872,33 @@ fn rust_exports() -> BTreeMap<String, usize> {
             }
         }
     }
-    for (names, arity) in two_names() {
+    exports.extend(names("one_name!").map(|([name], arity)| (name, arity)));
+    for (names, arity) in names::<2>("two_names!") {
         exports.extend(names.map(|name| (name, arity)));
     }
     assert!(!exports.is_empty(), "no exported function found in src");
     exports
 }
 
-/// The functions that `names.rs` gives two symbols, and their numbers of arguments.
-fn two_names() -> Vec<([String; 2], usize)> {
+/// The functions that `names.rs` gives symbols by this macro, which are `N` each, and their numbers of arguments.
+fn names<const N: usize>(by: &str) -> impl Iterator<Item = ([String; N], usize)> {
     let text = fs::read_to_string(Path::new(ROOT).join("src/capi/names.rs")).unwrap();
-    let (_, list) = text.split_once("\ntwo_names! {").expect("the list");
+    let (_, list) = text.split_once(&format!("\n{by} {{")).expect("the list");
+    let (list, _) = list.split_once("\n}").expect("its end");
     let declarations = list.split(';').filter(|part| part.contains("fn "));
-    declarations
+    let found: Vec<_> = declarations
         .map(|declaration| {
             let (_, rest) = declaration.split_once("fn ").unwrap();
-            let names: Vec<&str> = words(rest.split('(').next().unwrap()).collect();
-            let [plain, ours] = names[..] else {
-                panic!("two names in {declaration}")
+            let names: Vec<_> = words(rest.split('(').next().unwrap()).collect();
+            let names = names.try_into();
+            let Ok(names) = names.map(|names: [&str; N]| names.map(str::to_owned)) else {
+                panic!("{N} names in {declaration}")
             };
-            ([plain.to_owned(), ours.to_owned()], arity(rest))
+            (names, arity(rest))
         })
-        .collect()
+        .collect();
+    assert!(!found.is_empty(), "{by}");
+    found.into_iter()
 }
 
 fn rust_sources() -> Vec<(PathBuf, String)> {
