@@ -120,6 +120,24 @@ pub fn expected_archive() -> PathBuf {
     library().archive.clone()
 }
 
+/// `libossl_async.a` as it is installed: `make archive`.
+pub fn installed_archive() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let target = release_directory()
+            .parent()
+            .expect("it lies in a target directory");
+        let mut make = Command::new("make");
+        make.args(["archive", "--silent", "--directory"])
+            .arg(root())
+            .env("CARGO", env!("CARGO"))
+            .env("CARGO_TARGET_DIR", target);
+        let made = run(&mut make);
+        assert!(made.status.success(), "{make:?}: {}", made.stderr);
+        release_directory().join("installed/libossl_async.a")
+    })
+}
+
 /// Words of an environment variable such as `CFLAGS`.
 fn words(variable: &str) -> Vec<String> {
     env::var(variable)
