@@ -338,3 +338,104 @@ fn copy_directory(from: &Path, to: &Path) {
         }
     }
 }
+
+// ---- The packages ----
+
+/// `cargo package` with further arguments: what it says, and its standard output.
+fn cargo_package(arguments: &[&str], target: &Path) -> Ran {
+    let mut cargo = Command::new(env!("CARGO"));
+    let ran = run(cargo
+        .args(["package", "--offline", "--allow-dirty"])
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(target)
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml")));
+    assert!(ran.status.success(), "{cargo:?}: {}", ran.stderr);
+    ran
+}
+
+#[test]
+fn the_published_package_has_what_it_needs_and_runs_its_example() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
+    let _left_by_an_earlier_run = fs::remove_dir_all(&target);
+    // With a build of what was packed, as before it is published.
+    let packed = cargo_package(&["--package=ossl-async"], &target);
+    assert!(!packed.stderr.contains("warning"), "{}", packed.stderr);
+
+    let crates = fs::read_dir(target.join("package")).expect("it was made");
+    let file = crates
+        .map(|entry| entry.expect("it can be read").path())
+        .find(|path| path.extension().is_some_and(|end| end == "crate"))
+        .expect("a package");
+    let unpacked = target.join("unpacked");
+    fs::create_dir_all(&unpacked).expect("the target directory can be written");
+    let mut tar = Command::new("tar");
+    let ran = run(tar
+        .args(["--strip-components=1", "-xzf"])
+        .arg(file)
+        .arg("-C")
+        .arg(&unpacked));
+    assert!(ran.status.success(), "{}", ran.stderr);
+
+    let mut links = 0;
+    for document in documents(&unpacked) {
+        let text = fs::read_to_string(&document).expect("it is text");
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap_or_default();
+            if !link.is_empty() && !link.contains("://") {
+                let to = document.with_file_name(link);
+                assert!(to.exists(), "{} leads to {link}", document.display());
+                links += 1;
+            }
+        }
+    }
+    assert!(links >= 10, "{links}");
+
+    // A workspace of its own: it lies below ours.
+    let manifest = unpacked.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("it is there");
+    fs::write(&manifest, text + "\n[workspace]\n").expect("it can be written");
+    let example = run(Command::new(env!("CARGO"))
+        .args(["run", "--offline", "--quiet", "--example", "hello_job"])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .env("CARGO_TARGET_DIR", target.join("built")));
+    assert!(example.status.success(), "{}", example.stderr);
+    if ossl_async::is_capable() {
+        assert!(
+            example.stdout.ends_with("\nFinishing\n"),
+            "{}",
+            example.stdout
+        );
+    }
+}
+
+/// The documents of a package.
+fn documents(directory: &Path) -> Vec<PathBuf> {
+    let [mut found, below] = [directory.to_owned(), directory.join("docs")].map(|directory| {
+        fs::read_dir(directory)
+            .expect("it can be read")
+            .map(|entry| entry.expect("it can be read").path())
+            .filter(|path| path.extension().is_some_and(|end| end == "md"))
+            .collect::<Vec<_>>()
+    });
+    found.extend(below);
+    found
+}
+
+/// They lie outside of its folder. (The package itself cannot be made before `ossl-async` is published.)
+#[test]
+fn the_headers_travel_in_the_c_librarys_package() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package-capi");
+    let listed = cargo_package(&["--package=ossl-async-capi", "--list"], &target).stdout;
+    let listed: BTreeSet<&str> = listed.lines().collect();
+    for header in fs::read_dir(root().join("csrc/include/openssl")).expect("it is there") {
+        let name = header.expect("it can be read").file_name();
+        let path = format!("include/openssl/{}", name.to_string_lossy());
+        assert!(listed.contains(&*path), "{path} is not in {listed:?}");
+    }
+    for file in ["Cargo.toml", "build.rs", "src/lib.rs", "LICENSE"] {
+        assert!(listed.contains(file), "{file} is not in {listed:?}");
+    }
+}
