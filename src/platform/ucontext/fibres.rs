@@ -13,13 +13,13 @@ unsafe extern "C" {
         entry: extern "C-unwind" fn() -> !,
     ) -> c_int;
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
-    fn ossl_async_fibre_way() -> *const c_char;
+    fn ossl_async_switch_method() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
 }
 
 // A thread may end inside a job: what lies below the job's function can be unwound through.
 unsafe extern "C-unwind" {
-    fn ossl_async_fibre_serve(work: *const Work, back: *const *mut c_void) -> !;
+    fn ossl_async_fibre_run(work: *const Work, back: *const *mut c_void) -> !;
 }
 
 /// Whether the running system can make contexts (F19).
@@ -31,7 +31,7 @@ pub fn is_capable() -> bool {
 /// How this build switches: `"registers"`, `"setjmp"` or `"swapcontext"`.
 pub fn switch_method() -> &'static str {
     // SAFETY: the shim returns a string literal.
-    let name = unsafe { CStr::from_ptr(ossl_async_fibre_way()) };
+    let name = unsafe { CStr::from_ptr(ossl_async_switch_method()) };
     name.to_str().unwrap_or_default()
 }
 
@@ -67,7 +67,7 @@ pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
 /// but by its return, at which `back` is suspended on this thread. Both places stay.
 pub unsafe fn serve_jobs(work: &Work, back: &Fibre) -> ! {
     // SAFETY: the caller vouches for all of it. What the shim writes is in cells.
-    unsafe { ossl_async_fibre_serve(work, back.0.as_ptr().cast_const()) }
+    unsafe { ossl_async_fibre_run(work, back.0.as_ptr().cast_const()) }
 }
 
 /// Nobody will resume a fibre: it is new again, and its stack may be used for something else.
