@@ -1,5 +1,6 @@
-/* See checkers.h. What only a checker needs to know, and the machine does not. */
+/* See checkers.h. */
 #include "checkers.h"
+#include "fibre.h"
 
 #if defined(__has_include)
 # if __has_include(<valgrind/valgrind.h>)
@@ -12,8 +13,8 @@
 # include <sanitizer/common_interface_defs.h>
 #endif
 /*
- * LeakSanitizer does not look into mappings. A program that is compiled for it may use a library that is not, so it is looked
- * for when the two are joined: these are NULL where there is none.
+ * LeakSanitizer does not look into mappings by itself. A program that is compiled for it may use
+ * a library that is not, so the linker or loader decides: these are NULL without LeakSanitizer.
  */
 #ifdef __ELF__
 void __lsan_register_root_region(const void *, size_t) __attribute__((weak));
@@ -53,7 +54,8 @@ unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, s
 #endif
 }
 
-void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record, size_t record_size)
+void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record,
+                               size_t record_size)
 {
 #ifdef LSAN
     if (LSAN()) {
@@ -75,9 +77,18 @@ void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void
     (void)record_size;
 }
 
-#ifdef OSSL_ASYNC_SANITIZED
+#ifndef OSSL_ASYNC_SANITIZED
+
+void ossl_async_fibre_forget(void *context)
+{
+    (void)context;
+}
+
+#else
+
 /*
- * ThreadSanitizer counts calls and returns by fibre; a function that changes the fibre in between must not be counted.
+ * ThreadSanitizer counts calls and returns by fibre; a function that changes the fibre in between
+ * must not be counted.
  */
 # ifdef __clang__
 #  define UNCOUNTED __attribute__((disable_sanitizer_instrumentation, noinline))
@@ -85,10 +96,14 @@ void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void
 #  define UNCOUNTED __attribute__((no_sanitize("thread"), noinline))
 # endif
 
-/* Who was left for the stack that runs now: only there can it be learned which stack that was. */
+/*
+ * The side that the running stack was switched to from. Only after the switch can it learn which
+ * stack it was on.
+ */
 static __thread struct ossl_async_side *left;
 
-UNCOUNTED void ossl_async_leave_for_new(struct ossl_async_side *here, const void *stack, size_t size)
+/* The caller is about to switch to a new stack. */
+static UNCOUNTED void leave_for_new(struct ossl_async_side *here, const void *stack, size_t size)
 {
     left = here;
 # ifdef OSSL_ASYNC_ASAN
@@ -102,7 +117,8 @@ UNCOUNTED void ossl_async_leave_for_new(struct ossl_async_side *here, const void
     (void)size;
 }
 
-UNCOUNTED void ossl_async_leave_for(struct ossl_async_side *here, const struct ossl_async_side *there)
+/* The caller is about to switch to a suspended fibre. */
+static UNCOUNTED void leave_for(struct ossl_async_side *here, const struct ossl_async_side *there)
 {
     left = here;
 # ifdef OSSL_ASYNC_ASAN
@@ -114,28 +130,23 @@ UNCOUNTED void ossl_async_leave_for(struct ossl_async_side *here, const struct o
 # endif
 }
 
-UNCOUNTED void ossl_async_arrive(struct ossl_async_side *here)
+/* The caller was switched to: on a new stack (NULL), or in the frame that suspended it. */
+static UNCOUNTED void arrive(struct ossl_async_side *here)
 {
 # ifdef OSSL_ASYNC_ASAN
-    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &left->stack, &left->size);
+    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &left->stack,
+                                    &left->size);
 # endif
     (void)here;
 }
 
-UNCOUNTED void ossl_async_stay(struct ossl_async_side *here)
-{
-    struct ossl_async_side other;
-
-    ossl_async_arrive(NULL);
-    ossl_async_leave_for(&other, here);
-    ossl_async_arrive(here);
-    ossl_async_forget_side(&other);
-}
-
-void ossl_async_forget_side(const struct ossl_async_side *side)
+static void forget(const struct ossl_async_side *side)
 {
 # ifdef OSSL_ASYNC_ASAN
-    /* A fake stack goes only with the fibre that leaves it for good: in AddressSanitizer's eyes that is where we go. */
+    /*
+     * A fake stack is freed only with a fibre that leaves it for good, so AddressSanitizer is
+     * told that we were there.
+     */
     void *own;
     const void *stack;
     size_t size;
@@ -150,4 +161,56 @@ void ossl_async_forget_side(const struct ossl_async_side *side)
 # endif
     (void)side;
 }
+
+/* The caller could not switch after all. */
+static UNCOUNTED void stay(struct ossl_async_side *here)
+{
+    struct ossl_async_side other;
+
+    arrive(NULL);
+    leave_for(&other, here);
+    arrive(here);
+    forget(&other);
+}
+
+static __thread void (*next_entry)(void);
+
+static void arrive_and_enter(void)
+{
+    arrive(NULL);
+    next_entry();
+}
+
+int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void))
+{
+    struct ossl_async_side here;
+
+    next_entry = entry;
+    *from = &here;
+    leave_for_new(&here, stack, size);
+    if (!ossl_async_fibre_enter_unchecked(&here.context, stack, size, arrive_and_enter)) {
+        stay(&here);
+        return 0;
+    }
+    arrive(&here);
+    return 1;
+}
+
+int ossl_async_fibre_switch(void **from, void *to)
+{
+    struct ossl_async_side here, *there = to;
+
+    *from = &here;
+    leave_for(&here, there);
+    ossl_async_fibre_switch_unchecked(&here.context, there->context);
+    arrive(&here);
+    return 1;
+}
+
+void ossl_async_fibre_forget(void *context)
+{
+    if (context != NULL)
+        forget(context);
+}
+
 #endif

@@ -1,6 +1,7 @@
 /*
- * What checkers want to know: valgrind and LeakSanitizer where stacks are, AddressSanitizer and ThreadSanitizer when a
- * thread goes from one stack to another. In a build without them all of this is nothing.
+ * What checkers want to know. valgrind and LeakSanitizer: where stacks are. AddressSanitizer and
+ * ThreadSanitizer: when a thread switches stacks. Nothing in fibre.c depends on this file except
+ * the names of two functions.
  */
 #ifndef OSSL_ASYNC_CHECKERS_H
 # define OSSL_ASYNC_CHECKERS_H
@@ -22,34 +23,39 @@
 #  define OSSL_ASYNC_SANITIZED 1
 # endif
 
-/* Whether the process runs under valgrind, as far as this build can tell: with valgrind's header. */
+/* Whether the process runs under valgrind. 0 if the build had no header of valgrind's. */
 int ossl_async_under_valgrind(void);
 
-/*
- * A job exists from now on, with this stack and record; the answer is what the other call wants, 0 where nobody asks.
- */
+/* A job exists from now on, with this stack and record. Returns the id for the other call. */
 unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, size_t record_size);
-void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record, size_t record_size);
+void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record,
+                               size_t record_size);
 
+/* The fibre suspended in context will not be resumed; NULL is none. Part of async_fibre_free. */
+void ossl_async_fibre_forget(void *context);
+
+/*
+ * In a build for a sanitizer, checkers.c has ossl_async_fibre_enter and ossl_async_fibre_switch.
+ * They tell the sanitizer, and call the functions of fibre.c, which have other names there.
+ */
 # ifdef OSSL_ASYNC_SANITIZED
-/* A suspended fibre as a sanitizer sees it: what the fibre layer keeps in the frame that suspended it. */
+#  define OSSL_ASYNC_UNCHECKED(function) function##_unchecked
+int ossl_async_fibre_enter_unchecked(void **from, void *stack, size_t size, void (*entry)(void));
+int ossl_async_fibre_switch_unchecked(void **from, void *to);
+
+/*
+ * What those two suspend a fibre in: its context, and what the sanitizer wants to know when it is
+ * resumed.
+ */
 struct ossl_async_side {
-    void *context;              /* the fibre layer's own */
-    const void *stack;          /* its stack's low end and size; set by whoever comes next */
+    void *context;              /* where fibre.c suspended it */
+    const void *stack;          /* its stack's low end and size; set by the fibre that runs next */
     size_t size;
     void *fake_stack;
     void *tsan_fibre;
 };
-
-/* The caller is about to leave for another stack: a new one, or the one of a suspended fibre. */
-void ossl_async_leave_for_new(struct ossl_async_side *here, const void *stack, size_t size);
-void ossl_async_leave_for(struct ossl_async_side *here, const struct ossl_async_side *there);
-/* The caller has arrived: on a new stack (NULL), or back in the frame that suspended it. */
-void ossl_async_arrive(struct ossl_async_side *here);
-/* The caller could not leave after all. */
-void ossl_async_stay(struct ossl_async_side *here);
-/* Nobody will go on with this fibre. */
-void ossl_async_forget_side(const struct ossl_async_side *side);
+# else
+#  define OSSL_ASYNC_UNCHECKED(function) function
 # endif
 
 #endif

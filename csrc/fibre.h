@@ -1,9 +1,10 @@
 /*
- * The fibre layer: enter a fresh stack, switch between stacks, serve one call after the other on one. Mechanism only: no
- * allocation, no policy, no state.
+ * The fibre layer: enters a fresh stack, switches between stacks, and runs one call after the
+ * other on a stack. Mechanism only: no allocation, no policy, no state.
  *
- * A suspended fibre is one pointer: where its context was saved, which is in the frame of the call below that
- * suspended it, on its own stack. See src/dispatch.rs for a drawing of the two stacks.
+ * A suspended fibre is one pointer (OpenSSL's async_fibre is a struct). It points to the saved
+ * context, which lies in the frame of the call that suspended the fibre, on the fibre's own
+ * stack. See src/jobs/dispatch.rs for a drawing of the two stacks.
  */
 #ifndef OSSL_ASYNC_FIBRE_H
 # define OSSL_ASYNC_FIBRE_H
@@ -13,35 +14,37 @@
 /* 1 if this system can make contexts at all, else 0 (F19). */
 int ossl_async_fibre_capable(void);
 
+/* How this build switches: "setjmp", "registers" or "swapcontext". */
+const char *ossl_async_switch_method(void);
+
 /*
- * Suspends the caller in *from and calls entry at the top of stack[0..size). entry must never return. Comes back
- * with 1 when someone switches to *from, with 0 if the new context could not be entered; nothing has run then (F6).
+ * Suspends the caller in *from and calls entry at the top of stack[0..size). entry must never
+ * return. Returns 1 when someone switches to *from, 0 if the new context could not be entered;
+ * nothing has run then (F6).
  */
 int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void));
 
-/* Suspends the caller in *from and goes on with the fibre suspended in to. Returns 1 when someone switches to *from. */
+/*
+ * Suspends the caller in *from and resumes the fibre suspended in to. Returns 1 when someone
+ * switches to *from.
+ */
 int ossl_async_fibre_switch(void **from, void *to);
 
-/* What a fibre does in one use after the other. */
+/* What a fibre calls, in one use after the other. */
 struct ossl_async_work {
     void *context;              /* where the fibre is suspended */
     int (*function)(void *);
     void *argument;
     int result;                 /* of the last call that returned */
-    int resumed;                /* whether the switch to the fibre goes on with a call, and does not begin one; set by
-                                 * whoever switches, and only speed depends on it */
+    int resumed;                /* set before each switch to the fibre: 1 if that resumes a call,
+                                 * 0 if it begins one. Only speed depends on it */
 };
 
 /*
- * The bottom of a fibre: calls work->function(work->argument), stores the result and goes on with the fibre suspended in
- * *back; and again, whenever someone switches to work->context then. Never returns.
+ * The base of a fibre. Calls work->function(work->argument), stores the result, suspends the
+ * fibre in work->context and resumes the fibre suspended in *back. Does the same again when
+ * someone switches to work->context. Never returns.
  */
-void ossl_async_fibre_serve(struct ossl_async_work *work, void *const *back);
-
-/* Nobody will ever go on with the fibre that was suspended in context. */
-void ossl_async_fibre_forget(void *context);
-
-/* The way this build switches: "registers", "setjmp" or "swapcontext". */
-const char *ossl_async_fibre_way(void);
+void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back);
 
 #endif

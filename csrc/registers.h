@@ -1,44 +1,86 @@
 /*
- * The switch by registers, for x86-64 (System V) and aarch64 with glibc: saves what a called function must preserve, on the
- * stack that is left, and loads the same from the other. The signal mask and the floating-point modes stay the thread's
- * (F7, F20), also when a fibre begins: no system call reads or sets them. Defines OSSL_ASYNC_REGISTERS where it exists.
+ * Switching by registers, for x86-64 (System V) and aarch64 with glibc. A switch saves what a
+ * called function must preserve on the stack that it leaves, and loads the same from the other.
+ * It does not read or set the signal mask and the floating-point modes, so they stay the thread's
+ * (F7, F20).
  *
- * A processor predicts that a return goes back behind the call that it saw last, whatever stack that was on, and when
- * that is wrong it costs as much as the rest of the switch. So a switch leaves by an indirect jump where landing pads
- * allow it. On x86-64 there is one more case: when a function returns without having paused, every call since the switch
- * to it is answered by its return (in any use of a fibre but its first), so that the last one is the call of that switch,
- * where it goes back to. Then a return is right, and so is the caller's.
+ * C and the assembly of x86_64.S and aarch64.S include this. OSSL_ASYNC_REGISTERS is defined
+ * where the functions exist.
  */
 #ifndef OSSL_ASYNC_REGISTERS_H
 # define OSSL_ASYNC_REGISTERS_H
 
-# include "fibre.h"
+# ifdef __linux__
+#  include <features.h>
+# endif
 
-# include <ucontext.h>
-
-/* glibc, because where a context has its registers is the C library's own affair. */
-# if defined(__GLIBC__) && !defined(__ILP32__)
+/* glibc only, because where a context has its registers depends on the C library. */
+# if defined(__GLIBC__) && !defined(__ILP32__) && !defined(OSSL_ASYNC_SETJMP)
 #  if defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__))
 #   define OSSL_ASYNC_REGISTERS 1
 #  endif
 # endif
 
-# ifdef OSSL_ASYNC_REGISTERS
-/* Suspends the caller in *from and goes on where to was suspended. Returns 1 when someone switches to *from. */
+/* Offsets for the assembly, in ucontext_t and in struct ossl_async_work. Checked below. */
+# ifdef __x86_64__
+#  define CONTEXT_RBX 128
+#  define CONTEXT_RSP 160
+#  define CONTEXT_RIP 168
+# else
+#  define CONTEXT_X19 336
+#  define CONTEXT_X30 424
+#  define CONTEXT_SP 432
+#  define CONTEXT_PC 440
+# endif
+# define WORK_CONTEXT 0
+# define WORK_FUNCTION 8
+# define WORK_ARGUMENT 16
+# define WORK_RESULT 24
+# define WORK_RESUMED 28
+
+# if defined(OSSL_ASYNC_REGISTERS) && !defined(__ASSEMBLER__)
+#  include "checkers.h"
+#  include "fibre.h"
+
+#  include <ucontext.h>
+
+/*
+ * Suspends the caller in *from and resumes what is suspended in to. Returns 1 when someone
+ * switches to *from.
+ */
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
 /*
- * Suspends the caller in *from and begins where a context begins that makecontext has made, without arguments. Of the
- * context no more than that is looked at. Returns 1 when someone switches to *from.
+ * Suspends the caller in *from and begins fresh, which makecontext has made for a function
+ * without arguments. Reads only what makecontext sets. Returns 1 when someone switches to *from.
  */
-int ossl_async_registers_enter(void **from, const ucontext_t *fresh) __attribute__((visibility("hidden")));
+int ossl_async_registers_enter(void **from, const ucontext_t *fresh)
+    __attribute__((visibility("hidden")));
 
-#  ifdef __x86_64__
-#   define OSSL_ASYNC_REGISTERS_SERVE 1
-/* ossl_async_fibre_serve, for fibres that are left and gone on with by the functions above. */
-void ossl_async_registers_serve(struct ossl_async_work *work, void *const *back)
+#  if defined(__x86_64__) && !defined(OSSL_ASYNC_SANITIZED)
+#   define OSSL_ASYNC_REGISTERS_RUN 1
+/* ossl_async_fibre_run, for fibres that the functions above switch to and from. */
+void ossl_async_registers_run(struct ossl_async_work *work, void *const *back)
     __attribute__((visibility("hidden"), noreturn));
 #  endif
+
+/* Each offset, checked when C is compiled: a wrong one makes the size of an array negative. */
+#  define OFFSET(type, member, offset) (offsetof(type, member) == (offset))
+#  ifdef __x86_64__
+typedef char ossl_async_context_offsets[OFFSET(ucontext_t, uc_mcontext.gregs[REG_RBX], CONTEXT_RBX)
+    && OFFSET(ucontext_t, uc_mcontext.gregs[REG_RSP], CONTEXT_RSP)
+    && OFFSET(ucontext_t, uc_mcontext.gregs[REG_RIP], CONTEXT_RIP) ? 1 : -1];
+#  else
+typedef char ossl_async_context_offsets[OFFSET(ucontext_t, uc_mcontext.regs[19], CONTEXT_X19)
+    && OFFSET(ucontext_t, uc_mcontext.regs[30], CONTEXT_X30)
+    && OFFSET(ucontext_t, uc_mcontext.sp, CONTEXT_SP)
+    && OFFSET(ucontext_t, uc_mcontext.pc, CONTEXT_PC) ? 1 : -1];
+#  endif
+typedef char ossl_async_work_offsets[OFFSET(struct ossl_async_work, context, WORK_CONTEXT)
+    && OFFSET(struct ossl_async_work, function, WORK_FUNCTION)
+    && OFFSET(struct ossl_async_work, argument, WORK_ARGUMENT)
+    && OFFSET(struct ossl_async_work, result, WORK_RESULT)
+    && OFFSET(struct ossl_async_work, resumed, WORK_RESUMED) ? 1 : -1];
 # endif
 
 #endif

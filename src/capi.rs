@@ -14,7 +14,7 @@
 /// Queues an error of the library for the calling thread, with the line that reports it.
 macro_rules! raise {
     ($error:expr) => {
-        $crate::capi::err::push(
+        $crate::capi::error_queue::push(
             $error,
             const {
                 match ::core::ffi::CStr::from_bytes_with_nul(concat!(file!(), "\0").as_bytes()) {
@@ -27,15 +27,17 @@ macro_rules! raise {
     };
 }
 
-mod err;
+mod error_queue;
 mod extensions;
-mod gen1;
-mod gen2;
+mod jobs_1_1_0;
+mod jobs_2015;
 mod names;
 mod start;
+mod wait_contexts;
 
-pub use err::*;
+pub use error_queue::*;
 pub use extensions::*;
-pub use gen1::*;
-pub use gen2::*;
+pub use jobs_1_1_0::*;
+pub use jobs_2015::*;
 pub use start::{ASYNC_ERR, ASYNC_FINISH, ASYNC_JOB, ASYNC_NO_JOBS, ASYNC_PAUSE};
+pub use wait_contexts::*;

@@ -1,5 +1,7 @@
 //! Errors: what can go wrong, and OpenSSL's codes and texts for it. The queue that entries wait in is not here.
 
+pub(crate) mod queue;
+
 use crate::text::{DECIMAL, Text, UPPER_HEX};
 use core::ffi::CStr;
 use core::fmt;

@@ -24,26 +24,18 @@
 //! The comments name rules such as B19, P4 or D5: those of docs/behaviour.md, the reference of what OpenSSL's code does, rule by
 //! rule, and of what is done here where it misbehaves. README.md has the table of those departures.
 
-// The core serves both faces; without the C one a few of its doors have nobody who uses them.
-#![cfg_attr(not(feature = "capi"), allow(dead_code))]
+// The core serves both faces. Without the C face nobody calls some of its functions.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
-mod custom_stack;
-mod dispatch;
+mod cxx_runtime;
 pub mod error;
-mod error_queue;
-mod idle;
-mod job;
+mod jobs;
 mod libcrypto;
-mod overflow;
-mod panics;
 mod platform;
-mod pool;
-mod spare;
+mod report;
+mod rust_api;
 mod stack;
-pub mod stats;
 mod text;
-mod thread;
-mod typed;
 mod wait_ctx;
 mod wake;
 
@@ -51,7 +43,7 @@ mod wake;
 pub mod capi;
 
 pub use error::Error;
-pub use typed::{
+pub use rust_api::{
     BlockPause, Job, Pool, ResumeError, StartError, Step, WakeHandle, block_pause, current, in_job,
-    is_capable, pause, set_stack_size, stack_size, switch_method,
+    is_capable, pause, set_stack_size, stack_size, stats, switch_method,
 };

@@ -1,24 +1,10 @@
 //! What the library asks of the machine: fibres, memory, pipes, thread exit. No policy lives here.
 //!
-//! This file chooses the implementation; nothing else in the library does. Both modules expose the same verbs:
-//!
-//! | Verb | For |
-//! |---|---|
-//! | [`capable`], [`enter`], [`switch`], [`serve`], [`forget`], [`way`] | fibres (`csrc/fibre.c`) |
-//! | [`thread_state`], [`set_thread_state`], [`exceptions`] | what belongs to one thread |
-//! | [`page_size`], [`map`], [`unmap`], [`locks_new_memory`], [`guard`], [`guard_each`], [`guards_from_environment`], [`populate`], [`populate_each`], [`give_back`], [`untouched`], [`prefetch`], [`register_job`], [`deregister_job`] | stack memory |
-//! | [`allocate`], [`free`] | the copy of a job's arguments |
-//! | [`pipe`], [`put_byte`], [`take_byte`], [`close`] | the wait fd |
-//! | [`at_thread_exit`], [`forget_thread_exit`], [`exit_is_awaited`], [`at_process_exit`], [`ForkSafe`], [`forks`] | threads and processes that end or fork |
-//! | [`watch_faults`], [`signal_stack`], [`free_signal_stack`], [`SignalStack`] | a word about a fault before it is the program's |
-//! | [`object_of`], [`object_like`], [`object_named`], [`Object`], [`Loads`], [`seen_by_all`], [`is_ours`], [`is_called_from`] | libraries that are in the process |
-//! | [`environment`], [`environment_is`], [`print_error`], [`print_formatted`] | what a user asks for |
+//! This file chooses the implementation; nothing else in the library does. Each function of the platform has a line here, with
+//! what it returns where there are no jobs. What it does where there are is in `ucontext/`.
 
-use core::cell::Cell;
-use core::ffi::{CStr, c_int, c_void};
-use core::fmt;
-use core::ptr;
-use std::io::Write;
+pub mod loads;
+pub mod types;
 
 #[cfg(not(ossl_async_null))]
 #[path = "platform/ucontext.rs"]
@@ -33,20 +19,111 @@ mod null;
 #[cfg(test)]
 mod targets;
 
+use core::ffi::{CStr, c_int, c_uint, c_void};
+use core::fmt;
+use core::ptr::NonNull;
+use std::io::Write;
+use types::{Fibre, GetExceptions, Object, SignalStack, Work};
+
+// Both implementations have these.
 pub use imp::{
-    AVAILABLE, Exceptions, ForkSafe, Loads, Object, SignalStack, THREAD_STATE_MAY_ALLOCATE,
-    allocate, at_process_exit, at_thread_exit, capable, close, deregister_job, enter, environment,
-    exceptions, exit_is_awaited, forget, forget_thread_exit, forks, free, free_signal_stack,
-    give_back, guard, guard_each, guards_from_environment, is_called_from, is_ours,
-    locks_new_memory, map, object_like, object_named, object_of, page_size, pipe, populate,
-    populate_each, prefetch, print_error, put_byte, register_job, seen_by_all, serve,
-    set_thread_state, signal_stack, switch, take_byte, thread_state, unmap, untouched,
-    watch_faults, way,
+    AVAILABLE, ForkSafe, THREAD_STATE_MAY_ALLOCATE, allocate, call_at_thread_exit,
+    cancel_thread_exit, free, has_thread_exit, set_thread_state, thread_state,
 };
 
-/// Whether an environment variable has a value, which is short; on the terms of [`environment`].
+/// Functions that only a platform with jobs has, each with what it returns elsewhere: there the function is made of that. Its
+/// signature is compared with that of the implementation.
+macro_rules! functions {
+    () => {};
+    (unsafe fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? $without:block $($rest:tt)*) => {
+        #[cfg(not(ossl_async_null))]
+        pub use imp::$name;
+        #[cfg(not(ossl_async_null))]
+        const _: unsafe fn($($type),*) $(-> $result)? = imp::$name;
+        #[cfg(ossl_async_null)]
+        #[allow(unused_variables, reason = "nothing is done")]
+        pub unsafe fn $name($($argument: $type),*) $(-> $result)? $without
+        functions!($($rest)*);
+    };
+    (fn $name:ident $(<$lifetime:lifetime>)? ($($argument:ident: $type:ty),*) $(-> $result:ty)? $without:block $($rest:tt)*) => {
+        #[cfg(not(ossl_async_null))]
+        pub use imp::$name;
+        #[cfg(not(ossl_async_null))]
+        const _: $(for<$lifetime>)? fn($($type),*) $(-> $result)? = imp::$name;
+        #[cfg(ossl_async_null)]
+        #[allow(unused_variables, reason = "nothing is done")]
+        pub fn $name $(<$lifetime>)? ($($argument: $type),*) $(-> $result)? $without
+        functions!($($rest)*);
+    };
+}
+
+// Fibres.
+functions! {
+    fn is_capable() -> bool { false }
+    fn switch_method() -> &'static str { "null" }
+    unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn() -> !) -> bool { false }
+    unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int { 0 }
+    unsafe fn serve_jobs(work: &Work, back: &Fibre) -> ! { unreachable!("no fibre was ever entered") }
+    unsafe fn forget_fibre(fibre: &Fibre) {}
+}
+
+// Memory of stacks.
+functions! {
+    fn page_size() -> usize { 4096 }
+    fn map_memory(size: usize) -> Option<NonNull<u8>> { None }
+    unsafe fn unmap_memory(start: NonNull<u8>, size: usize) {}
+    fn locks_new_memory() -> bool { false }
+    fn read_guard_setting() {}
+    unsafe fn install_guard(start: NonNull<u8>, size: usize, mapping: bool) -> bool { false }
+    unsafe fn install_guards(start: NonNull<u8>, size: usize, stride: usize, count: usize) -> bool { false }
+    unsafe fn populate(start: NonNull<u8>, size: usize) {}
+    unsafe fn populate_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) {}
+    unsafe fn release_memory(start: NonNull<u8>, size: usize) {}
+    fn untouched_bytes(range: *mut [u8]) -> usize { range.len() }
+    fn prefetch(address: *const u8) {}
+    fn register_job(stack: *mut [u8], record: *mut [u8]) -> c_uint { 0 }
+    unsafe fn deregister_job(id: c_uint, stack: *mut [u8], record: *mut [u8]) {}
+}
+
+// The pipe of a wait fd.
+functions! {
+    fn open_pipe() -> Result<[c_int; 2], errno::Errno> { Err(errno::Errno(0)) }
+    fn write_byte(fd: c_int) -> bool { false }
+    fn read_byte(fd: c_int) {}
+    fn close(fd: c_int) {}
+}
+
+// Threads and processes that end or fork, exceptions, faults.
+functions! {
+    fn call_at_process_exit(run: extern "C" fn()) {}
+    fn fork_count() -> u64 { 0 }
+    fn linked_exceptions() -> Option<GetExceptions> { None }
+    fn watch_faults(look: fn(usize)) {}
+    fn install_signal_stack() -> Option<SignalStack> { None }
+    fn free_signal_stack(stack: SignalStack) {}
+}
+
+// Libraries that are in the process.
+functions! {
+    fn load_count() -> Option<u64> { Some(0) }
+    fn symbol_of(object: &Object, name: &CStr) -> *mut c_void { core::ptr::null_mut() }
+    fn object_with_symbol(symbol: &CStr) -> Option<Object> { None }
+    fn loaded_object(prefix: &CStr, accept: &dyn Fn(&Object) -> bool) -> Option<Object> { None }
+    fn named_object(names: &[&CStr], accept: &dyn Fn(&Object) -> bool) -> Option<Object> { None }
+    fn global_symbol(symbol: &CStr) -> *mut c_void { core::ptr::null_mut() }
+    fn is_own_code(address: *const c_void) -> bool { false }
+    fn is_called_from(address: *const c_void) -> bool { false }
+}
+
+// The environment, and standard error.
+functions! {
+    fn environment_variable<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> { None }
+    fn print_error(text: &str) {}
+}
+
+/// Whether an environment variable has a value, which is short; on the terms of [`environment_variable`].
 pub fn environment_is(name: &CStr, value: &CStr) -> bool {
-    environment(name, &mut [0; 16]).is_some_and(|text| text.as_bytes() == value.to_bytes())
+    environment_variable(name, &mut [0; 16]).is_some_and(|text| text.as_bytes() == value.to_bytes())
 }
 
 /// Writes text to standard error as [`print_error`] does. Needs no memory; what exceeds 512 bytes is cut off.
@@ -58,41 +135,4 @@ pub fn print_formatted(text: fmt::Arguments<'_>) {
     let left = rest.len();
     // A cut may be inside a character.
     print_error(core::str::from_utf8(&bytes[..bytes.len() - left]).unwrap_or_default());
-}
-
-/// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).
-///
-/// All zeros is a fibre that has never run.
-#[repr(transparent)]
-pub struct Fibre(Cell<*mut c_void>);
-
-impl Fibre {
-    /// A fibre that has never run.
-    pub const fn new() -> Fibre {
-        Fibre(Cell::new(ptr::null_mut()))
-    }
-
-    /// Whether the fibre has still to be entered for the first time (F2's `env_init`, the other way round).
-    pub fn is_new(&self) -> bool {
-        self.0.get().is_null()
-    }
-}
-
-/// A function that a fibre can run, as C has it.
-pub type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
-
-/// What a fibre does in one use after the other: `struct ossl_async_work` of `csrc/fibre.h`.
-#[repr(C)]
-pub struct Work {
-    /// Where it is suspended.
-    pub fibre: Fibre,
-    /// What to call.
-    pub function: Cell<Option<Function>>,
-    /// What to call it with.
-    pub argument: Cell<*mut c_void>,
-    /// What it returned last.
-    pub result: Cell<c_int>,
-    /// Whether the switch to the fibre goes on with a call, and does not begin one; set by whoever switches. Only speed
-    /// depends on it.
-    pub resumed: Cell<c_int>,
 }

@@ -8,7 +8,7 @@ use crate::platform;
 use core::cell::{Cell, RefCell};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// Called once for an entry that is still there when its context is freed: context, key, descriptor, custom data.
 pub type Cleanup = unsafe extern "C" fn(*mut WaitCtx, *const c_void, c_int, *mut c_void);
@@ -16,19 +16,10 @@ pub type Cleanup = unsafe extern "C" fn(*mut WaitCtx, *const c_void, c_int, *mut
 /// What an engine calls when a job can go on. The library never does (G36).
 pub type Callback = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// In place of the home's number once the context is freed and no job of the home uses it.
-const NO_HOME: u64 = u64::MAX;
-
 /// A wait context; C knows it as an opaque struct.
 pub struct WaitCtx {
-    /// One for the owner until it frees the context, one for each job in use of any other thread than `home`, and one
-    /// for all those of `home` together, as long as the owner has not freed it or `home` has such a job.
+    /// One for the owner until it frees the context, and one for each job that was started with it and has not ended.
     users: AtomicUsize,
-    /// The thread whose jobs were the first to use the context, by number; 0 is none yet. Its jobs need no atomic exchange,
-    /// which would be a third of what a start costs.
-    home: AtomicU64,
-    /// The jobs in use of that thread. Changed by it alone.
-    home_jobs: AtomicUsize,
     /// Oldest first; C sees them newest first. No borrow is held while a cleanup runs, which may call back in.
     entries: RefCell<Vec<Entry>>,
     callback: Cell<Option<Callback>>,
@@ -65,8 +56,6 @@ impl WaitCtx {
         let place = NonNull::new(platform::allocate(size_of::<WaitCtx>()))?.cast::<WaitCtx>();
         let fresh = WaitCtx {
             users: AtomicUsize::new(1),
-            home: AtomicU64::new(0),
-            home_jobs: AtomicUsize::new(0),
             entries: RefCell::new(Vec::new()),
             callback: Cell::new(None),
             callback_argument: Cell::new(ptr::null_mut()),
@@ -86,7 +75,7 @@ impl WaitCtx {
     ///
     /// The context is one of [`new`](WaitCtx::new) that was not freed before, and its cleanups can be called.
     pub(crate) unsafe fn free(this: NonNull<WaitCtx>) {
-        // SAFETY: the owner's part, which is given up at the end, keeps it alive.
+        // SAFETY: the owner's hold, which is given up at the end, keeps it alive.
         let ctx = unsafe { this.as_ref() };
         if ctx.freed.swap(true, Ordering::Relaxed) {
             return;
@@ -100,73 +89,22 @@ impl WaitCtx {
                 unsafe { cleanup(this.as_ptr(), entry.key, entry.fd, entry.data) };
             }
         }
-        // The jobs of the home count together; without one nobody else would give up its part.
-        if ctx.home_jobs.load(Ordering::Relaxed) == 0 && ctx.leave_home() {
-            // SAFETY: the home's part, which is given up only once.
-            unsafe { WaitCtx::release(this) };
-        }
-        // SAFETY: the owner's part.
-        unsafe { WaitCtx::release(this) };
+        // SAFETY: the owner's hold.
+        unsafe { WaitCtx::let_go(this) };
     }
 
-    /// Holds the context for a job of a thread, by the thread's number.
-    pub(crate) fn hold(&self, thread: u64) {
-        let home = self.home.load(Ordering::Relaxed);
-        if home == thread {
-            let jobs = self.home_jobs.load(Ordering::Relaxed);
-            self.home_jobs.store(jobs + 1, Ordering::Relaxed);
-        } else {
-            self.hold_elsewhere(thread);
-        }
-    }
-
-    #[cold]
-    fn hold_elsewhere(&self, thread: u64) {
+    /// Holds the context for a job.
+    pub(crate) fn hold(&self) {
         self.users.fetch_add(1, Ordering::Relaxed);
-        // The first thread of all is the home from now on, and what was just added its part.
-        if self
-            .home
-            .compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-        {
-            self.home_jobs.store(1, Ordering::Relaxed);
-        }
     }
 
-    /// A job of a thread lets go of the context.
+    /// The owner, or a job, lets go of the context. The last one takes the memory with it.
     ///
     /// # Safety
     ///
-    /// That thread [`hold`](WaitCtx::hold)s it, and calls this once for each hold.
-    pub(crate) unsafe fn let_go(this: NonNull<WaitCtx>, thread: u64) {
-        // SAFETY: the hold keeps it alive until here.
-        let ctx = unsafe { this.as_ref() };
-        if ctx.home.load(Ordering::Relaxed) != thread {
-            // SAFETY: the job's own part.
-            return unsafe { WaitCtx::release(this) };
-        }
-        let jobs = ctx.home_jobs.load(Ordering::Relaxed) - 1;
-        ctx.home_jobs.store(jobs, Ordering::Relaxed);
-        if jobs == 0 && ctx.freed.load(Ordering::Relaxed) && ctx.leave_home() {
-            // SAFETY: the home's part, which is given up only once.
-            unsafe { WaitCtx::release(this) };
-        }
-    }
-
-    /// The home has no more jobs on a context that was freed. Answers whether its part is to be given up now.
-    #[cold]
-    fn leave_home(&self) -> bool {
-        let home = self.home.swap(NO_HOME, Ordering::Relaxed);
-        home != 0 && home != NO_HOME
-    }
-
-    /// Gives up one part. The last one takes the memory with it.
-    ///
-    /// # Safety
-    ///
-    /// The part is the caller's, who does not use the context any more.
-    unsafe fn release(this: NonNull<WaitCtx>) {
-        // SAFETY: the caller's part keeps it alive until here.
+    /// The caller is the owner or a job that [`hold`](WaitCtx::hold)s it, and does not use the context any more.
+    pub(crate) unsafe fn let_go(this: NonNull<WaitCtx>) {
+        // SAFETY: the caller's hold keeps it alive until here.
         if unsafe { this.as_ref() }
             .users
             .fetch_sub(1, Ordering::AcqRel)
@@ -210,7 +148,7 @@ impl WaitCtx {
         newest(&entries, key).map(|index| (entries[index].fd, entries[index].data))
     }
 
-    /// Takes the newest entry with a key away, without its cleanup, and answers whether there was one. One that was
+    /// Takes the newest entry with a key away, without its cleanup, and returns whether there was one. One that was
     /// reported stays in the list of deleted ones until the next reset (G23 to G25).
     pub(crate) fn clear(&self, key: *const c_void) -> bool {
         let mut entries = self.entries.borrow_mut();

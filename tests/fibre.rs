@@ -231,7 +231,7 @@ fn the_shim_enters_and_switches_by_registers_unless_told_otherwise() {
         "{uses:?}"
     );
     // What serves a fibre beside them: x86-64 only, and only there.
-    let serves = |uses: &[String]| uses.iter().any(|name| name == "ossl_async_registers_serve");
+    let serves = |uses: &[String]| uses.iter().any(|name| name == "ossl_async_registers_run");
     assert_eq!(serves(&uses), cfg!(target_arch = "x86_64"));
     assert!(!serves(&shim_uses(&["-DOSSL_ASYNC_SETJMP"])));
 }

@@ -6,7 +6,7 @@ use common::*;
 use ossl_async::capi::*;
 use ossl_async::stats;
 
-/// What a pool keeps in memory whatever happens, and how many finishes it looks at, as src/idle.rs has them.
+/// What a pool keeps in memory whatever happens, and how many finishes it looks at, as src/jobs/idle.rs has them.
 const KEPT: usize = 1024;
 const ROUND: usize = 65536;
 

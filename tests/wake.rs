@@ -1,5 +1,5 @@
 //! The wait fd and its signal, from both faces (1.7 and section 5 of the behaviour reference). The protocol's own tests are in
-//! src/wake.rs.
+//! src/wake/protocol.rs.
 #![cfg(not(ossl_async_null))]
 
 mod common;

@@ -17,19 +17,24 @@ static int mappings(void)
     return lines;
 }
 
-/* Runs `cycle` once and then a thousand times, and compares. */
+/*
+ * Runs `cycle` once and then a thousand times, and compares. A checker maps memory of its own when it wants to, so a thousand that
+ * left more mappings is followed by another: what piles up does so each time.
+ */
 static void nothing_piles_up(void (*cycle)(void))
 {
-    int i, descriptors, maps;
+    int i, descriptors, maps, attempts = 3;
 
     open_descriptors(); /* what the counting itself takes from the heap is taken now */
     cycle();
     descriptors = open_descriptors();
-    maps = mappings();
-    for (i = 0; i < 1000; i++)
-        cycle();
-    CHECK_EQUAL(open_descriptors(), descriptors);
-    CHECK_EQUAL(mappings(), maps);
+    do {
+        maps = mappings();
+        for (i = 0; i < 1000; i++)
+            cycle();
+        CHECK_EQUAL(open_descriptors(), descriptors);
+    } while (mappings() != maps && --attempts > 0);
+    CHECK(attempts > 0);
     CHECK_EQUAL(only_error(), 0);
 }
 

@@ -87,7 +87,7 @@ impl Machine {
             .arg("-I")
             .arg(&shim)
             .arg(programs.join("fibres.c"))
-            .args(["fibre.c", "registers.c", "checkers.c"].map(|file| shim.join(file)))
+            .args(["fibre.c", "x86_64.S", "aarch64.S", "checkers.c"].map(|file| shim.join(file)))
             .args([
                 "-Wl,--wrap=getcontext,--wrap=setcontext,--wrap=swapcontext",
                 "-lm",
@@ -101,6 +101,46 @@ impl Machine {
             String::from_utf8_lossy(&output.stderr)
         );
         program
+    }
+
+    /// What an object file of the shim says about itself: its protections, and that its stack is not executable.
+    fn marks(&self, source: &str, flags: &[&str]) -> Vec<String> {
+        let name = [self.compiler, flags, &[source]].concat().join("");
+        let object = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("marks-{}.o", name.replace(['/', '='], "-")));
+        let mut command = Command::new(self.compiler[0]);
+        command
+            .args(&self.compiler[1..])
+            .args(flags)
+            .args(["-Wall", "-Wextra", "-Werror", "-c", "-o"])
+            .arg(&object)
+            .arg(root().join("csrc").join(source));
+        assert!(run(&mut command).status.success(), "{command:?}");
+        let read = run(Command::new("readelf").arg("-nSW").arg(&object));
+        let marks: Vec<String> = read
+            .stdout
+            .lines()
+            .filter_map(|line| {
+                let stack = line.contains(".note.GNU-stack");
+                let properties = line.split_once("Properties: ").map(|(_, what)| what);
+                let flags = line.split_whitespace().any(|field| field.contains('X'));
+                properties
+                    .map(str::to_owned)
+                    .or(stack.then(|| format!("executable stack: {flags}")))
+            })
+            .collect();
+        marks
+    }
+
+    /// Whether the assembly is marked as the compiler marks C, in an object file for each.
+    fn check_marks(&self, what: &str, flags: &[&str], expected: &[&str]) {
+        if !self.is_there(what) {
+            return;
+        }
+        let expected = [&["executable stack: false"], expected].concat();
+        for source in ["thread.c", "x86_64.S", "aarch64.S"] {
+            assert_eq!(self.marks(source, flags), expected, "{what}: {source}");
+        }
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -222,6 +262,21 @@ mod here {
         CLANG.check_all("clang, -fcf-protection", &["-fcf-protection=full"]);
     }
 
+    // Rules: F12
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn assembly_has_the_marks_that_compilers_give_c() {
+        let full = ["-fcf-protection=full"];
+        GCC.check_marks("gcc, -fcf-protection", &full, &["x86 feature: IBT, SHSTK"]);
+        CLANG.check_marks(
+            "clang, -fcf-protection",
+            &full,
+            &["x86 feature: IBT, SHSTK"],
+        );
+        GCC.check_marks("gcc", &["-fcf-protection=none"], &[]);
+        CLANG.check_marks("clang", &["-fcf-protection=none"], &[]);
+    }
+
     // Rules: F2
     #[test]
     fn under_address_sanitizer() {
@@ -277,6 +332,22 @@ mod aarch64 {
                 "the machine checks landing pads: {}",
                 ran.stdout
             );
+        }
+    }
+
+    // Rules: F12
+    #[test]
+    fn assembly_has_the_marks_that_compilers_give_c() {
+        for (flags, marks) in [
+            (&["-mbranch-protection=none"], &[][..]),
+            (&["-mbranch-protection=bti"], &["AArch64 feature: BTI"]),
+            (
+                &["-mbranch-protection=standard"],
+                &["AArch64 feature: BTI, PAC"],
+            ),
+        ] {
+            GCC_AARCH64.check_marks("gcc for aarch64", flags, marks);
+            CLANG_AARCH64.check_marks("clang for aarch64", flags, marks);
         }
     }
 

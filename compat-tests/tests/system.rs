@@ -156,24 +156,27 @@ fn phases(
 
     let log = fs::read_to_string(log).expect("strace writes it");
     let mut phases: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut phase = None;
+    // The phase, and the thread that is in it: what others do meanwhile (wait for it, for instance) is none of it.
+    let mut phase: Option<(&str, String)> = None;
     // A line is the number of the thread and the call. A call during which another thread did something has two lines, of
     // which the second ("<... close resumed>") brings nothing but the result.
     let calls = log.lines().filter_map(|line| line.split_once(' '));
-    let calls = calls.map(|(_, call)| call.trim_start());
-    for call in calls.filter(|call| !call.starts_with("<...")) {
+    let calls = calls.map(|(thread, call)| (thread, call.trim_start()));
+    for (thread, call) in calls.filter(|(_, call)| !call.starts_with("<...")) {
         if let Some(number) = call.strip_prefix("close(-200") {
             let number = number[..2].to_owned();
             assert!(
                 phases.insert(number.clone(), vec![]).is_none(),
                 "{number} twice"
             );
-            phase = Some(number);
+            phase = Some((thread, number));
         } else if call.starts_with("close(-300") {
             phase = None;
-        } else if let (Some(number), true) = (&phase, call.contains('(')) {
-            let known = phases.get_mut(number).expect("entered above");
-            known.push(call.to_owned());
+        } else if let (Some((of, number)), true) = (&phase, call.contains('(')) {
+            if *of == thread {
+                let known = phases.get_mut(number).expect("entered above");
+                known.push(call.to_owned());
+            }
         }
     }
     Some(phases)

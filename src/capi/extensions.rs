@@ -1,10 +1,11 @@
 //! What OpenSSL has not: who answers libssl, the version, cancelling a job, the size of stacks, statistics.
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
-use crate::dispatch::{self, Resume, StartFailure};
+use crate::jobs::requests::{Resume, StartFailure};
+use crate::jobs::{current, thread};
 use crate::libcrypto;
+use crate::report::{self, Stats};
 use crate::stack;
-use crate::stats;
 use core::ffi::{c_int, c_ulong};
 use core::ptr;
 
@@ -22,7 +23,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_cancel_job(job: *mut *mut ASYNC_JOB, ret: *m
     match paused {
         // SAFETY: the caller vouches for the places; `job` is not NULL.
         Some(record) => unsafe { resume(record, job, ret, Resume::Cancelled) },
-        None => fail(StartFailure::Error(dispatch::refuse_null()), ASYNC_ERR),
+        None => fail(StartFailure::Error(current::refuse_null()), ASYNC_ERR),
     }
 }
 
@@ -54,20 +55,20 @@ pub extern "C" fn OSSL_ASYNC_get_stack_size() -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_get_stack_used(job: *mut ASYNC_JOB) -> usize {
     // SAFETY: the caller vouches for the handle.
-    unsafe { record(job) }.map_or(0, dispatch::stack_used)
+    unsafe { record(job) }.map_or(0, current::stack_used)
 }
 
 /// Switches on (any number but 0) or off that each job's stack is measured when it ends, for `stack_high_water`.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_measure_stacks(measure: c_int) {
-    stats::measure_stacks(measure != 0);
+    report::measure_stacks(measure != 0);
 }
 
 /// 1 if libssl, and the engines and providers of the process, call this library's functions; 0 if they call libcrypto's, or if
 /// no library of the process can be asked.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_serves_libssl() -> c_int {
-    libcrypto::serves_libssl().into()
+    libcrypto::serves_libssl(thread::is_in_job()).into()
 }
 
 /// The version of the library, as OpenSSL 3 packs its own: `0xMNN00PP0` for M.N.P. The header has that of its own.
@@ -105,8 +106,8 @@ pub struct OSSL_ASYNC_STATS {
     pub stack_high_water: usize,
 }
 
-impl From<stats::Stats> for OSSL_ASYNC_STATS {
-    fn from(stats: stats::Stats) -> OSSL_ASYNC_STATS {
+impl From<Stats> for OSSL_ASYNC_STATS {
+    fn from(stats: Stats) -> OSSL_ASYNC_STATS {
         OSSL_ASYNC_STATS {
             jobs_created: stats.created as usize,
             jobs_idle: stats.idle as usize,
@@ -135,7 +136,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_thread_stats(
     size: usize,
 ) -> c_int {
     // SAFETY: the caller vouches for the memory.
-    unsafe { write_stats(stats, size, stats::thread()) }
+    unsafe { write_stats(stats, size, current::stats()) }
 }
 
 /// As [`OSSL_ASYNC_thread_stats`], for all threads of the process together, those that have ended included.
@@ -149,13 +150,13 @@ pub unsafe extern "C" fn OSSL_ASYNC_process_stats(
     size: usize,
 ) -> c_int {
     // SAFETY: the caller vouches for the memory.
-    unsafe { write_stats(stats, size, stats::process()) }
+    unsafe { write_stats(stats, size, report::process()) }
 }
 
 /// # Safety
 ///
 /// As [`OSSL_ASYNC_thread_stats`].
-unsafe fn write_stats(to: *mut OSSL_ASYNC_STATS, size: usize, stats: stats::Stats) -> c_int {
+unsafe fn write_stats(to: *mut OSSL_ASYNC_STATS, size: usize, stats: Stats) -> c_int {
     if to.is_null() {
         return 0;
     }

@@ -12,8 +12,8 @@
 //! and in one section, which the linker keeps or drops as a whole.
 
 use crate::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
-use crate::custom_stack::{Allocate, Free};
-use crate::job::Function;
+use crate::jobs::job::Function;
+use crate::stack::custom::{Allocate, Free};
 use crate::wait_ctx::{Callback, Cleanup};
 use core::ffi::{c_int, c_void};
 

@@ -1,8 +1,10 @@
 //! What both generations share: the results of a start, its way to the dispatcher and back.
 
-use crate::dispatch::{self, Outcome, Resume, Start, StartFailure};
 use crate::error::Error;
-use crate::job::Record;
+use crate::jobs::current;
+use crate::jobs::dispatch;
+use crate::jobs::job::Record;
+use crate::jobs::requests::{Outcome, Resume, Start, StartFailure};
 use core::ffi::c_int;
 use core::ptr;
 
@@ -62,7 +64,7 @@ pub(super) unsafe fn start_or_resume(
     unavailable: c_int,
 ) -> c_int {
     if job.is_null() {
-        return fail(StartFailure::Error(dispatch::refuse_null()), unavailable);
+        return fail(StartFailure::Error(current::refuse_null()), unavailable);
     }
     // No reference to the caller's handle is kept: the job may use it too while it runs (B20).
     // SAFETY: the caller vouches for `job` and for the handle in it.
@@ -78,7 +80,7 @@ pub(super) unsafe fn start_or_resume(
     }
 }
 
-/// Goes on with the job that a handle means, and writes `*job` and `*ret` as B19 has it.
+/// Resumes the job that a handle means, and writes `*job` and `*ret` as B19 has it.
 ///
 /// # Safety
 ///
@@ -138,5 +140,17 @@ pub(super) fn fail(failure: StartFailure, unavailable: c_int) -> c_int {
             raise!(error);
             ASYNC_ERR
         }
+    }
+}
+
+/// Writes an output, unless the caller does not want it.
+///
+/// # Safety
+///
+/// `to` is NULL or can be written.
+pub(super) unsafe fn write<T>(to: *mut T, value: T) {
+    if !to.is_null() {
+        // SAFETY: the caller vouches for it.
+        unsafe { to.write(value) };
     }
 }

@@ -1,101 +1,31 @@
-//! No working `ucontext`: every verb for jobs refuses, so that none is ever made (F15). The names and types are those of
-//! `ucontext.rs`; what cannot be reached without a job does nothing, or panics where it could not return.
+//! No working `ucontext`: no job is ever made (F15, F16). Here is what is needed without jobs too, for the error queue and for
+//! wait contexts. What all other functions of the platform return without jobs is in `platform.rs`.
 
-use super::{Fibre, Work};
 use core::cell::Cell;
-use core::ffi::{CStr, c_int, c_uint, c_void};
-use core::ptr::{self, NonNull};
+use core::ffi::c_void;
+use core::ptr;
 
+/// Whether jobs can exist in this build at all.
 pub const AVAILABLE: bool = false;
 
-pub fn capable() -> bool {
-    false
-}
+/// Whether the first access of a thread to its state may allocate.
+pub const THREAD_STATE_MAY_ALLOCATE: bool = false;
 
-pub fn way() -> &'static str {
-    "null"
-}
-
-pub unsafe fn enter(_from: &Fibre, _stack: *mut [u8], _entry: extern "C-unwind" fn() -> !) -> bool {
-    false
-}
-
-pub unsafe fn switch(_from: &Fibre, _to: &Fibre) -> c_int {
-    0
-}
-
-pub unsafe fn serve(_work: &Work, _back: &Fibre) -> ! {
-    unreachable!("no fibre was ever entered")
-}
-
-pub unsafe fn forget(_fibre: &Fibre) {}
-
-pub fn page_size() -> usize {
-    4096
-}
-
-pub fn map(_size: usize) -> Option<NonNull<u8>> {
-    None
-}
-
-pub fn guards_from_environment() {}
-
-pub fn locks_new_memory() -> bool {
-    false
-}
-
-pub unsafe fn unmap(_start: NonNull<u8>, _size: usize) {}
-
-pub unsafe fn guard(_start: NonNull<u8>, _size: usize, _mapping: bool) -> bool {
-    false
-}
-
-pub unsafe fn guard_each(_start: NonNull<u8>, _size: usize, _stride: usize, _count: usize) -> bool {
-    false
-}
-
-pub unsafe fn populate_each(_start: NonNull<u8>, _size: usize, _stride: usize, _count: usize) {}
-
-pub unsafe fn populate(_start: NonNull<u8>, _size: usize) {}
-
-pub fn prefetch(_address: *const u8) {}
-
-pub unsafe fn give_back(_start: NonNull<u8>, _size: usize) {}
-
-pub fn untouched(range: *mut [u8]) -> usize {
-    range.len()
-}
-
-pub fn register_job(_stack: *mut [u8], _record: *mut [u8]) -> c_uint {
-    0
-}
-
-pub unsafe fn deregister_job(_id: c_uint, _stack: *mut [u8], _record: *mut [u8]) {}
-
-// Wait contexts need memory here too (F16).
+/// A block of the C heap, or null.
 pub fn allocate(size: usize) -> *mut c_void {
     // SAFETY: malloc has no preconditions.
     unsafe { libc::malloc(size) }
 }
 
+/// Frees a block of [`allocate`]'s; null is allowed.
+///
+/// # Safety
+///
+/// The block came from [`allocate`] and is not used any more.
 pub unsafe fn free(block: *mut c_void) {
-    // SAFETY: the caller passes a block of `allocate`'s, or null.
+    // SAFETY: the caller vouches for the block.
     unsafe { libc::free(block) }
 }
-
-pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
-    Err(errno::Errno(0))
-}
-
-pub fn put_byte(_fd: c_int) -> bool {
-    false
-}
-
-pub fn take_byte(_fd: c_int) {}
-
-pub fn close(_fd: c_int) {}
-
-pub const THREAD_STATE_MAY_ALLOCATE: bool = false;
 
 thread_local! {
     static STATE: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
@@ -122,103 +52,24 @@ impl Drop for AtExit {
     }
 }
 
-pub fn at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) -> bool {
+pub fn call_at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) -> bool {
     AT_EXIT
         .try_with(|exit| exit.0.set(Some((run, state))))
         .is_ok()
 }
 
-pub fn forget_thread_exit() {
+pub fn cancel_thread_exit() {
     // Once the thread has ended there is nothing to forget.
     let _ = AT_EXIT.try_with(|exit| exit.0.set(None));
 }
 
-pub fn exit_is_awaited() -> bool {
+pub fn has_thread_exit() -> bool {
     AT_EXIT
         .try_with(|exit| exit.0.get().is_some())
         .unwrap_or_default()
 }
 
-/// There is no job whose exceptions could be kept apart.
-#[derive(Clone, Copy)]
-pub struct Exceptions;
-
-impl Exceptions {
-    pub const NONE: Exceptions = Exceptions;
-}
-
-pub fn exceptions() -> *mut Exceptions {
-    ptr::null_mut()
-}
-
-pub fn at_process_exit(_run: extern "C" fn()) {}
-
-pub fn watch_faults(_look: fn(usize)) {}
-
-#[derive(Clone, Copy)]
-pub struct SignalStack;
-
-pub fn signal_stack() -> Option<SignalStack> {
-    None
-}
-
-pub fn free_signal_stack(_stack: SignalStack) {}
-
-pub fn environment<'a>(_name: &CStr, _buffer: &'a mut [u8]) -> Option<&'a str> {
-    None
-}
-
-pub fn print_error(_text: &str) {}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Object;
-
-impl Object {
-    pub fn symbol(&self, _name: &CStr) -> *mut c_void {
-        ptr::null_mut()
-    }
-}
-
-pub fn object_like(_prefix: &CStr, _accept: impl Fn(&Object) -> bool) -> Option<Object> {
-    None
-}
-
-pub fn object_of(_symbol: &CStr) -> Option<Object> {
-    None
-}
-
-pub fn object_named(_names: &[&CStr], _accept: impl Fn(&Object) -> bool) -> Option<Object> {
-    None
-}
-
-pub fn seen_by_all(_symbol: &CStr) -> *mut c_void {
-    ptr::null_mut()
-}
-
-pub fn is_ours(_address: *const c_void) -> bool {
-    false
-}
-
-pub fn is_called_from(_address: *const c_void) -> bool {
-    false
-}
-
-pub struct Loads;
-
-impl Loads {
-    pub const fn new() -> Loads {
-        Loads
-    }
-
-    pub fn search<R>(&self, _find: impl FnOnce() -> Option<R>) -> Option<R> {
-        None
-    }
-}
-
-pub fn forks() -> u64 {
-    0
-}
-
+/// A value of the whole process behind a lock.
 pub struct ForkSafe<T>(std::sync::Mutex<T>);
 
 impl<T> ForkSafe<T> {
@@ -238,7 +89,6 @@ impl<T> ForkSafe<T> {
 mod tests {
     use super::*;
     use core::sync::atomic::{AtomicU32, Ordering};
-    use std::panic::AssertUnwindSafe;
 
     extern "C" fn count(counter: *mut c_void) {
         // SAFETY: the test below passes one.
@@ -254,14 +104,14 @@ mod tests {
             static COUNTERS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
             let counter = &COUNTERS[usize::from(forgotten)];
             let work = move || {
-                assert!(!exit_is_awaited() && thread_state().is_null());
+                assert!(!has_thread_exit() && thread_state().is_null());
                 let state = ptr::from_ref(counter).cast_mut().cast();
-                assert!(at_thread_exit(count, state) && exit_is_awaited());
+                assert!(call_at_thread_exit(count, state) && has_thread_exit());
                 set_thread_state(state);
                 assert_eq!(thread_state(), state);
                 if forgotten {
-                    forget_thread_exit();
-                    assert!(!exit_is_awaited());
+                    cancel_thread_exit();
+                    assert!(!has_thread_exit());
                 }
             };
             std::thread::spawn(work).join().expect("no panic");
@@ -269,75 +119,15 @@ mod tests {
         }
     }
 
-    extern "C-unwind" fn no_job() -> ! {
-        unreachable!("no job is ever entered")
-    }
-
-    // Rules: F15, F16, F19
+    // Rules: F15, F16
     #[test]
-    fn every_verb_refuses() {
-        const { assert!(!AVAILABLE) };
-        assert!(!capable());
-        assert_eq!(way(), "null");
-        assert_eq!(page_size(), 4096);
-        assert!(map(4096).is_none() && !locks_new_memory());
-        guards_from_environment();
+    fn memory_and_locks_are_there_without_jobs() {
+        const { assert!(!AVAILABLE && !THREAD_STATE_MAY_ALLOCATE) };
         let block = allocate(1);
         assert!(!block.is_null());
-        assert!(pipe().is_err());
-        assert_eq!(forks(), 0);
-        assert!(environment(c"PATH", &mut [0; 8]).is_none());
-        assert!(object_like(c"libc", |_| true).is_none() && object_of(c"malloc").is_none());
-        assert!(Object.symbol(c"malloc").is_null());
-        assert!(object_named(&[c"libc.so.6"], |_| true).is_none());
-        assert!(seen_by_all(c"malloc").is_null() && !is_ours(ptr::null()));
-        assert!(!is_called_from(ptr::null()));
-        assert!(Loads::new().search(|| Some(1)).is_none() && exceptions().is_null());
-        let _none = Exceptions::NONE;
-        const { assert!(!THREAD_STATE_MAY_ALLOCATE) };
-        watch_faults(|_| unreachable!("nothing is watched"));
-        assert!(signal_stack().is_none());
-        free_signal_stack(SignalStack);
-        let (mut memory, fibre) = ([0u8; 8], Fibre::new());
-        let memory_again: *mut [u8] = &mut memory;
-        assert_eq!(untouched(memory_again), 8);
-        prefetch(ptr::null());
-        assert_eq!(register_job(memory_again, memory_again), 0);
-        // SAFETY: nothing is done with any of it.
-        unsafe {
-            assert!(!enter(&fibre, &mut memory, no_job));
-            assert!(!guard(NonNull::from(&mut memory).cast(), 8, false));
-            assert_eq!(switch(&fibre, &fibre), 0);
-            forget(&fibre);
-            deregister_job(0, memory_again, memory_again);
-            assert!(!guard_each(NonNull::from(&mut memory).cast(), 8, 8, 1));
-            populate_each(NonNull::from(&mut memory).cast(), 8, 8, 1);
-            populate(NonNull::from(&mut memory).cast(), 8);
-            give_back(NonNull::from(&mut memory).cast(), 8);
-            unmap(NonNull::from(&mut memory).cast(), 8);
-            free(block);
-        }
-        extern "C" fn never() {
-            unreachable!("nothing is called")
-        }
-        at_process_exit(never);
-        print_error("nothing is printed");
-        put_byte(-1);
-        take_byte(-1);
-        close(-1);
-        assert!(fibre.is_new());
-        let work = Work {
-            fibre,
-            function: Cell::new(None),
-            argument: Cell::new(ptr::null_mut()),
-            result: Cell::new(0),
-            resumed: Cell::new(0),
-        };
-        let serving = AssertUnwindSafe(|| {
-            // SAFETY: it only panics.
-            unsafe { serve(&work, &Fibre::new()) };
-        });
-        assert!(std::panic::catch_unwind(serving).is_err());
-        assert_eq!(ForkSafe::new(3).with(|value| *value + 1), 4);
+        // SAFETY: the block just made.
+        unsafe { free(block) };
+        static VALUE: ForkSafe<u32> = ForkSafe::new(3);
+        assert_eq!(VALUE.with(|value| *value + 1), 4);
     }
 }

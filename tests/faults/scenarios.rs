@@ -496,7 +496,7 @@ pub const FORKED_CHILD: Scenario = Scenario {
 
 // ------------------------------------------------------------------------------------------------------ idle jobs
 
-/// As src/idle.rs has them: idle jobs that stay in memory in any case, and the length of a round of finishes.
+/// As src/jobs/idle.rs has them: idle jobs that stay in memory in any case, and the length of a round of finishes.
 const KEPT: usize = 1024;
 const ROUND: usize = 65536;
 /// Idle jobs that are to be cooled.

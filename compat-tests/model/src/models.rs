@@ -2,11 +2,11 @@
 //!
 //! `stale` below is a handle that names its use, as the Rust face's do; C's wake whatever job has the record.
 
+use crate::protocol::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
 use crate::signal::{
     Atomic, Exchanged, Pipe, Signal, check, check_bounded, fresh, inherited, join, live, readable,
     refusing, run, settled, thread,
 };
-use crate::wake::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
 use loom::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

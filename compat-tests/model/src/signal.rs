@@ -1,6 +1,7 @@
 //! A signal made of the checker's atomics and of a pipe that notices misuse; and what runs a model.
 
-use crate::wake::{self, BUSY, Channel, HAVE, Use, WANT, Word};
+use crate::parts::{Channel, Word};
+use crate::protocol::{self, BUSY, HAVE, Use, WANT};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicU64;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 word!(AtomicU64, loom::thread::yield_now);
 
 /// The signal of one record.
-pub type Signal<W = AtomicU64> = wake::Signal<W, Pipe>;
+pub type Signal<W = AtomicU64> = protocol::Signal<W, Pipe>;
 
 /// A word of the checker's.
 pub trait Atomic: Word + 'static {
@@ -51,8 +52,8 @@ impl Word for Exchanged {
         Word::fetch_xor(&self.0, bits)
     }
 
-    fn relax() {
-        AtomicU64::relax();
+    fn wait_a_moment() {
+        AtomicU64::wait_a_moment();
     }
 }
 

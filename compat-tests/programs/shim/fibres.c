@@ -3,7 +3,7 @@
  * tests/shim.rs builds it in every way, with several compilers, for this machine and for aarch64.
  *
  * Linked with --wrap for getcontext, setcontext and swapcontext, so that each can fail on demand. The one argument is the name
- * that ossl_async_fibre_way must have; "miss-landing-pad" instead of it does what only a machine that checks them refuses.
+ * that ossl_async_switch_method must have; "miss-landing-pad" instead of it does what only a machine that checks them refuses.
  */
 #define _GNU_SOURCE 1
 
@@ -204,7 +204,7 @@ static int calls_of_an_entry(void)
 static void the_way_is_the_one_that_was_compiled(void)
 {
     CHECK(ossl_async_fibre_capable() == 1);
-    CHECK(by(ossl_async_fibre_way()));
+    CHECK(by(ossl_async_switch_method()));
 }
 
 static void nothing(void)
@@ -453,7 +453,7 @@ static int twice(void *value)
 
 static void serve(void)
 {
-    ossl_async_fibre_serve(&work, &thread.context);
+    ossl_async_fibre_run(&work, &thread.context);
     failed(__LINE__, "nobody comes back from there");
 }
 

@@ -1,8 +1,10 @@
 //! A look at memory faults before they are the program's, on a stack that has not run out. Only for those who ask.
 
-use super::memory::{guard, map, page_size};
+use super::guards::install_guard;
+use super::memory::{map_memory, page_size};
+use crate::platform::types::SignalStack;
 use core::ffi::{c_int, c_void};
-use core::ptr::{self, NonNull};
+use core::ptr;
 use std::sync::OnceLock;
 
 /// The signals of an access to memory that cannot be had.
@@ -17,7 +19,7 @@ struct FaultWatch {
 static WATCH: OnceLock<FaultWatch> = OnceLock::new();
 
 /// From now on has `look` called with the address of each memory fault of the process, in the signal handler; then what
-/// would have happened otherwise happens. Once a process, by a thread that has asked for [`at_thread_exit`].
+/// would have happened otherwise happens. Once a process, by a thread that has asked for [`call_at_thread_exit`](super::call_at_thread_exit).
 pub fn watch_faults(look: fn(usize)) {
     let previous = FAULTS.map(|signal| {
         // SAFETY: asks only; a structure of zeros is a valid one.
@@ -91,11 +93,7 @@ unsafe extern "C-unwind" fn handle_fault(
     }
 }
 
-/// A stack for a thread's signal handlers that the library has made: the low end of its mapping.
-#[derive(Clone, Copy)]
-pub struct SignalStack(NonNull<u8>);
-
-/// Its size, in bytes, without the page below that faults: room for the kernel's frame and for a crash handler of the
+/// The size of such a stack, in bytes, without the page below that faults: room for the kernel's frame and for a crash handler of the
 /// program's that does not know that it runs here.
 const SIGNAL_STACK: usize = 64 * 1024;
 
@@ -110,19 +108,19 @@ fn alternate() -> libc::stack_t {
 }
 
 /// Gives the calling thread an alternate signal stack. None if it has one, or there is no memory for it.
-pub fn signal_stack() -> Option<SignalStack> {
+pub fn install_signal_stack() -> Option<SignalStack> {
     if alternate().ss_flags & libc::SS_DISABLE == 0 {
         return None;
     }
     let page = page_size();
-    let low = map(page + SIGNAL_STACK)?;
+    let low = map_memory(page + SIGNAL_STACK)?;
     // SAFETY: the mapping just made, whose first page becomes the guard.
     let installed = unsafe {
         let mut stack = alternate();
         stack.ss_sp = low.add(page).as_ptr().cast();
         stack.ss_size = SIGNAL_STACK;
         stack.ss_flags = 0;
-        guard(low, page, false) && libc::sigaltstack(&stack, ptr::null_mut()) == 0
+        install_guard(low, page, false) && libc::sigaltstack(&stack, ptr::null_mut()) == 0
     };
     if !installed {
         // SAFETY: the mapping just made, which nobody knows.
@@ -131,7 +129,7 @@ pub fn signal_stack() -> Option<SignalStack> {
     installed.then_some(SignalStack(low))
 }
 
-/// Frees a stack of [`signal_stack`]'s, of the calling thread; unless it has another one by now, whose maker may want to
+/// Frees a stack of [`install_signal_stack`]'s, of the calling thread; unless it has another one by now, whose maker may want to
 /// put the old one back, or runs on it.
 pub fn free_signal_stack(stack: SignalStack) {
     let page = page_size();

@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How often this process and those it descends from have forked since the library was loaded.
-pub fn forks() -> u64 {
+pub fn fork_count() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
@@ -94,17 +94,17 @@ mod tests {
     // Rules: D16
     #[test]
     fn a_forked_child_knows_that_it_is_one() {
-        let before = forks();
+        let before = fork_count();
         // SAFETY: the child only compares two numbers, and ends.
         unsafe {
             let child = libc::fork();
             if child == 0 {
-                libc::_exit((forks() != before + 1).into());
+                libc::_exit((fork_count() != before + 1).into());
             }
             let mut status = -1;
             assert_eq!(libc::waitpid(child, &mut status, 0), child);
             assert_eq!(status, 0);
         }
-        assert_eq!(forks(), before);
+        assert_eq!(fork_count(), before);
     }
 }

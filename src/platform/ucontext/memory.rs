@@ -1,9 +1,7 @@
-//! Memory for stacks, and blocks of the C heap.
+//! Memory for stacks. Their guards are in `guards.rs`.
 
-use super::process::{environment, print_error};
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// The size of a page, in bytes.
 pub fn page_size() -> usize {
@@ -23,7 +21,7 @@ const NOT_RESERVED: c_int = 0;
 const NO_FILE: c_int = -1;
 
 /// Maps `size` bytes of zeroed memory for stacks.
-pub fn map(size: usize) -> Option<NonNull<u8>> {
+pub fn map_memory(size: usize) -> Option<NonNull<u8>> {
     // SAFETY: a new anonymous mapping, at an address of the kernel's choice, affects no other memory.
     let address = unsafe {
         libc::mmap(
@@ -48,12 +46,12 @@ pub fn map(size: usize) -> Option<NonNull<u8>> {
     NonNull::new(address.cast())
 }
 
-/// Gives a mapping of [`map`]'s back.
+/// Gives a mapping of [`map_memory`]'s back.
 ///
 /// # Safety
 ///
 /// It is whole, and nobody uses it any more.
-pub unsafe fn unmap(start: NonNull<u8>, size: usize) {
+pub unsafe fn unmap_memory(start: NonNull<u8>, size: usize) {
     // SAFETY: the caller vouches for the range.
     unsafe { libc::munmap(start.as_ptr().cast(), size) };
 }
@@ -61,132 +59,21 @@ pub unsafe fn unmap(start: NonNull<u8>, size: usize) {
 /// Whether the system gives every page of a new mapping memory at once and keeps it there: after `mlockall(MCL_FUTURE)`.
 pub fn locks_new_memory() -> bool {
     let page = page_size();
-    let Some(probe) = map(page) else { return false };
+    let Some(probe) = map_memory(page) else {
+        return false;
+    };
     let locked = is_in_memory(probe);
     // SAFETY: the mapping just made.
-    unsafe { unmap(probe, page) };
+    unsafe { unmap_memory(probe, page) };
     locked
 }
 
 /// Whether a page has memory.
-fn is_in_memory(page: NonNull<u8>) -> bool {
+pub fn is_in_memory(page: NonNull<u8>) -> bool {
     let mut flag = 0u8;
     // SAFETY: the kernel checks the page, and writes one byte.
     let known = unsafe { libc::mincore(page.as_ptr().cast(), 1, (&raw mut flag).cast()) } == 0;
     known && flag & 1 != 0
-}
-
-/// `MADV_GUARD_INSTALL` of Linux 6.13: guards by page table entry, without a mapping of their own. Kernels and systems
-/// that don't know it refuse the number.
-const MADV_GUARD_INSTALL: c_int = 102;
-
-/// What is known of those guards.
-static LIGHT_GUARDS: AtomicU8 = AtomicU8::new(if cfg!(ossl_async_mprotect) {
-    REFUSED
-} else {
-    UNTRIED
-});
-/// None was made yet.
-const UNTRIED: u8 = 0;
-/// One was made, and is one.
-const SEEN: u8 = 1;
-/// They are not to be had, or not wanted.
-const REFUSED: u8 = 2;
-
-/// Takes the environment's `OSSL_ASYNC_GUARD`: with `mprotect` no lightweight guard is asked for. Any other value is reported on
-/// standard error, once, and otherwise ignored.
-pub fn guards_from_environment() {
-    static REPORTED: AtomicBool = AtomicBool::new(false);
-
-    match environment(c"OSSL_ASYNC_GUARD", &mut [0; 16]) {
-        None | Some("") => {}
-        Some("mprotect") => LIGHT_GUARDS.store(REFUSED, Ordering::Relaxed),
-        Some(_) if REPORTED.swap(true, Ordering::Relaxed) => {}
-        Some(_) => print_error("ossl-async: OSSL_ASYNC_GUARD: expected mprotect, or nothing\n"),
-    }
-}
-
-/// Makes every access to `size` bytes at `start` fault. Answers whether it could. A lightweight guard costs less;
-/// with a `mapping` of its own, if there may be one more, debuggers can copy what lies around it.
-///
-/// # Safety
-///
-/// The range is part of a mapping of [`map`]'s and nothing in it is in use.
-pub unsafe fn guard(start: NonNull<u8>, size: usize, mapping: bool) -> bool {
-    // SAFETY: the caller vouches for the range.
-    unsafe {
-        (mapping && guard_by_mprotect(start, size))
-            || guard_lightly(start, size)
-            || (!mapping && guard_by_mprotect(start, size))
-    }
-}
-
-/// As [`guard`], by the kernel's lightweight guards. The first that the process makes is looked at: user-mode emulators answer
-/// that they take an advice that they do not know.
-///
-/// # Safety
-///
-/// As [`guard`].
-unsafe fn guard_lightly(start: NonNull<u8>, size: usize) -> bool {
-    if LIGHT_GUARDS.load(Ordering::Relaxed) == REFUSED {
-        return false;
-    }
-    // SAFETY: the caller vouches for the range. The kernel refuses locked memory, so it is asked each time.
-    if unsafe { libc::madvise(start.as_ptr().cast(), size, MADV_GUARD_INSTALL) } != 0 {
-        return false;
-    }
-    if LIGHT_GUARDS.load(Ordering::Relaxed) == UNTRIED {
-        let state = if faults(start) { SEEN } else { REFUSED };
-        LIGHT_GUARDS.store(state, Ordering::Relaxed);
-    }
-    LIGHT_GUARDS.load(Ordering::Relaxed) == SEEN
-}
-
-/// As [`guard`], by a mapping of its own.
-///
-/// # Safety
-///
-/// As [`guard`].
-unsafe fn guard_by_mprotect(start: NonNull<u8>, size: usize) -> bool {
-    let address = start.as_ptr().cast();
-    // SAFETY: the caller vouches for the range.
-    unsafe {
-        if is_in_memory(start) {
-            // Nobody has used it, so it is locked: what nobody can use must not be.
-            libc::munlock(address, size);
-            give_back(start, size);
-        }
-        libc::mprotect(address, size, libc::PROT_NONE) == 0
-    }
-}
-
-/// Whether the system says that a page cannot be read.
-fn faults(page: NonNull<u8>) -> bool {
-    #[cfg(target_os = "linux")]
-    // SAFETY: reads, or is refused; the contents stay.
-    return unsafe {
-        libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_POPULATE_READ) == -1
-            && errno::errno().0 == libc::EFAULT
-    };
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = page;
-        false
-    }
-}
-
-/// [`guard`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call. False where that cannot be had; some
-/// may be guarded all the same.
-///
-/// # Safety
-///
-/// As [`guard`], for each of them.
-pub unsafe fn guard_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) -> bool {
-    // SAFETY: the caller vouches for the ranges. Until the first guard was looked at, one is made alone.
-    unsafe {
-        (LIGHT_GUARDS.load(Ordering::Relaxed) == SEEN || guard_lightly(start, size))
-            && advise_each(start, size, stride, count, MADV_GUARD_INSTALL)
-    }
 }
 
 /// [`populate`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call.
@@ -204,14 +91,29 @@ pub unsafe fn populate_each(start: NonNull<u8>, size: usize, stride: usize, coun
     let _ = (start, size, stride, count);
 }
 
-/// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Answers whether it took
+/// Whether the system says that a page cannot be read.
+pub fn is_unreadable(page: NonNull<u8>) -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: reads, or is refused; the contents stay.
+    return unsafe {
+        libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_POPULATE_READ) == -1
+            && errno::errno().0 == libc::EFAULT
+    };
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = page;
+        false
+    }
+}
+
+/// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Returns whether it took
 /// the advice for all. Not under valgrind, which does not know the system call, and says so.
 ///
 /// # Safety
 ///
 /// The advice is allowed for each range.
 #[cfg(target_os = "linux")]
-unsafe fn advise_each(
+pub unsafe fn advise_each(
     start: NonNull<u8>,
     size: usize,
     stride: usize,
@@ -221,7 +123,7 @@ unsafe fn advise_each(
     /// `PIDFD_SELF_THREAD_GROUP`: this process, without a descriptor for it.
     const THIS_PROCESS: c_int = -10001;
     const MOST: usize = 32;
-    if super::under_valgrind() {
+    if super::checkers::under_valgrind() {
         return false;
     }
     let mut ranges = [libc::iovec {
@@ -247,7 +149,7 @@ unsafe fn advise_each(
 }
 
 #[cfg(not(target_os = "linux"))]
-unsafe fn advise_each(_: NonNull<u8>, _: usize, _: usize, _: usize, _: c_int) -> bool {
+pub unsafe fn advise_each(_: NonNull<u8>, _: usize, _: usize, _: usize, _: c_int) -> bool {
     false
 }
 
@@ -256,7 +158,7 @@ unsafe fn advise_each(_: NonNull<u8>, _: usize, _: usize, _: usize, _: c_int) ->
 ///
 /// # Safety
 ///
-/// The range is part of a mapping of [`map`]'s, in whole pages.
+/// The range is part of a mapping of [`map_memory`]'s, in whole pages.
 pub unsafe fn populate(start: NonNull<u8>, size: usize) {
     #[cfg(target_os = "linux")]
     // SAFETY: the caller vouches for the range; its contents stay.
@@ -268,7 +170,7 @@ pub unsafe fn populate(start: NonNull<u8>, size: usize) {
 }
 
 /// Has the processor fetch the cache line that an address is in. Only a hint: any address will do. For x86-64, where Rust has
-/// a verb for it.
+/// a function for it.
 #[inline(always)]
 pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -285,8 +187,8 @@ pub fn prefetch(address: *const u8) {
 ///
 /// # Safety
 ///
-/// The range is part of a mapping of [`map`]'s and its contents are not needed.
-pub unsafe fn give_back(start: NonNull<u8>, size: usize) {
+/// The range is part of a mapping of [`map_memory`]'s and its contents are not needed.
+pub unsafe fn release_memory(start: NonNull<u8>, size: usize) {
     // SAFETY: the caller vouches for the range.
     unsafe {
         libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
@@ -294,7 +196,7 @@ pub unsafe fn give_back(start: NonNull<u8>, size: usize) {
 }
 
 /// How many bytes at the low end of a range are not in memory, counted in whole pages: never touched, or given back.
-pub fn untouched(range: *mut [u8]) -> usize {
+pub fn untouched_bytes(range: *mut [u8]) -> usize {
     let page = page_size();
     let low = range.cast::<u8>().addr();
     let first = low.next_multiple_of(page);
@@ -319,20 +221,4 @@ pub fn untouched(range: *mut [u8]) -> usize {
         }
     }
     at.min(end) - low
-}
-
-/// A block of the C heap, aligned for any type, or null (B44). Free it with [`free`].
-pub fn allocate(size: usize) -> *mut c_void {
-    // SAFETY: malloc has no preconditions.
-    unsafe { libc::malloc(size) }
-}
-
-/// Frees a block of [`allocate`]'s; null is allowed.
-///
-/// # Safety
-///
-/// The block came from [`allocate`] and is not used any more.
-pub unsafe fn free(block: *mut c_void) {
-    // SAFETY: the caller vouches for the block.
-    unsafe { libc::free(block) }
 }

@@ -1,21 +1,25 @@
 //! Libraries that are in the process, this one among them.
 
-use super::forks::forks;
-use super::memory::{allocate, free};
+use super::forks::fork_count;
+use super::heap::{allocate, free};
+use crate::platform::types::{GetExceptions, Object};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A loaded object: a library, or the program. It stays loaded.
-#[derive(Clone, Copy, Debug)]
-pub struct Object(NonNull<c_void>);
+/// The address of a symbol of an object, or of what it depends on; null if there is none.
+pub fn symbol_of(object: &Object, name: &CStr) -> *mut c_void {
+    // SAFETY: the handle is never closed.
+    unsafe { libc::dlsym(object.0.as_ptr(), name.as_ptr()) }
+}
 
-impl Object {
-    /// The address of a symbol of this object, or of what it depends on; null if there is none.
-    pub fn symbol(&self, name: &CStr) -> *mut c_void {
-        // SAFETY: the handle is never closed.
-        unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) }
-    }
+/// The C++ run-time's function that the program was linked with, if it was (`csrc/exceptions.c`).
+pub fn linked_exceptions() -> Option<GetExceptions> {
+    // SAFETY: has no conditions.
+    unsafe { ossl_async_linked_exceptions() }
+}
+
+unsafe extern "C" {
+    fn ossl_async_linked_exceptions() -> Option<GetExceptions>;
 }
 
 /// An object that is loaded already, by its whole name.
@@ -31,8 +35,8 @@ fn object(name: &CStr) -> Option<Object> {
 /// The list of loaded objects is searched, since asking for a name that is not there would search the disk. Not in a forked
 /// child: glibc holds a lock while the list is searched which, unlike the loader's other locks, it does not release in the
 /// child. Whoever is forked while another thread is at it would wait here for ever.
-pub fn object_like(prefix: &CStr, accept: impl Fn(&Object) -> bool) -> Option<Object> {
-    if forks() > 0 {
+pub fn loaded_object(prefix: &CStr, accept: &dyn Fn(&Object) -> bool) -> Option<Object> {
+    if fork_count() > 0 {
         return None;
     }
     // On the heap: our callers are on stacks as small as 16 KiB.
@@ -97,44 +101,28 @@ unsafe fn copy_name_like(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> boo
     unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) != 0 }
 }
 
-/// How many objects the process had loaded when they were last searched for something.
-pub struct Loads(AtomicU64);
-
-impl Loads {
-    /// Nobody has searched.
-    pub const fn new() -> Loads {
-        Loads(AtomicU64::new(0))
+/// How often objects were loaded into the process. Not known in a forked child (see [`loaded_object`]).
+pub fn load_count() -> Option<u64> {
+    unsafe extern "C" fn first(
+        info: *mut libc::dl_phdr_info,
+        _: usize,
+        count: *mut c_void,
+    ) -> c_int {
+        // SAFETY: libc passes an object's description, and our number.
+        unsafe { count.cast::<u64>().write((*info).dlpi_adds) };
+        1
     }
-
-    /// Searches, if objects were loaded since the last search, so that this one may find more. Always in a forked child, where it
-    /// cannot be known (see [`object_like`]). Threads that come at once all search, and none goes on before it has.
-    pub fn search<R>(&self, find: impl FnOnce() -> Option<R>) -> Option<R> {
-        unsafe extern "C" fn first(
-            info: *mut libc::dl_phdr_info,
-            _: usize,
-            count: *mut c_void,
-        ) -> c_int {
-            // SAFETY: libc passes an object's description, and our number.
-            unsafe { count.cast::<u64>().write((*info).dlpi_adds) };
-            1
-        }
-        if forks() > 0 {
-            return find();
-        }
-        let mut count = 0;
-        // SAFETY: the callback gets what it wants.
-        unsafe { libc::dl_iterate_phdr(Some(first), ptr::from_mut(&mut count).cast()) };
-        if self.0.load(Ordering::Relaxed) == count {
-            return None;
-        }
-        let found = find();
-        self.0.store(count, Ordering::Relaxed);
-        found
+    if fork_count() > 0 {
+        return None;
     }
+    let mut count = 0;
+    // SAFETY: the callback gets what it wants.
+    unsafe { libc::dl_iterate_phdr(Some(first), ptr::from_mut(&mut count).cast()) };
+    Some(count)
 }
 
 /// The address of the symbol of this name that the process sees first, or null.
-pub fn seen_by_all(symbol: &CStr) -> *mut c_void {
+pub fn global_symbol(symbol: &CStr) -> *mut c_void {
     // SAFETY: has no conditions.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) }
 }
@@ -150,7 +138,7 @@ fn description(address: *const c_void) -> libc::Dl_info {
 }
 
 /// Whether code is this library's, or of the object that it was linked into.
-pub fn is_ours(address: *const c_void) -> bool {
+pub fn is_own_code(address: *const c_void) -> bool {
     let ours = description((pin as fn()) as *const c_void).dli_fbase;
     !address.is_null() && !ours.is_null() && description(address).dli_fbase == ours
 }
@@ -162,7 +150,7 @@ pub fn is_called_from(address: *const c_void) -> bool {
         // SAFETY: the unwinder passes a frame, and our place.
         unsafe {
             let address: *const c_void = ptr::with_exposed_provenance(_Unwind_GetIP(frame));
-            if is_ours(address) {
+            if is_own_code(address) {
                 return 0;
             }
             caller.cast::<*const c_void>().write(address);
@@ -185,8 +173,8 @@ unsafe extern "C" {
 }
 
 /// The object whose symbol of this name the process sees first.
-pub fn object_of(symbol: &CStr) -> Option<Object> {
-    let address = seen_by_all(symbol);
+pub fn object_with_symbol(symbol: &CStr) -> Option<Object> {
+    let address = global_symbol(symbol);
     let file = description(address).dli_fname;
     if address.is_null() || file.is_null() {
         return None;
@@ -195,9 +183,9 @@ pub fn object_of(symbol: &CStr) -> Option<Object> {
     object(unsafe { CStr::from_ptr(file) })
 }
 
-/// A loaded object of one of these names, which the disk is searched for: in a forked child, where [`object_like`] finds none.
-pub fn object_named(names: &[&CStr], accept: impl Fn(&Object) -> bool) -> Option<Object> {
-    if forks() == 0 {
+/// A loaded object of one of these names, which the disk is searched for: in a forked child, where [`loaded_object`] finds none.
+pub fn named_object(names: &[&CStr], accept: &dyn Fn(&Object) -> bool) -> Option<Object> {
+    if fork_count() == 0 {
         return None;
     }
     names.iter().filter_map(|name| object(name)).find(accept)

@@ -5,7 +5,7 @@ use core::ffi::c_int;
 const CLOSE_ON_EXEC_AND_NONBLOCK: c_int = libc::O_CLOEXEC | libc::O_NONBLOCK;
 
 /// The two ends of a new pipe, to read from and to write to: close-on-exec, and neither ever blocks.
-pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
+pub fn open_pipe() -> Result<[c_int; 2], errno::Errno> {
     let mut ends = [0; 2];
     // SAFETY: the kernel writes two descriptors to the array.
     match unsafe { libc::pipe2(ends.as_mut_ptr(), CLOSE_ON_EXEC_AND_NONBLOCK) } {
@@ -15,20 +15,20 @@ pub fn pipe() -> Result<[c_int; 2], errno::Errno> {
 }
 
 /// Writes one zero byte. False if the system does not take it; a full pipe is as readable as it can be, so that is no failure.
-pub fn put_byte(fd: c_int) -> bool {
+pub fn write_byte(fd: c_int) -> bool {
     // SAFETY: one byte is read from a literal.
     let refusal = retry(|| unsafe { libc::write(fd, [0u8].as_ptr().cast(), 1) });
     refusal.is_none_or(|errno| errno.0 == libc::EAGAIN)
 }
 
 /// Reads one byte, if there is one.
-pub fn take_byte(fd: c_int) {
+pub fn read_byte(fd: c_int) {
     let mut byte = [0u8];
     // SAFETY: one byte is written to the array.
     retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
 }
 
-/// Repeats a system call that a signal handler interrupted, and answers why it failed, if it did. It is no cancellation point:
+/// Repeats a system call that a signal handler interrupted, and returns why it failed, if it did. It is no cancellation point:
 /// a thread that was cancelled here would leave its work at the pipe to nobody.
 fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
     without_cancellation(|| {
@@ -44,7 +44,7 @@ fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
     })
 }
 
-/// Closes a descriptor of [`pipe`]'s.
+/// Closes a descriptor of [`open_pipe`]'s.
 pub fn close(fd: c_int) {
     // SAFETY: closing a descriptor touches no memory; that it is ours is the caller's business.
     without_cancellation(|| unsafe {

@@ -1,22 +1,22 @@
-//! Threads and processes that end, what the environment says, and standard error.
+//! What is to be done when a thread or the process ends.
 
 use super::objects::pin;
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Has `run` called with the thread's state when the calling thread ends, after C++ and Rust thread-local destructors, once.
-/// It may be asked for again then. Answers false if the process has no thread-specific key left, or no memory for one.
+/// It may be asked for again then. Returns false if the process has no thread-specific key left, or no memory for one.
 ///
 /// A pthread key and not a Rust destructor: those run before other libraries' key destructors, which may still call
 /// in, and on the main thread before `atexit`.
-pub fn at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) -> bool {
+pub fn call_at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) -> bool {
     // SAFETY: the key is ours and never deleted.
     key(run).is_some_and(|key| unsafe { libc::pthread_setspecific(key, state) == 0 })
 }
 
 /// The calling thread has no state any more: nothing is called when it ends.
-pub fn forget_thread_exit() {
+pub fn cancel_thread_exit() {
     let known = KEY.load(Ordering::Acquire);
     if known != 0 {
         // SAFETY: a key that was made is never deleted. Setting NULL needs no memory.
@@ -49,9 +49,9 @@ fn key(run: extern "C" fn(*mut c_void)) -> Option<libc::pthread_key_t> {
     Some((known - 1) as libc::pthread_key_t)
 }
 
-/// Whether the calling thread has asked for [`at_thread_exit`] and has not got there. Touches no thread-local of the
+/// Whether the calling thread has asked for [`call_at_thread_exit`] and has not got there. Touches no thread-local of the
 /// library, whose memory may have to be allocated when a thread first does so: signal handlers can ask.
-pub fn exit_is_awaited() -> bool {
+pub fn has_thread_exit() -> bool {
     let known = KEY.load(Ordering::Acquire);
     // SAFETY: a key that was made is never deleted.
     known != 0
@@ -59,38 +59,7 @@ pub fn exit_is_awaited() -> bool {
 }
 
 /// Has `run` called when the process ends by `exit`.
-pub fn at_process_exit(run: extern "C" fn()) {
+pub fn call_at_process_exit(run: extern "C" fn()) {
     // SAFETY: the function stays loaded: a thread has been attached, which pins it.
     unsafe { libc::atexit(run) };
-}
-
-/// The value of an environment variable, copied to `buffer` and cut off where that ends; `?` for each byte that is not ASCII.
-/// Never in a program that runs with more rights than its user.
-pub fn environment<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> {
-    // SAFETY: the name ends in a NUL; the answer is NULL or a string that the environment keeps.
-    let value = unsafe {
-        let found = secure_getenv(name.as_ptr());
-        if found.is_null() {
-            return None;
-        }
-        CStr::from_ptr(found).to_bytes()
-    };
-    let copied = value.len().min(buffer.len());
-    buffer[..copied].copy_from_slice(&value[..copied]);
-    for byte in &mut buffer[..copied] {
-        if !byte.is_ascii() {
-            *byte = b'?';
-        }
-    }
-    core::str::from_utf8(&buffer[..copied]).ok()
-}
-
-unsafe extern "C" {
-    fn secure_getenv(name: *const c_char) -> *const c_char;
-}
-
-/// Writes to standard error, past whatever the program's streams hold.
-pub fn print_error(text: &str) {
-    // SAFETY: the bytes are the string's.
-    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
 }

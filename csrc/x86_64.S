@@ -1,0 +1,151 @@
+/*
+ * Switching by registers on x86-64: see registers.h. The unwind information is right at every
+ * instruction: where the stack pointer changes, the two stacks look alike or a directive follows.
+ *
+ * A processor predicts that a return goes to behind the last call that it saw, on whatever stack.
+ * A wrong prediction costs as much as the rest of a switch, so a switch ends in an indirect jump
+ * and not in a return.
+ */
+#include "assembly.h"
+#include "registers.h"
+
+#if defined(OSSL_ASYNC_REGISTERS) && defined(__x86_64__)
+
+/* With IBT an indirect jump must reach a landing pad, or be marked as not tracked. */
+# if defined(__CET__) && (__CET__ & 1)
+#  define UNTRACKED notrack
+# else
+#  define UNTRACKED
+# endif
+
+.macro push_saved register
+    pushq %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %\register, 0
+.endm
+
+.macro pop_saved register
+    popq %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %\register
+.endm
+
+/*
+ * A suspended stack, from its stack pointer up: r15 r14 r13 r12 rbx rbp, and the address where it
+ * resumes.
+ */
+.macro save_registers
+    push_saved rbp
+    push_saved rbx
+    push_saved r12
+    push_saved r13
+    push_saved r14
+    push_saved r15
+.endm
+
+.macro load_registers
+    pop_saved r15
+    pop_saved r14
+    pop_saved r13
+    pop_saved r12
+    pop_saved rbx
+    pop_saved rbp
+.endm
+
+/* Returns 1, by a jump. */
+.macro jump_back
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register %rip, %rcx
+    movl $1, %eax
+    UNTRACKED jmpq *%rcx
+.endm
+
+/* rdi: from, rsi: to */
+begin_function ossl_async_registers_switch
+    save_registers
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    load_registers
+    jump_back
+end_function ossl_async_registers_switch
+
+/* rdi: from, rsi: fresh */
+begin_function ossl_async_registers_enter
+    save_registers
+    movq %rsp, (%rdi)
+    movq CONTEXT_RBX(%rsi), %rbx
+    xorl %ebp, %ebp /* ends the chain of frame pointers */
+    movq CONTEXT_RSP(%rsi), %rsp
+    /* From here it looks as if glibc's function at the base of a context had called this. */
+    .cfi_def_cfa %rsp, 8
+    .cfi_same_value %rbp
+    .cfi_same_value %rbx
+    .cfi_same_value %r12
+    .cfi_same_value %r13
+    .cfi_same_value %r14
+    .cfi_same_value %r15
+    UNTRACKED jmpq *CONTEXT_RIP(%rsi)
+end_function ossl_async_registers_enter
+
+/*
+ * rdi: work, rsi: back. What ossl_async_fibre_run does in C, but it leaves by a return if the
+ * function has not paused.
+ *
+ * Then every call since the switch to the function has returned, except in the first use of a
+ * fibre. So the last call that the processor saw is that of the switch, and it predicts this
+ * return and the caller's. Measured on an AMD EPYC: start + finish takes 15 ns instead of 25,
+ * start + pause + resume + finish 41 instead of 52. If the function has paused, a return would be
+ * wrong: with one, the latter takes 58. work->resumed tells which.
+ */
+begin_function ossl_async_registers_run
+    push_saved rbx
+    push_saved r12
+    subq $8, %rsp /* aligns calls to 16 */
+    .cfi_adjust_cfa_offset 8
+    .cfi_undefined %r13 /* r13 to r15 have nothing to keep */
+    .cfi_undefined %r14
+    .cfi_undefined %r15
+    movq %rdi, %rbx
+    movq %rsi, %r12
+1:
+    movq WORK_ARGUMENT(%rbx), %rdi
+    callq *WORK_FUNCTION(%rbx)
+    movl %eax, WORK_RESULT(%rbx)
+    movl WORK_RESUMED(%rbx), %edx
+    /* What save_registers does, but only these three matter. */
+    .cfi_remember_state
+    leaq 2f(%rip), %rcx
+    pushq %rcx
+    .cfi_adjust_cfa_offset 8
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    pushq %r12
+    .cfi_adjust_cfa_offset 8
+    subq $24, %rsp
+    .cfi_adjust_cfa_offset 24
+    movq %rsp, WORK_CONTEXT(%rbx)
+    movq (%r12), %rsp
+    /* From here it looks like the function that suspended the other stack. */
+    .cfi_def_cfa %rsp, 56
+    .cfi_offset %rbp, -16
+    .cfi_offset %rbx, -24
+    .cfi_offset %r12, -32
+    .cfi_offset %r13, -40
+    .cfi_offset %r14, -48
+    .cfi_offset %r15, -56
+    load_registers
+    testl %edx, %edx
+    jnz 3f
+    movl $1, %eax
+    retq
+3:
+    jump_back
+    .cfi_restore_state
+2:
+    jmp 1b
+end_function ossl_async_registers_run
+
+#endif

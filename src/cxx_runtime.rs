@@ -1,0 +1,52 @@
+//! What the C++ run-time keeps of exceptions for each thread, where there is such a run-time: libstdc++ or libc++abi. It is
+//! looked up, never linked.
+
+use crate::platform::loads::Loads;
+use crate::platform::types::{Exceptions, GetExceptions};
+use crate::platform::{
+    global_symbol, linked_exceptions, loaded_object, object_with_symbol, symbol_of,
+};
+use core::ffi::c_void;
+use core::mem;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// The run-time's function, once it was found.
+static GET: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+static LOADS: Loads = Loads::new();
+
+const NAME: &core::ffi::CStr = c"__cxa_get_globals";
+
+/// Where the calling thread's exceptions are kept; null where no C++ run-time is found. Not on a job's stack.
+pub fn thread_exceptions() -> *mut Exceptions {
+    let mut found = GET.load(Ordering::Relaxed);
+    if found.is_null() {
+        found = find_get_globals();
+        if found.is_null() {
+            return ptr::null_mut();
+        }
+        GET.store(found, Ordering::Relaxed);
+    }
+    // SAFETY: the C++ ABI's function of this name has this type.
+    unsafe { mem::transmute::<*mut c_void, GetExceptions>(found)() }
+}
+
+fn find_get_globals() -> *mut c_void {
+    if let Some(linked) = linked_exceptions() {
+        return linked as *mut c_void;
+    }
+    let search = || {
+        let seen = global_symbol(NAME);
+        if !seen.is_null() {
+            // The object stays loaded from now on, unless it is the program, which does so anyway.
+            let _pinned = object_with_symbol(NAME);
+            return Some(seen);
+        }
+        // In a library that only some other library sees.
+        [c"libstdc++.so.", c"libc++abi.so."]
+            .into_iter()
+            .find_map(|prefix| loaded_object(prefix, &|object| !symbol_of(object, NAME).is_null()))
+            .map(|object| symbol_of(&object, NAME))
+    };
+    LOADS.search(search).unwrap_or(ptr::null_mut())
+}

@@ -1,0 +1,67 @@
+//! Questions about jobs of the calling thread, and the end of one that nobody will resume.
+
+use super::job::{Record, State};
+use super::thread::{self, Thread};
+use crate::error::Error;
+use crate::report::{self, Stats};
+use core::ptr;
+
+/// The job that the calling thread is in. Signal handlers may ask.
+pub fn current() -> Option<&'static Record> {
+    thread::this_in_handlers()?.currjob.get()
+}
+
+/// The most that has been used so far of the stack of a job that runs or is paused on this thread, in bytes; else 0.
+pub fn stack_used(record: &Record) -> usize {
+    let is_mine = thread::this().is_some_and(|thread| {
+        let runs = thread.currjob.get();
+        let owner = thread.owner();
+        owner.is_some_and(|owner| record.is_resumable_by(owner.number))
+            || runs.is_some_and(|current| ptr::eq(current, record))
+    });
+    if is_mine { record.stack_used() } else { 0 }
+}
+
+/// The counts of the calling thread, since its first job.
+pub fn stats() -> Stats {
+    thread::this()
+        .and_then(Thread::owner)
+        .map(|owner| Stats::of_thread(owner.counters))
+        .unwrap_or_default()
+}
+
+/// Gives up a paused job for ever: its stack and wait fd stay as they are, and nothing can resume or wake it. No effect
+/// unless it is one of this thread's.
+pub fn abandon(record: &'static Record) {
+    let Some(thread) = thread::this() else { return };
+    let owner = thread
+        .owner()
+        .filter(|owner| record.is_resumable_by(owner.number));
+    if let Some(owner) = owner {
+        owner.counters.abandoned.add(1);
+        record.set_state(State::Abandoned);
+        record.signal.end();
+        thread.free_if_ended();
+    }
+}
+
+/// The error of a start or resume without a place for the handle.
+#[cold]
+pub fn refuse_null() -> Error {
+    refused(if current().is_some() {
+        Error::Nested
+    } else {
+        Error::NullArgument
+    })
+}
+
+/// Counts an error that is the caller's.
+#[cold]
+#[inline(never)]
+pub fn refused(error: Error) -> Error {
+    match thread::this().and_then(Thread::owner) {
+        Some(owner) => owner.counters.refusals.add(1),
+        None => report::refused_elsewhere(),
+    }
+    error
+}

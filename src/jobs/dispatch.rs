@@ -1,0 +1,248 @@
+//! The dispatcher: start, resume, pause. Section 2 of the behaviour reference, without its defects.
+//!
+//! ```text
+//!      the thread's own stack                            the job's stack (stack.rs)
+//!   ┌───────────────────────────┐                     ┌────────────────────────────┐ high
+//!   │ main, ...                 │                     │ record                     │
+//!   │ ASYNC_start_job           │   enter, once       │ start_func: serve, for ever  │
+//!   │   start / resume          │ ──────────────────> │   call the function        │
+//!   │     run ── suspended in   │                     │     ...                    │
+//!   │            Thread::       │       switch        │     ASYNC_pause_job        │
+//!   │            dispatcher     │ <────────────────── │       pause ── suspended   │
+//!   │                           │ ──────────────────> │         in Record::work    │
+//!   └───────────────────────────┘                     └────────────────────────────┘ low, then the guard
+//! ```
+//!
+//! Exactly one of the two sides runs. The job side comes back with the record's state Paused, or else its function has
+//! returned; the dispatcher does all the rest. One stack serves every use of its record: `platform::serve_jobs` waits for
+//! the next.
+//!
+//! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
+//! wrong (D5, D6). Here a job that runs is Running, and a thread that runs a job refuses every other start.
+
+use super::current::refused;
+use super::job::{Record, State};
+use super::pool::NoJob;
+use super::pools;
+use super::requests::{Argument, Outcome, Resume, Start, StartFailure};
+use super::thread::{self, Thread};
+use crate::error::Error;
+use crate::libcrypto::LibCtx;
+use crate::platform;
+use crate::report::{self, Owner};
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+/// Starts a job, which runs until it pauses or ends.
+///
+/// This, [`resume`] and [`run`] become part of the entry points, so that one return follows the switch; see [`pause`].
+///
+/// # Safety
+///
+/// The function can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
+/// port stays valid until this returns. The function does not leave by `longjmp` or an exception, and where the thread ends inside
+/// it, no Rust frame but those of this library is on the job's stack (F11).
+/// The wait context is null or has not been freed.
+#[inline(always)]
+pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
+    if !platform::AVAILABLE {
+        return Err(StartFailure::Unavailable);
+    }
+    let thread = thread::this();
+    if thread.is_some_and(|thread| thread.currjob.get().is_some()) {
+        return Err(StartFailure::Error(refused(Error::Nested)));
+    }
+    if what.function.is_none() {
+        return Err(StartFailure::Error(refused(Error::NullArgument)));
+    }
+    let attached = thread.and_then(|thread| Some((thread, thread.owner()?)));
+    let (thread, owner) = attached
+        .or_else(thread::attach)
+        .ok_or(StartFailure::Error(Error::Thread))?;
+    if !thread.pool.exists() && thread.may_pool() {
+        pools::renew(thread, owner, 0); // B21
+    }
+    let record = match get_job(thread, owner, what.pipe) {
+        Ok(record) => record,
+        Err(none) => return Err(not_started(thread, none.into())),
+    };
+
+    let (argument, port) = match what.argument {
+        Argument::Port(port) => (port, port),
+        Argument::Copied(bytes, _) if bytes.is_null() => (ptr::null_mut(), ptr::null_mut()),
+        // SAFETY: the caller vouches for the bytes.
+        Argument::Copied(bytes, size) => match unsafe { record.copy_arguments(bytes, size) } {
+            Some(copy) => (copy, ptr::null_mut()),
+            None => {
+                thread.pool.release(record, owner);
+                return Err(not_started(thread, StartFailure::Error(Error::Arguments)));
+            }
+        },
+    };
+    record.work.func.set(what.function);
+    record.work.funcargs.set(argument);
+    record.work.resumed.set(0);
+    record.port.set(port);
+    // SAFETY: the caller vouches for the context.
+    unsafe { record.set_wait_ctx(what.wait_ctx) };
+    let this_use = thread.uses.next();
+    record.this_use.set(this_use.0);
+    record.signal.begin(this_use, what.pipe);
+    owner.counters.starts.add(1);
+    run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
+}
+
+/// A job to use: an idle one of the thread's pool, or a new one if the limit allows.
+#[inline(always)]
+fn get_job(thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
+    match thread.pool.reuse(owner, pipe)? {
+        Some(record) => Ok(record),
+        None => {
+            thread.find_exceptions();
+            thread.pool.grow(owner, pipe)
+        }
+    }
+}
+
+/// A start came to nothing after the thread was attached.
+#[cold]
+#[inline(never)]
+fn not_started(thread: &Thread, why: StartFailure) -> StartFailure {
+    thread.free_if_ended();
+    why
+}
+
+/// Resumes a paused job. `port` is where the Rust face wants the result; null from C.
+#[inline(always)]
+pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result<Outcome, Error> {
+    record.prefetch();
+    let Some(thread) = thread::this() else {
+        return Err(refused(Error::NotResumable));
+    };
+    if thread.currjob.get().is_some() {
+        return Err(refused(Error::Nested));
+    }
+    let owner = match thread.owner() {
+        Some(owner) if record.is_resumable_by(owner.number) => owner,
+        _ => return Err(refused(Error::NotResumable)),
+    };
+    let libctx = record.libctx.get().set_default();
+    if libctx == LibCtx::NONE && record.libctx.get() != LibCtx::NONE {
+        return Err(Error::Libctx); // It stays paused (D30).
+    }
+    // SAFETY: the job holds the context until it ends.
+    if let Some(ctx) = unsafe { record.wait_ctx().as_ref() } {
+        ctx.reset(); // G13, G30
+    }
+    record.cancelled.set(how == Resume::Cancelled);
+    record.port.set(port);
+    record.work.resumed.set(1);
+    owner.counters.resumes.add(1);
+    run(thread, owner, record, libctx)
+}
+
+/// Pauses the running job and returns 1 when it is resumed. Returns `skipped` at once where nothing can be paused: outside a
+/// job, while pausing is blocked (B31), and while the thread unwinds from a panic, since Rust counts panics by thread and not
+/// by stack. Returns `refused` at once in a job that was cancelled.
+///
+/// Nothing may follow the switch, and no frame of the library be left: then the processor goes straight back to whoever
+/// paused. Each return on a stack that was switched to costs as much as the switch.
+#[inline(always)]
+pub fn pause(skipped: c_int, refused: c_int) -> c_int {
+    let Some(thread) = thread::this() else {
+        return skipped;
+    };
+    let Some(record) = thread.currjob.get() else {
+        return skipped;
+    };
+    if record.cancelled.get() {
+        return refused;
+    }
+    if thread.blocked.get() != 0 || std::thread::panicking() {
+        return skipped;
+    }
+    record.set_state(State::Paused);
+    // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job runs.
+    unsafe { platform::switch(&record.work.fibre, &thread.dispatcher) }
+}
+
+/// Lets a job run until it pauses or ends. `libctx` is the thread's default library context outside the job, to go back
+/// to then (G37).
+#[inline(always)]
+fn run(
+    thread: &Thread,
+    owner: Owner,
+    record: &'static Record,
+    libctx: LibCtx,
+) -> Result<Outcome, Error> {
+    record.set_state(State::Running);
+    thread.currjob.set(Some(record));
+    let exceptions = thread.exceptions.get();
+    if !exceptions.is_null() {
+        if record.work.resumed.get() == 0 {
+            record.begin_exceptions();
+        }
+        record.exchange_exceptions(exceptions);
+    }
+    // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
+    // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
+    let entered = unsafe {
+        if record.work.fibre.is_new() {
+            platform::enter(&thread.dispatcher, record.stack(), start_func)
+        } else {
+            platform::switch(&thread.dispatcher, &record.work.fibre);
+            true
+        }
+    };
+    thread.currjob.set(None);
+    if !exceptions.is_null() {
+        record.exchange_exceptions(exceptions);
+    }
+    let left = libctx.set_default();
+
+    if record.state() == State::Paused {
+        record.libctx.set(left);
+        owner.counters.pauses.add(1);
+        return Ok(Outcome::Paused(record));
+    }
+    if entered && report::measures_stacks() {
+        owner
+            .counters
+            .stack_high_water
+            .raise(record.stack_used() as u64);
+    }
+    let result = record.work.ret.get();
+    record.set_state(State::Idle);
+    record.signal.end();
+    record.cancelled.set(false);
+    record.drop_arguments();
+    record.clear_wait_ctx();
+    if entered {
+        owner.counters.finishes.add(1);
+    } else {
+        owner.counters.starts.subtract(1);
+    }
+    if !thread.pool.release(record, owner) {
+        thread.free_if_ended();
+    }
+    if entered {
+        Ok(Outcome::Finished(result))
+    } else {
+        Err(Error::Enter)
+    }
+}
+
+/// The bottom of every job's stack (2.3). A thread may end inside a job (F11): then this frame is unwound through, so nothing
+/// here has a destructor.
+extern "C-unwind" fn start_func() -> ! {
+    let (thread, record) = thread::this()
+        .and_then(|thread| Some((thread, thread.currjob.get()?)))
+        .expect("the dispatcher sets the current job before it switches");
+    // SAFETY: whoever calls `start` vouches for the function and its argument, and the dispatcher suspends itself in `run`
+    // on this thread, which keeps the record until the fibre is given up.
+    unsafe { platform::serve_jobs(&record.work, &thread.dispatcher) }
+}
+
+#[cfg(test)]
+#[cfg(not(ossl_async_null))]
+mod tests;

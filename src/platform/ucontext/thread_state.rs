@@ -1,0 +1,26 @@
+//! The one thread-local, a word (`csrc/thread.c`).
+
+use core::ffi::c_void;
+
+/// Whether the first access of a thread to its state may allocate: in a library with glibc that is loaded later, unless the
+/// pointer is initial-exec (`csrc/thread.c`).
+pub const THREAD_STATE_MAY_ALLOCATE: bool =
+    cfg!(all(target_env = "gnu", not(ossl_async_initial_exec)));
+
+unsafe extern "C" {
+    fn ossl_async_thread_get() -> *mut c_void;
+    fn ossl_async_thread_set(state: *mut c_void);
+}
+
+/// The calling thread's word, null until it is set.
+#[inline(always)]
+pub fn thread_state() -> *mut c_void {
+    // SAFETY: reads a variable of the thread.
+    unsafe { ossl_async_thread_get() }
+}
+
+/// Sets the calling thread's word.
+pub fn set_thread_state(state: *mut c_void) {
+    // SAFETY: writes a variable of the thread.
+    unsafe { ossl_async_thread_set(state) };
+}

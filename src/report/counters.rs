@@ -1,0 +1,210 @@
+//! What each thread counts, in a block that only it writes, and the blocks of all threads.
+//!
+//! Blocks are never freed: a thread that ends leaves its counts to the process's and its block to the next thread.
+
+use crate::platform::{self, ForkSafe};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// A thread as the owner of jobs.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    /// Tells threads apart in records. Never 0 and never reused, so that a new thread is never taken for one that has
+    /// ended.
+    pub number: u64,
+    /// Where it counts what it does.
+    pub counters: &'static Counters,
+}
+
+/// How many counts are sums.
+pub const COUNTS: usize = 10;
+
+/// One count. Only one thread changes it; any may read it.
+#[derive(Debug)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    const fn zero() -> Counter {
+        Counter(AtomicU64::new(0))
+    }
+
+    /// The count.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Adds; the thread whose counter it is only.
+    pub fn add(&self, more: u64) {
+        self.0
+            .store(self.get().wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// Takes away; the thread whose counter it is only.
+    pub fn subtract(&self, less: u64) {
+        self.0
+            .store(self.get().wrapping_sub(less), Ordering::Relaxed);
+    }
+
+    /// Makes it at least so much; the thread whose counter it is only.
+    pub fn raise(&self, to: u64) {
+        self.0.store(self.get().max(to), Ordering::Relaxed);
+    }
+
+    /// Adds, from any thread.
+    fn add_shared(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// One thread's counts. Alone in its cache lines, two of which processors fetch together: threads that count must not get
+/// in each other's way.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Counters {
+    pub created: Counter,
+    pub destroyed: Counter,
+    pub abandoned: Counter,
+    pub starts: Counter,
+    pub pauses: Counter,
+    pub resumes: Counter,
+    pub finishes: Counter,
+    /// Jobs that ran when their thread ended.
+    pub cut_short: Counter,
+    pub refusals: Counter,
+    pub stack_bytes: Counter,
+    /// The largest, where all others are sums.
+    pub stack_high_water: Counter,
+    /// The block made before this one.
+    next: AtomicPtr<Counters>,
+    /// The free block below this one, while no thread counts here.
+    next_free: AtomicPtr<Counters>,
+}
+
+/// The block made last; the others hang on it.
+static BLOCKS: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The blocks that no thread counts in, so that a new thread need not look for one among all.
+static FREE: ForkSafe<Option<&'static Counters>> = ForkSafe::new(None);
+
+/// What threads that have ended leave behind, and what threads without a job are refused.
+static OTHERS: Counters = Counters::new();
+
+impl Counters {
+    const fn new() -> Counters {
+        Counters {
+            created: Counter::zero(),
+            destroyed: Counter::zero(),
+            abandoned: Counter::zero(),
+            starts: Counter::zero(),
+            pauses: Counter::zero(),
+            resumes: Counter::zero(),
+            finishes: Counter::zero(),
+            cut_short: Counter::zero(),
+            refusals: Counter::zero(),
+            stack_bytes: Counter::zero(),
+            stack_high_water: Counter::zero(),
+            next: AtomicPtr::new(core::ptr::null_mut()),
+            next_free: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// A block for a thread that begins to have jobs, or none without memory.
+    pub fn take() -> Option<&'static Counters> {
+        let free = FREE.with(|free| {
+            let block = free.take()?;
+            *free = follow(&block.next_free);
+            Some(block)
+        });
+        if free.is_some() {
+            return free;
+        }
+        let block = platform::allocate(size_of::<Counters>() + align_of::<Counters>());
+        let block = NonNull::new(block)?.cast::<u8>();
+        // SAFETY: the block is new, large enough for an aligned place, and never freed.
+        let (place, fresh): (NonNull<Counters>, &'static Counters) = unsafe {
+            let place = block.add(block.align_offset(align_of::<Counters>())).cast();
+            place.write(Counters::new());
+            (place, place.as_ref())
+        };
+        let mut newest = BLOCKS.load(Ordering::Relaxed);
+        loop {
+            fresh.next.store(newest, Ordering::Relaxed);
+            match BLOCKS.compare_exchange(
+                newest,
+                place.as_ptr(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(fresh),
+                Err(other) => newest = other,
+            }
+        }
+    }
+
+    /// The thread ends: its counts go to the process's, and the block to whoever wants it.
+    pub fn give_back(&'static self) {
+        for (mine, all) in self.each().into_iter().zip(OTHERS.each()) {
+            let count = mine.get();
+            mine.subtract(count);
+            all.add_shared(count);
+        }
+        let high_water = self.stack_high_water.0.swap(0, Ordering::Relaxed);
+        OTHERS
+            .stack_high_water
+            .0
+            .fetch_max(high_water, Ordering::Relaxed);
+        FREE.with(|free| {
+            let below = free.map_or(core::ptr::null_mut(), |block| {
+                core::ptr::from_ref(block).cast_mut()
+            });
+            self.next_free.store(below, Ordering::Relaxed);
+            *free = Some(self);
+        });
+    }
+
+    /// The counts that are sums.
+    pub fn each(&self) -> [&Counter; COUNTS] {
+        [
+            &self.created,
+            &self.destroyed,
+            &self.abandoned,
+            &self.starts,
+            &self.pauses,
+            &self.resumes,
+            &self.finishes,
+            &self.cut_short,
+            &self.refusals,
+            &self.stack_bytes,
+        ]
+    }
+}
+
+fn follow(link: &AtomicPtr<Counters>) -> Option<&'static Counters> {
+    // SAFETY: blocks are never freed, and are written before they are linked.
+    unsafe { link.load(Ordering::Acquire).as_ref() }
+}
+
+fn blocks() -> impl Iterator<Item = &'static Counters> {
+    core::iter::successors(follow(&BLOCKS), move |block| follow(&block.next))
+}
+
+/// All counts of the process: the sums, in the order of [`Counters::each`], and the largest high-water mark.
+pub fn of_process() -> ([u64; COUNTS], u64) {
+    let mut sums = OTHERS.each().map(Counter::get);
+    let mut stack_high_water = OTHERS.stack_high_water.get();
+    for block in blocks() {
+        stack_high_water = stack_high_water.max(block.stack_high_water.get());
+        for (sum, counter) in sums.iter_mut().zip(block.each()) {
+            *sum = sum.wrapping_add(counter.get());
+        }
+    }
+    (sums, stack_high_water)
+}
+
+/// Counts a call that was refused in a thread that owns no jobs.
+pub fn refused_elsewhere() {
+    OTHERS.refusals.add_shared(1);
+}
+
+#[cfg(test)]
+mod tests;

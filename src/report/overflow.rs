@@ -1,0 +1,110 @@
+//! The report of a job that has overflowed its stack, for those who ask for it with `OSSL_ASYNC_OVERFLOW_REPORT=1` in the
+//! environment. The overflow itself is the guard's business (`stack.rs`): with or without the report the access faults,
+//! and the process gets the signal that it would have got (D22).
+
+use crate::platform;
+use crate::platform::types::SignalStack;
+use crate::stack::GUARD;
+use crate::text::{DECIMAL, HEX, Text};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a thread has seen to it that faults are watched.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// A job, as the report describes it.
+pub struct RunningJob {
+    /// Its handle, as a number.
+    pub handle: usize,
+    /// Its function, as a number.
+    pub function: usize,
+    /// Its stack.
+    pub stack: *mut [u8],
+    /// Whether the program's own function made the stack.
+    pub has_custom_stack: bool,
+}
+
+/// A thread begins to have jobs: if the report is wanted, faults are watched from now on, and the thread gets a stack to
+/// handle them on if it has none, since its own is the one that has run out. To be given back with
+/// [`platform::free_signal_stack`] when the thread ends, which it must have asked to be told of.
+///
+/// `look` is called with the address of each fault, in a signal handler. It calls [`report_overflow`] if a job runs there.
+pub fn watch_overflows(look: fn(usize)) -> Option<SignalStack> {
+    if !platform::environment_is(c"OSSL_ASYNC_OVERFLOW_REPORT", c"1") {
+        return None;
+    }
+    if !WATCHED.swap(true, Ordering::Relaxed) {
+        platform::watch_faults(look);
+    }
+    platform::install_signal_stack()
+}
+
+/// Reports an overflow of the running job's stack, if that is what a fault at this address is. Needs no memory and no lock.
+pub fn report_overflow(job: &RunningJob, address: usize) {
+    if overflows(job.stack, address) {
+        let mut room = [0; 512];
+        let mut text = Text::new(&mut room);
+        describe(job, address, &mut text);
+        platform::print_error(text.as_str());
+    }
+}
+
+/// Whether an address is one that only an overflow of this stack explains: below it, in its guard.
+fn overflows(stack: *mut [u8], address: usize) -> bool {
+    let below = stack.cast::<u8>().addr().wrapping_sub(address);
+    (1..=GUARD).contains(&below)
+}
+
+fn describe(job: &RunningJob, address: usize, text: &mut Text<'_>) {
+    let low = job.stack.cast::<u8>().addr();
+    let size = job.stack.len();
+    text.add("ossl-async: stack overflow in job ");
+    add_address(text, job.handle);
+    text.add(" (function ");
+    add_address(text, job.function);
+    text.add("): fault at ");
+    add_address(text, address);
+    text.add(", below its stack ");
+    add_address(text, low);
+    text.add("-");
+    add_address(text, low + size);
+    text.add(" of ");
+    text.add_number(size, DECIMAL, 1);
+    text.add(" bytes\n");
+    text.add(if job.has_custom_stack {
+        "ossl-async: this stack was made by the program's own function (ASYNC_set_mem_functions)\n"
+    } else {
+        "ossl-async: for larger stacks: OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
+         OSSL_ASYNC_set_stack_size(size_t) in C, ossl_async::set_stack_size in Rust\n"
+    });
+}
+
+fn add_address(text: &mut Text<'_>, address: usize) {
+    text.add("0x");
+    text.add_number(address, HEX, 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    // Rules: D22
+    #[test]
+    fn an_overflow_is_an_address_in_the_guard_and_none_beside_it() {
+        let low = 0x7000_0000;
+        let stack = ptr::slice_from_raw_parts_mut(ptr::without_provenance_mut(low), 128 * 1024);
+        for address in [low - 1, low - 4096, low - 80 * 1024, low - GUARD] {
+            assert!(overflows(stack, address), "{address:x}");
+        }
+        for address in [
+            0,
+            low - GUARD - 1,
+            low,
+            low + 1,
+            low + 64 * 1024,
+            usize::MAX,
+        ] {
+            assert!(!overflows(stack, address), "{address:x}");
+        }
+    }
+}

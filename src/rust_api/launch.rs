@@ -1,0 +1,46 @@
+//! How a closure gets onto the stack of its job, and its result off it.
+
+use crate::jobs::{current, thread};
+use core::any::Any;
+use core::ffi::{c_int, c_void};
+use core::ptr;
+use std::panic::{self, AssertUnwindSafe};
+
+/// What the frame of a start or a resume shares with the job: where the result goes.
+pub type Port<T> = Option<Result<T, Box<dyn Any + Send>>>;
+
+/// What the frame of a start shares with the job: also the closure, until the job has taken it.
+#[repr(C)]
+pub struct Launch<F, T> {
+    /// First, so that a pointer to a launch is one to its port.
+    pub port: Port<T>,
+    /// What to run; none once the job has it.
+    pub closure: Option<F>,
+}
+
+/// The function of every job that Rust starts: the closure, with its panics caught, since nothing may unwind through
+/// the base of a fibre.
+pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -> c_int {
+    // SAFETY: `Job::start` passes its launch, which is valid until the job first pauses, and that is not before the
+    // closure has been taken out of it here.
+    let closure = unsafe { (*launch.cast::<Launch<F, T>>()).closure.take() };
+    let result = panic::catch_unwind(AssertUnwindSafe(closure.expect("a job is started once")));
+    let port = current::current()
+        .map_or(ptr::null_mut(), |record| record.port.get())
+        .cast::<Port<T>>();
+    // SAFETY: null, or what `start` or `resume` of this very job passed last; it waits in that call and holds a port
+    // of this type.
+    match unsafe { port.as_mut() } {
+        Some(port) => *port = Some(result),
+        None => end_under_c(result.err()),
+    }
+    0
+}
+
+/// C code resumed a job of Rust's, which has ended. C takes no value and no panic; a panic is kept for the [`Job`](crate::Job).
+#[cold]
+fn end_under_c(panic: Option<Box<dyn Any + Send>>) {
+    if let (Some(panic), Some(thread), Some(record)) = (panic, thread::this(), current::current()) {
+        thread.panics.keep(record.current_use(), panic);
+    }
+}

@@ -1,0 +1,254 @@
+//! Generation 1's signal: a pipe that is readable from a wake until the next clear (section 5 of the behaviour reference), and the
+//! protocol that lets any thread wake and clear at any time, also while the job ends, its record is reused or freed.
+//!
+//! One atomic word a record holds everything:
+//!
+//! | Bits | Name | Meaning |
+//! |---|---|---|
+//! | 0 | WANT | the last of wake and clear was a wake |
+//! | 1 | HAVE | a byte is in the pipe |
+//! | 2 | BUSY | somebody is at the pipe, to make HAVE what WANT says |
+//! | 3 | LIVE | a job is using the record |
+//! | 4 | PIPE | there is a pipe |
+//! | 5 | SHOWN | the pipe is this use's wait fd: jobs of generation 2 have none, whatever their record has |
+//! | 6 and up | | the number of this use of the record; never the same twice in a process |
+//!
+//! To wake or to clear is to change WANT. Whoever finds HAVE different and nobody BUSY becomes BUSY, moves the byte, and
+//! does not leave before the two agree; everybody else returns at once. So nobody waits for a lock, a signal handler
+//! can wake, the pipe never holds two bytes, and no wake is lost: the last change of WANT is what the pipe comes to.
+//! Only the thread that owns the record sets and clears LIVE and PIPE, and only when nobody is BUSY does it close.
+//!
+//! A fork may catch somebody BUSY whom the child does not have. So whoever wants to be BUSY first notes which process
+//! this is; a BUSY of another process is nobody's, and the next thread that changes the word takes it over (D16). Such a thread may have
+//! seen a BUSY of this process that has long left, with the record, whose memory was given back: so no process is number 0,
+//! which is what is noted in such memory, and only a number that is another process's is taken over from.
+//!
+//! A word of zeros is a record that is not live.
+
+use super::parts::{Channel, Word};
+
+pub const WANT: u64 = 1;
+pub const HAVE: u64 = 1 << 1;
+pub const BUSY: u64 = 1 << 2;
+pub const LIVE: u64 = 1 << 3;
+pub const PIPE: u64 = 1 << 4;
+pub const SHOWN: u64 = 1 << 5;
+pub const USE_SHIFT: u32 = 6;
+
+/// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use(pub u64);
+
+/// One record's signal.
+///
+/// All zeros is a signal without a pipe whose record is not live.
+pub struct Signal<W, C> {
+    word: W,
+    /// The process of whoever was BUSY last; 0 if nobody was.
+    process: W,
+    channel: C,
+}
+
+impl<W: Word, C: Channel> Signal<W, C> {
+    /// A signal without a pipe, not live.
+    #[cfg(test)]
+    pub const fn new(word: W, process: W, channel: C) -> Self {
+        Signal {
+            word,
+            process,
+            channel,
+        }
+    }
+
+    /// Where it stands.
+    #[cfg(test)]
+    pub fn word(&self) -> u64 {
+        self.word.load()
+    }
+
+    /// The memory of the record, which is free, was given back to the system.
+    #[cfg(test)]
+    pub fn give_back(&self) {
+        self.word.store(0);
+        self.process.store(0);
+    }
+
+    /// A new use of the record begins, unsignalled (D19); `shown` if the record's pipe, which it has, is its wait fd. Owner
+    /// only.
+    pub fn begin(&self, this: Use, shown: bool) {
+        let idle = self.wait_until_not_busy();
+        let shown = if shown { SHOWN } else { 0 };
+        // Fields that do not overlap.
+        self.word
+            .store((idle & PIPE) + LIVE + shown + (this.0 << USE_SHIFT));
+    }
+
+    /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
+    pub fn end(&self) {
+        let word = self.word.load();
+        if word & PIPE == 0 {
+            // Nobody is at a pipe or can get there, since only the owner makes one: what a wake changes at this moment ends
+            // with the use anyway, and an exchange would cost more than all else that a finish does.
+            self.word.store(word & !LIVE & !WANT);
+        } else {
+            self.change(|word| Some(word & !LIVE & !WANT));
+        }
+    }
+
+    /// Makes the fd readable, if the record is live and, where a use is named, in that use (B37, W3).
+    pub fn wake(&self, only: Option<Use>) {
+        self.change(|word| in_use(word, only).then_some(word | WANT));
+    }
+
+    /// Makes the fd unreadable, under the same conditions (W4). Never blocks.
+    pub fn clear(&self, only: Option<Use>) {
+        self.change(|word| in_use(word, only).then_some(word & !WANT));
+        if self.word.load() & BUSY != 0 {
+            // Somebody is at the pipe, and as long as they do not get on the fd may stay readable: an event loop would come
+            // back at once, and again, and keep the processor from them.
+            W::yield_now();
+        }
+    }
+
+    /// Makes the pipe if there is none, and this use's wait fd of it; it is readable at once if the job was woken before.
+    /// Owner only.
+    #[cfg_attr(
+        not(unix),
+        expect(dead_code, reason = "the Rust face has wait fds on Unix")
+    )]
+    pub fn open(&self) -> Result<(), errno::Errno> {
+        self.ensure_pipe()?;
+        self.change(|word| Some(word | PIPE | SHOWN));
+        Ok(())
+    }
+
+    /// Makes the pipe if there is none. Owner only.
+    pub fn ensure_pipe(&self) -> Result<(), errno::Errno> {
+        if self.word.load() & PIPE == 0 {
+            self.channel.open()?;
+            self.change(|word| Some(word | PIPE));
+        }
+        Ok(())
+    }
+
+    /// Closes the pipe if there is one. Owner only, on a record that is not live.
+    pub fn close(&self) {
+        if self.wait_until_not_busy() & PIPE != 0 {
+            self.channel.close();
+        }
+        self.word.store(0);
+    }
+
+    /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
+    pub fn detach(&self) -> Option<C::Ends> {
+        let piped = self.wait_until_not_busy() & PIPE != 0;
+        self.word.store(0);
+        piped.then(|| self.channel.detach())
+    }
+
+    /// Gives a record that has none, and is not live, a pipe that was taken out of it. Owner only.
+    pub fn attach(&self, ends: Option<C::Ends>) {
+        if let Some(ends) = ends {
+            self.channel.attach(ends);
+            self.word.store(PIPE);
+        }
+    }
+
+    /// What `look` finds at the channel, if the record is live and that is its wait fd; before and after, since a record may
+    /// end meanwhile, and its memory then reads as zeros.
+    pub fn channel<R>(&self, look: impl FnOnce(&C) -> R) -> Option<R> {
+        let word = self.word.load();
+        if word & LIVE == 0 || word & SHOWN == 0 {
+            return None;
+        }
+        let found = look(&self.channel);
+        in_use(self.word.load(), Some(Use(word >> USE_SHIFT))).then_some(found)
+    }
+
+    /// Whether the record is in the given use.
+    pub fn is_in_use(&self, this: Use) -> bool {
+        in_use(self.word.load(), Some(this))
+    }
+
+    /// The word of a record that is not live, once the last one at its pipe has left.
+    fn wait_until_not_busy(&self) -> u64 {
+        loop {
+            let word = self.word.load();
+            if word & BUSY == 0 {
+                return word;
+            } else if self.take_over_after_fork() {
+                self.sync_pipe(word);
+            } else {
+                W::wait_a_moment();
+            }
+        }
+    }
+
+    /// Changes the word as `edit` says, unless it says not to, and moves the byte if that has become our business.
+    fn change(&self, edit: impl Fn(u64) -> Option<u64>) {
+        let mut word = self.word.load();
+        if word & BUSY != 0 && self.take_over_after_fork() {
+            self.sync_pipe(word);
+            word = self.word.load();
+        }
+        while let Some(edited) = edit(word) {
+            let mine = edited & BUSY == 0 && edited & PIPE != 0 && !pipe_is_in_sync(edited);
+            let new = if mine { edited + BUSY } else { edited };
+            if mine {
+                self.process.store(self.channel.process());
+            }
+            match self.word.compare_exchange(word, new) {
+                Ok(_) if mine => return self.sync_pipe(new),
+                Ok(_) => return,
+                Err(other) => word = other,
+            }
+        }
+    }
+
+    /// Whether whoever is BUSY was left behind in another process, and BUSY is ours now.
+    fn take_over_after_fork(&self) -> bool {
+        let (theirs, ours) = (self.process.load(), self.channel.process());
+        theirs != 0 && theirs != ours && self.process.compare_exchange(theirs, ours).is_ok()
+    }
+
+    /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
+    fn sync_pipe(&self, mut word: u64) {
+        loop {
+            let left = if pipe_is_in_sync(word) {
+                word & !BUSY
+            } else if self.move_byte(word & WANT != 0) {
+                word = self.word.fetch_xor(HAVE) ^ HAVE;
+                continue;
+            } else {
+                // As if there had been no wake, so that the next one tries again and is not taken for a second (W9).
+                word & !BUSY & !WANT
+            };
+            match self.word.compare_exchange(word, left) {
+                Ok(_) => return,
+                Err(other) => word = other,
+            }
+        }
+    }
+
+    /// Puts the byte in, or takes it out. False if the system refuses it.
+    fn move_byte(&self, wanted: bool) -> bool {
+        if wanted {
+            return self.channel.put();
+        }
+        self.channel.take();
+        true
+    }
+}
+
+fn pipe_is_in_sync(word: u64) -> bool {
+    (word & WANT != 0) == (word & HAVE != 0)
+}
+
+fn in_use(word: u64, only: Option<Use>) -> bool {
+    word & LIVE != 0 && only.is_none_or(|this| word >> USE_SHIFT == this.0)
+}
+
+// The model checker has this file under another name.
+#[cfg(test)]
+#[path = "protocol/tests.rs"]
+mod tests;
