@@ -80,10 +80,6 @@ fn main() {
         }
     }
     shim.compile("ossl_async_fibre");
-
-    // Threads carry a destructor of ours (a pthread key) that must not be unmapped before they end. Other objects that
-    // the library is linked into are pinned at run time (`pin` in src/platform/ucontext/objects.rs).
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }
 
 /// The value of an environment variable that must be one of `allowed`, or unset or empty.

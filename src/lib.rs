@@ -14,10 +14,12 @@
 //! assert_eq!(text, "done");
 //! ```
 //!
-//! [`Job`], [`Pool`], [`pause`] and [`WakeHandle`] are the Rust face; [`capi`] is what C programs link to. Both share one
-//! pool a thread. The library starts no thread. It prints nothing and installs no signal handler, unless the environment asks
-//! for it: with `OSSL_ASYNC_STATS=1` it prints the counts of [`stats`] when the process ends, with
-//! `OSSL_ASYNC_OVERFLOW_REPORT=1` which job has overflowed its stack before the process dies of it.
+//! [`Job`], [`Pool`], [`pause`] and [`WakeHandle`] are the Rust face. The module `capi`, with the feature of that name, is what
+//! C programs link to. Both share one pool a thread.
+//!
+//! The library starts no thread. It prints nothing and installs no signal handler, unless the environment asks for it: with
+//! `OSSL_ASYNC_STATS=1` it prints the counts of [`stats`] when the process ends, with `OSSL_ASYNC_OVERFLOW_REPORT=1` which job
+//! has overflowed its stack before the process dies of it.
 //!
 //! The comments name rules such as B19, P4 or D5: those of docs/behaviour.md, the reference of what OpenSSL's code does, rule by
 //! rule, and of what is done here where it misbehaves. README.md has the table of those departures.

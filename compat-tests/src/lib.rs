@@ -57,8 +57,8 @@ pub struct Library {
     pub archive: PathBuf,
 }
 
-/// The library, built once a process: `cargo build --release` in the same environment, so that a build for another
-/// switching method or with other flags is what gets tested.
+/// The library, built once a process: as `cargo build --release` makes it, in the same environment, so that a build for
+/// another switching method or with other flags is what gets tested.
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| cargo_build(|_| ()))
@@ -83,6 +83,7 @@ fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
             "build",
             "--release",
             "--message-format=json",
+            "--package=ossl-async-capi",
             "--manifest-path",
         ])
         .arg(root().join("Cargo.toml"))
@@ -117,6 +118,24 @@ pub fn expected_library(program: &Path, linkage: Linkage) -> PathBuf {
 /// `libossl_async.a`, built as [`compile`] links it.
 pub fn expected_archive() -> PathBuf {
     library().archive.clone()
+}
+
+/// `libossl_async.a` as it is installed: `make archive`.
+pub fn installed_archive() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let target = release_directory()
+            .parent()
+            .expect("it lies in a target directory");
+        let mut make = Command::new("make");
+        make.args(["archive", "--silent", "--directory"])
+            .arg(root())
+            .env("CARGO", env!("CARGO"))
+            .env("CARGO_TARGET_DIR", target);
+        let made = run(&mut make);
+        assert!(made.status.success(), "{make:?}: {}", made.stderr);
+        release_directory().join("installed/libossl_async.a")
+    })
 }
 
 /// Words of an environment variable such as `CFLAGS`.
@@ -245,6 +264,38 @@ pub fn openssl_is_installed() -> bool {
         drop(input);
         cc.wait().expect("the child is ours").success()
     })
+}
+
+/// `libssl.a` and `libcrypto.a`.
+pub struct StaticOpenssl {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// What they need besides.
+    pub needs: Vec<String>,
+}
+
+/// The archives of the installed OpenSSL, if programs can be linked with them here.
+pub fn static_openssl() -> Option<&'static StaticOpenssl> {
+    static FOUND: OnceLock<Option<StaticOpenssl>> = OnceLock::new();
+    let find = || {
+        let output = Command::new("cc").arg("-print-file-name=libssl.a").output();
+        let archive = PathBuf::from(String::from_utf8(output.ok()?.stdout).ok()?.trim());
+        let directory = archive.parent().filter(|_| archive.is_absolute())?;
+        let config = fs::read_to_string(directory.join("pkgconfig/libcrypto.pc")).ok()?;
+        let needs = config
+            .lines()
+            .find_map(|line| line.strip_prefix("Libs.private:"))?;
+        let found = StaticOpenssl {
+            directory: directory.to_owned(),
+            needs: needs.split_whitespace().map(str::to_owned).collect(),
+        };
+        let linked = Command::new("cc")
+            .args(["-x", "c", "/dev/null", "-shared", "-o", "/dev/null"])
+            .args(&found.needs)
+            .output();
+        linked.ok()?.status.success().then_some(found)
+    };
+    FOUND.get_or_init(find).as_ref()
 }
 
 /// A command that runs a program with the library in front of libcrypto: `with-ossl-async`.

@@ -67,6 +67,8 @@ int (*set_stack_size)(size_t) = OSSL_ASYNC_set_stack_size;
 size_t (*get_stack_size)(void) = OSSL_ASYNC_get_stack_size;
 int (*cancel_job)(ASYNC_JOB **, int *) = OSSL_ASYNC_cancel_job;
 int (*serves_libssl)(void) = OSSL_ASYNC_serves_libssl;
+unsigned long (*version)(void) = OSSL_ASYNC_version;
+unsigned long version_number = OSSL_ASYNC_VERSION_NUMBER;
 int (*callback_is)(void *) = (ASYNC_callback_fn)0;
 void *(*stack_alloc_is)(size_t *) = (ASYNC_stack_alloc_fn)0;
 void (*stack_free_is)(void *) = (ASYNC_stack_free_fn)0;
@@ -459,6 +461,38 @@ fn every_constant_of_the_headers_is_the_rust_sides() {
         .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
         .collect();
     assert_eq!(from_c, rust_constants());
+}
+
+#[test]
+fn header_function_and_manifest_have_one_version() {
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let manifest = read("Cargo.toml");
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+        .expect("the workspace has a version");
+    let parts: Vec<u64> = version
+        .split('.')
+        .map(|part| part.parse().expect("a number"))
+        .collect();
+    let [major, minor, patch] = parts[..] else {
+        panic!("{version}: three numbers")
+    };
+    assert!(major < 16 && minor < 256 && patch < 256, "{version}");
+    let packed = format!("0x{major:01x}{minor:02x}00{patch:02x}0L");
+    let define = format!("#define OSSL_ASYNC_VERSION_NUMBER {packed}");
+    assert!(
+        read(ASYNC_H).lines().any(|line| line == define),
+        "not in {ASYNC_H}: {define}"
+    );
+    let function = ossl_async::capi::OSSL_ASYNC_version();
+    assert_eq!(format!("0x{function:08x}L"), packed);
+    // Cargo takes the C library's dependency by this number.
+    let dependency = format!("package = \"ossl-async\", version = \"{version}\"");
+    assert!(
+        read("capi/Cargo.toml").contains(&dependency),
+        "{dependency}"
+    );
 }
 
 // Rules: B1, B3
@@ -872,28 +906,33 @@ fn rust_exports() -> BTreeMap<String, usize> {
             }
         }
     }
-    for (names, arity) in two_names() {
+    exports.extend(names("one_name!").map(|([name], arity)| (name, arity)));
+    for (names, arity) in names::<2>("two_names!") {
         exports.extend(names.map(|name| (name, arity)));
     }
     assert!(!exports.is_empty(), "no exported function found in src");
     exports
 }
 
-/// The functions that `names.rs` gives two symbols, and their numbers of arguments.
-fn two_names() -> Vec<([String; 2], usize)> {
+/// The functions that `names.rs` gives symbols by this macro, which are `N` each, and their numbers of arguments.
+fn names<const N: usize>(by: &str) -> impl Iterator<Item = ([String; N], usize)> {
     let text = fs::read_to_string(Path::new(ROOT).join("src/capi/names.rs")).unwrap();
-    let (_, list) = text.split_once("\ntwo_names! {").expect("the list");
+    let (_, list) = text.split_once(&format!("\n{by} {{")).expect("the list");
+    let (list, _) = list.split_once("\n}").expect("its end");
     let declarations = list.split(';').filter(|part| part.contains("fn "));
-    declarations
+    let found: Vec<_> = declarations
         .map(|declaration| {
             let (_, rest) = declaration.split_once("fn ").unwrap();
-            let names: Vec<&str> = words(rest.split('(').next().unwrap()).collect();
-            let [plain, ours] = names[..] else {
-                panic!("two names in {declaration}")
+            let names: Vec<_> = words(rest.split('(').next().unwrap()).collect();
+            let names = names.try_into();
+            let Ok(names) = names.map(|names: [&str; N]| names.map(str::to_owned)) else {
+                panic!("{N} names in {declaration}")
             };
-            ([plain.to_owned(), ours.to_owned()], arity(rest))
+            (names, arity(rest))
         })
-        .collect()
+        .collect();
+    assert!(!found.is_empty(), "{by}");
+    found.into_iter()
 }
 
 fn rust_sources() -> Vec<(PathBuf, String)> {

@@ -1,16 +1,19 @@
 //! Programs that link this library and libcrypto: who answers the program and who answers libssl, for each order of the two, each
-//! API, and the shared and the static library. README.md has the table of it.
+//! API, and the shared and the static library, of this library and of OpenSSL. docs/c.md has the table of it.
 
 use Api::{FiveArguments, SixArguments};
 use Whose::{Libcrypto, Ours};
 use compat_tests::{
-    Linkage, bindings, command, compile_beside_openssl, compile_shared_library, expected_library,
-    left_out, left_out_for_want, openssl_is_installed, program_source, report, root, run,
+    Linkage, StaticOpenssl, bindings, command, compile_beside_openssl, compile_shared_library,
+    expected_archive, expected_library, installed_archive, left_out, left_out_for_want,
+    openssl_is_installed, program_source, report, root, run, static_openssl,
 };
+use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
@@ -187,10 +190,231 @@ fn whose(file: &Path, ours: &Path) -> Whose {
     }
 }
 
+// ---- OpenSSL's archives ----
+
+/// Where this library's archive stands on the command line.
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    Between,
+    Last,
+}
+
+/// One test a row, and the list of them. The archive is the one that is installed.
+macro_rules! archive_rows {
+    ($($name:ident: $place:ident $api:ident => $program:ident $libssl:ident;)*) => {
+        const ARCHIVE_ROWS: &[(Place, Api, Whose, Whose)] =
+            &[$((Place::$place, $api, $program, $libssl)),*];
+        $(
+            // Rules: B2, B18, B31
+            #[test]
+            fn $name() {
+                check_archives(stringify!($name), Place::$place, $api, $program, $libssl);
+            }
+        )*
+    };
+}
+
+archive_rows! {
+    archives_ours_first_five_arguments: First FiveArguments => Ours Libcrypto;
+    archives_ours_between_five_arguments: Between FiveArguments => Ours Libcrypto;
+    archives_ours_last_five_arguments: Last FiveArguments => Ours Libcrypto;
+    archives_ours_first_six_arguments: First SixArguments => Libcrypto Libcrypto;
+    archives_ours_between_six_arguments: Between SixArguments => Libcrypto Libcrypto;
+    archives_ours_last_six_arguments: Last SixArguments => Libcrypto Libcrypto;
+}
+
+/// Links `who_answers` with the three archives. Where every symbol came from is in the linker's map.
+fn link_archives(
+    name: &str,
+    place: Place,
+    api: Api,
+    ours: &Path,
+    openssl: &StaticOpenssl,
+) -> Result<(PathBuf, BTreeMap<String, String>), String> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("archives");
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let (program, map) = (directory.join(name), directory.join(format!("{name}.map")));
+    let [libssl, libcrypto] =
+        ["libssl.a", "libcrypto.a"].map(|archive| openssl.directory.join(archive));
+    let archives = match place {
+        Place::First => [ours, &libssl, &libcrypto],
+        Place::Between => [&libssl, ours, &libcrypto],
+        Place::Last => [&libssl, &libcrypto, ours],
+    };
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(root().join("csrc/include"))
+        .args((api == SixArguments).then_some("-DOSSL_ASYNC_WAIT_CTX_API"))
+        .arg(program_source("link_order/who_answers"))
+        .arg(format!("-Wl,-Map={}", map.display()))
+        .args(archives)
+        .args(&openssl.needs)
+        .args(["-lgcc_s", "-lm", "-ldl", "-lpthread", "-o"])
+        .arg(&program);
+    let linked = run(&mut cc);
+    if !linked.status.success() {
+        return Err(linked.stderr);
+    }
+    // " .text  0xADDRESS  0xSIZE FILE", the section on a line of its own if it is long, and the symbols that it defines:
+    // "  0xADDRESS  SYMBOL".
+    let text = fs::read_to_string(map).expect("the linker wrote it");
+    let mut file = "";
+    let mut symbols = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with(' ')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            [.., address, size, from] if address.starts_with("0x") && size.starts_with("0x") => {
+                file = from;
+            }
+            [address, symbol] if address.starts_with("0x") => {
+                symbols.insert(symbol.to_owned(), file.to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok((program, symbols))
+}
+
+fn check_archives(name: &str, place: Place, api: Api, program: Whose, libssl: Whose) {
+    if !can_be_tested(name) {
+        return;
+    }
+    let Some(openssl) = static_openssl() else {
+        left_out_for_want(name, "there is no libssl.a, or not what it needs");
+        return;
+    };
+    let (file, symbols) =
+        link_archives(name, place, api, installed_archive(), openssl).expect("it links");
+    let whose = |symbol: &str| {
+        let file = symbols
+            .get(symbol)
+            .unwrap_or_else(|| panic!("{name}: {symbol} is not in the map"));
+        match file {
+            file if file.contains("/libcrypto.a(") => Libcrypto,
+            file if file.contains("/libossl_async.a(") => Ours,
+            file => panic!("{name}: {symbol} of {file}"),
+        }
+    };
+    for function in references(&openssl.directory.join("libssl.a")) {
+        assert_eq!(whose(&function), libssl, "{name}: libssl has {function}");
+    }
+    let ran = run(&mut Command::new(&file));
+    let called: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("program ")?.split(' ').next())
+        .collect();
+    assert!(called.len() >= 16, "{name}: {}", ran.stdout);
+    for function in called {
+        let symbol = match (api, function) {
+            (FiveArguments, "ASYNC_start_job" | "ASYNC_start_job_2015") => {
+                "ASYNC_start_job_2015".to_owned()
+            }
+            (FiveArguments, _) => format!("OSSL_{function}"),
+            (SixArguments, _) => function.to_owned(),
+        };
+        assert_eq!(whose(&symbol), program, "{name}: {symbol}");
+    }
+    assert!(
+        ran.status.success() && ran.stdout.ends_with("\n3 7\n"),
+        "{name}: {}\n{}",
+        ran.status,
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains("serves libssl 1"), "{name}");
+    report(&format!("\nok {name}\n"));
+}
+
+/// The functions of the facility that an archive takes from others.
+fn references(archive: &Path) -> BTreeSet<String> {
+    let bytes = fs::read(archive).expect("it can be read");
+    let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
+    let mut names = BTreeSet::new();
+    for member in archive.members() {
+        let data = member.expect("it is whole").data(&*bytes);
+        let object = object::File::parse(data.expect("it is whole")).expect("an ELF file");
+        for symbol in object.symbols().filter(|symbol| symbol.is_undefined()) {
+            let name = symbol.name().expect("names are text");
+            if name.starts_with("ASYNC_") {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    assert!(names.contains("ASYNC_start_job"), "{names:?}");
+    names
+}
+
+/// Why the archive is treated before it is installed.
 #[test]
-fn the_readme_has_the_table() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("it is there");
-    let lines: BTreeSet<&str> = readme.lines().collect();
+fn the_archive_that_cargo_makes_is_refused_beside_libcryptos() {
+    let name = "archives_untreated";
+    if !can_be_tested(name) {
+        return;
+    }
+    let Some(openssl) = static_openssl() else {
+        left_out_for_want(name, "there is no libssl.a, or not what it needs");
+        return;
+    };
+    let plain = expected_archive();
+    let refused = link_archives(name, Place::First, FiveArguments, &plain, openssl);
+    let message = refused.expect_err("two strong symbols of one name");
+    assert!(message.contains("multiple definition"), "{message}");
+}
+
+/// The names of the other functions stay strong, and nothing else is lost.
+#[test]
+fn the_archive_that_is_installed_has_the_same_functions_and_is_small() {
+    let functions = |file: &Path| {
+        let bytes = fs::read(file).expect("it was made");
+        let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
+        let mut found = BTreeMap::new();
+        for member in archive.members() {
+            let data = member.expect("it is whole").data(&*bytes);
+            let Ok(object) = object::File::parse(data.expect("it is whole")) else {
+                continue;
+            };
+            for symbol in object.symbols().filter(|symbol| symbol.is_definition()) {
+                let name = symbol.name().expect("names are text");
+                if name.starts_with("ASYNC_") || name.starts_with("OSSL_ASYNC_") {
+                    found.insert(name.to_owned(), symbol.is_weak());
+                }
+            }
+        }
+        (found, bytes.len())
+    };
+    let (plain, size) = functions(&expected_archive());
+    let (installed, small) = functions(installed_archive());
+    assert!(plain.keys().eq(installed.keys()), "{plain:?} {installed:?}");
+    assert!(plain.values().all(|weak| !weak), "{plain:?}");
+    for (name, weak) in installed {
+        assert_eq!(weak, name.starts_with("ASYNC_"), "{name}");
+    }
+    assert!(small < size / 2, "{small} of {size}");
+}
+
+#[test]
+fn the_document_for_c_has_the_table() {
+    let document = fs::read_to_string(root().join("docs/c.md")).expect("it is there");
+    let lines: BTreeSet<&str> = document.lines().collect();
+    let name = |whose| match whose {
+        Ours => "this library",
+        Libcrypto => "libcrypto",
+    };
+    for (place, api, program, libssl) in ARCHIVE_ROWS {
+        let order = match place {
+            Place::First => "`libossl_async.a libssl.a libcrypto.a`",
+            Place::Between => "`libssl.a libossl_async.a libcrypto.a`",
+            Place::Last => "`libssl.a libcrypto.a libossl_async.a`",
+        };
+        let api = match api {
+            FiveArguments => "five arguments",
+            SixArguments => "six arguments",
+        };
+        let (program, libssl) = (name(*program), name(*libssl));
+        let line = format!("| {order} | {api} | installed `.a` | {program} | {libssl} |");
+        assert!(lines.contains(line.as_str()), "not in the document: {line}");
+    }
     for (name, row) in ROWS {
         let order = match row.first {
             Ours => "`-lossl_async -lcrypto`",
@@ -212,7 +436,7 @@ fn the_readme_has_the_table() {
         let line = format!("| {order} | {api} | {linkage} | {program} | {libssl} |");
         assert!(
             lines.contains(line.as_str()),
-            "{name}: not in the README: {line}"
+            "{name}: not in the document: {line}"
         );
     }
 }

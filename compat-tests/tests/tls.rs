@@ -354,9 +354,6 @@ fn nothing_is_lost_or_misused_in_handshakes_that_wait_for_a_callback() {
 
 /// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with the feature `capi` or
 /// without.
-///
-/// The library is compiled as one unit. In several, GNU ld may leave some of its C functions out: rustc names libcrypto first, and
-/// for a function that libcrypto has too GNU ld does not look into the library.
 fn rust_program(capi: bool) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if capi {
         "handshake-with-capi"
@@ -375,9 +372,7 @@ fn rust_program(capi: bool) -> PathBuf {
          name = \"handshake\"\n\
          path = {:?}\n\
          [dependencies]\n\
-         ossl-async = {{ path = {:?}, default-features = false{features} }}\n\
-         [profile.dev.package.ossl-async]\n\
-         codegen-units = 1\n",
+         ossl-async = {{ path = {:?}{features} }}\n",
         root().join("compat-tests/programs/tls/handshake.rs"),
         root()
     );

@@ -1,4 +1,4 @@
-//! What OpenSSL has not: who answers libssl, cancelling a job, the size of stacks, statistics.
+//! What OpenSSL has not: who answers libssl, the version, cancelling a job, the size of stacks, statistics.
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
 use crate::jobs::requests::{Resume, StartFailure};
@@ -6,7 +6,7 @@ use crate::jobs::{current, thread};
 use crate::libcrypto;
 use crate::report::{self, Stats};
 use crate::stack;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_ulong};
 use core::ptr;
 
 /// Has a paused job come to its end without pausing again: resumes it, and from then on `ASYNC_pause_job` returns 0 in it,
@@ -69,6 +69,22 @@ pub extern "C" fn OSSL_ASYNC_measure_stacks(measure: c_int) {
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_serves_libssl() -> c_int {
     libcrypto::serves_libssl(thread::is_in_job()).into()
+}
+
+/// The version of the library, as OpenSSL 3 packs its own: `0xMNN00PP0` for M.N.P. The header has that of its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn OSSL_ASYNC_version() -> c_ulong {
+    const fn number(digits: &str) -> c_ulong {
+        match c_ulong::from_str_radix(digits, 10) {
+            Ok(number) => number,
+            Err(_) => panic!("cargo checks that versions are numbers"),
+        }
+    }
+    const {
+        number(env!("CARGO_PKG_VERSION_MAJOR")) << 28
+            | number(env!("CARGO_PKG_VERSION_MINOR")) << 20
+            | number(env!("CARGO_PKG_VERSION_PATCH")) << 4
+    }
 }
 
 /// Counts of the library, as C programs see them: `OSSL_ASYNC_STATS`.

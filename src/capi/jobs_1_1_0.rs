@@ -20,7 +20,7 @@ use core::ptr;
 /// As [`ASYNC_init_pool`](super::ASYNC_init_pool), without pipes. 0 with an entry also if so many jobs could not even be
 /// listed (G1, G2), and where libcrypto 3.6 or later is in the process if `max_size` is more than an `int` holds. Where there
 /// are no jobs: 1 (F16).
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
     let done = init_thread(max_size, init_size);
     if max_size == 0 && init_size == 0 {
@@ -54,7 +54,7 @@ pub extern "C" fn ASYNC_cleanup_thread() {
 /// # Safety
 ///
 /// As [`ASYNC_start_job_2015`](super::ASYNC_start_job_2015); `ctx` is NULL or has not been freed.
-#[unsafe(no_mangle)]
+#[inline(always)]
 pub unsafe extern "C" fn ASYNC_start_job(
     job: *mut *mut ASYNC_JOB,
     ctx: *mut ASYNC_WAIT_CTX,

@@ -1,17 +1,28 @@
-//! The symbols of the functions that a program may call by two names.
+//! The symbols of the functions whose names libcrypto may have too, and the second symbol that most of them have.
 //!
 //! A C program of the five-argument API calls `OSSL_ASYNC_pause_job`: the header maps the familiar name to it, because
 //! libcrypto cannot have that symbol. A program of the six-argument API, libssl and engines call `ASYNC_pause_job`, which
-//! libcrypto may have too. `ASYNC_start_job` and `ASYNC_start_job_2015` have one name each and are not here. Nor is `ASYNC_init_thread`, which does more
-//! under libcrypto's name.
+//! libcrypto may have too. `ASYNC_start_job` has one name, and `ASYNC_init_thread` does more under libcrypto's name.
 //!
 //! The Rust functions that these symbols lead to are no symbols themselves. So a call from one to another stays in the
 //! library, whichever library the process finds first under the exported name.
+//!
+//! In an executable the linker takes only what is needed. Had it some of these symbols and libcrypto the others, libssl
+//! would get half a set from each, and crash. So all of them lie in one module, which rustc compiles into one object file,
+//! and in one section, which the linker keeps or drops as a whole.
 
 use crate::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
+use crate::jobs::job::Function;
 use crate::stack::custom::{Allocate, Free};
 use crate::wait_ctx::{Callback, Cleanup};
 use core::ffi::{c_int, c_void};
+
+/// Exports each function under its own name.
+macro_rules! one_name {
+    ($(fn $plain:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;)*) => {
+        $(two_names!(@ $plain leads to $plain ($($argument: $type),*) $(-> $result)?);)*
+    };
+}
 
 /// Exports each function under both names. Its signature and what its caller owes are those of the Rust function that
 /// has the first name.
@@ -25,6 +36,10 @@ macro_rules! two_names {
     (@ $symbol:ident leads to $function:ident ($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
         const _: () = {
             #[unsafe(no_mangle)]
+            #[cfg_attr(
+                all(unix, not(target_vendor = "apple")),
+                unsafe(link_section = ".text.ossl_async_names")
+            )]
             unsafe extern "C" fn $symbol($($argument: $type),*) $(-> $result)? {
                 #[allow(unused_unsafe, reason = "some of the functions are safe")]
                 // SAFETY: who calls the symbol owes what the Rust function asks for.
@@ -34,6 +49,18 @@ macro_rules! two_names {
             }
         };
     };
+}
+
+one_name! {
+    fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int;
+    fn ASYNC_start_job(
+        job: *mut *mut ASYNC_JOB,
+        wait_ctx: *mut ASYNC_WAIT_CTX,
+        ret: *mut c_int,
+        func: Option<Function>,
+        args: *mut c_void,
+        size: usize,
+    ) -> c_int;
 }
 
 two_names! {

@@ -3,6 +3,9 @@
 
 #![allow(dead_code, missing_docs, reason = "each test program uses some of it")]
 
+#[cfg(not(feature = "capi"))]
+compile_error!("the tests call the C functions too: cargo test --features capi");
+
 use ossl_async::capi::*;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;

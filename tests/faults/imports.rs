@@ -3,6 +3,8 @@
 
 use super::fault::FAULTS;
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Imports that need no fault, and why.
@@ -100,17 +102,34 @@ const STANDARD: &[&str] = &[
     "4sync4once", // OnceLock, which needs no memory
 ];
 
+/// The library as the tests are linked with it: the newest with C functions of the files that cargo has left there.
+fn library() -> PathBuf {
+    let program = std::env::current_exe().expect("this program is a file");
+    let directory = program.parent().expect("it lies in a directory");
+    let files = fs::read_dir(directory).expect("the directory can be read");
+    let libraries = files
+        .map(|entry| entry.expect("the directory can be read").path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("libossl_async-") && name.ends_with(".rlib")
+        })
+        .filter(|path| String::from_utf8_lossy(&nm(path)).contains(" ASYNC_pause_job\n"));
+    libraries
+        .max_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
+        .unwrap_or_else(|| panic!("{} has no library", directory.display()))
+}
+
+/// What `nm` prints of a library.
+fn nm(library: &Path) -> Vec<u8> {
+    let nm = Command::new("nm").arg(library).output();
+    nm.expect("nm comes with every C compiler").stdout
+}
+
 /// Symbols of this library as the tests are linked with it: imported ones, and those that it has itself.
 fn symbols() -> (BTreeSet<String>, BTreeSet<String>) {
-    let library = std::env::current_exe()
-        .expect("this program is a file")
-        .with_file_name("libossl_async.rlib");
-    let nm = Command::new("nm")
-        .arg(&library)
-        .output()
-        .expect("nm comes with every C compiler");
+    let library = library();
     let (mut imported, mut own) = (BTreeSet::new(), BTreeSet::new());
-    for line in String::from_utf8_lossy(&nm.stdout).lines() {
+    for line in String::from_utf8_lossy(&nm(&library)).lines() {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["U" | "w", name] => imported.insert(name.to_owned()),
             [_, _, name] => own.insert(name.to_owned()),

@@ -148,6 +148,7 @@ static const struct row {
     {"ASYNC_set_mem_functions", "too_late", {get, put}},
     {"ASYNC_get_mem_functions", "", {&pointer, &other_pointer}},
     {"OSSL_ASYNC_serves_libssl", "", {N(0)}},
+    {"OSSL_ASYNC_version", "", {N(0)}},
     {"OSSL_ASYNC_cancel_job", "nested", {&paused, &number}},
     {"OSSL_ASYNC_cancel_job", "null", {N(0), &number}},
     {"OSSL_ASYNC_set_stack_size", "refused", {N(1)}},

@@ -175,6 +175,12 @@ extern "C" {
 #endif
 
 /*
+ * The version of this file, packed as OpenSSL 3 packs its own: 0xMNN00PP0L for
+ * version M.N.P. OSSL_ASYNC_version returns that of the library.
+ */
+#define OSSL_ASYNC_VERSION_NUMBER 0x00100000L
+
+/*
  * What OpenSSL's file of this name has in common with this one. Skipped if
  * that file came first (known by its guard, of 3.0 and later or of before);
  * and both its guards are set, so that it is empty if it comes later.
@@ -809,6 +815,13 @@ void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
  * To get 1, put -lossl_async before -lcrypto or preload this library.
  */
 int OSSL_ASYNC_serves_libssl(void);
+
+/*
+ * Returns the version of the library that answers, packed as
+ * OSSL_ASYNC_VERSION_NUMBER. A program that runs with a newer library than it
+ * was compiled for sees a larger number here. Queues nothing.
+ */
+unsigned long OSSL_ASYNC_version(void);
 
 /*
  * Has a paused job come to its end: for a job whose connection is gone, or
