@@ -108,7 +108,7 @@ impl<T: 'static> Job<T> {
     /// A panic of the job's closure reappears here, also one that ended the job while C code had resumed it. C sees
     /// such a job finish with 0.
     pub fn resume(self) -> Result<Step<T>, ResumeError<T>> {
-        self.go_on(Resume::Normal)
+        self.resume_with(Resume::Normal)
     }
 
     /// Has the job come to its end without pausing again: resumes it, and from then on [`pause`](crate::pause) returns false in it, at
@@ -123,13 +123,13 @@ impl<T: 'static> Job<T> {
     ///
     /// A panic of the job's closure reappears here.
     pub fn cancel(self) -> Result<T, ResumeError<T>> {
-        self.go_on(Resume::Cancelled).map(|step| match step {
+        self.resume_with(Resume::Cancelled).map(|step| match step {
             Step::Finished(value) => value,
             Step::Paused(_) => unreachable!("a cancelled job cannot pause"),
         })
     }
 
-    fn go_on(self, how: Resume) -> Result<Step<T>, ResumeError<T>> {
+    fn resume_with(self, how: Resume) -> Result<Step<T>, ResumeError<T>> {
         let mut port: Port<T> = None;
         let resumed = if self.is_live() {
             dispatch::resume(self.record, ptr::from_mut(&mut port).cast(), how)
