@@ -337,8 +337,6 @@ fn release_directory() -> &'static Path {
 ///
 /// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
 pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-
     let directory = release_directory().join("compat-programs").join(group);
     fs::create_dir_all(&directory).expect("the target directory can be written");
     let name = source
@@ -346,10 +344,6 @@ pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) ->
         .expect("a source file has a name")
         .to_string_lossy();
     let program = directory.join(&*name);
-    // Made under another name and moved, because another test process may be running the program at this moment.
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let fresh = directory.join(format!("{name}.{}.{serial}", id()));
-
     let compiler = words("CC");
     let (compiler, wrapped) = match compiler.split_first() {
         Some((first, rest)) => (first.as_str(), rest),
@@ -359,18 +353,34 @@ pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) ->
     command
         .args(wrapped)
         .args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
-    command.args(words("CFLAGS")).arg("-o").arg(&fresh);
+    command.args(words("CFLAGS"));
     complete(&mut command);
-    let output = command
+    compile_to(&program, &mut command);
+    program
+}
+
+/// Has a compiler make a file: under another name, and moved then, because another test may be running or loading the file
+/// at this moment.
+pub fn compile_to(file: &Path, compiler: &mut Command) {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let name = file
+        .file_name()
+        .expect("a file has a name")
+        .to_string_lossy();
+    let fresh = file.with_file_name(format!("{name}.{}.{serial}", id()));
+    let output = compiler
+        .arg("-o")
+        .arg(&fresh)
         .output()
-        .unwrap_or_else(|error| panic!("{compiler}: {error}"));
+        .unwrap_or_else(|error| panic!("{compiler:?}: {error}"));
     assert!(
         output.status.success(),
-        "{command:?}\n{}",
+        "{compiler:?}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    fs::rename(&fresh, &program).expect("a file of the target directory can be renamed");
-    program
+    fs::rename(&fresh, file).expect("a file of the target directory can be renamed");
 }
 
 /// A command that runs a compiled program, under another one where given (valgrind, for one).

@@ -2,7 +2,7 @@
 //! process. Where threads end in jobs of C++ is in `process.rs`.
 
 use compat_tests::{
-    LINKAGES, Linkage, command, compile, expected_library, left_out, left_out_for_want,
+    LINKAGES, Linkage, command, compile, compile_to, expected_library, left_out, left_out_for_want,
     program_source, root, run, static_link,
 };
 use std::path::{Path, PathBuf};
@@ -54,16 +54,9 @@ fn compiled(
             "-I",
         ])
         .arg(root().join("csrc/include"))
-        .arg("-o")
-        .arg(&program)
         .arg(root().join("compat-tests/programs/cplusplus").join(file));
     complete(&mut compiler);
-    let output = compiler.output().expect("it is installed");
-    assert!(
-        output.status.success(),
-        "{compiler:?}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    compile_to(&program, &mut compiler);
     Some(program)
 }
 

@@ -2,8 +2,8 @@
 //! and loaded again, or loaded where there is little room, or first used by a signal handler. What C alone can show is in `programs/process.c` and `programs/signals.c`.
 
 use compat_tests::{
-    Linkage, command, compile_shared_library, expected_library, left_out, left_out_for_want,
-    program_source, report, root, run,
+    Linkage, command, compile_shared_library, compile_to, expected_library, left_out,
+    left_out_for_want, program_source, report, root, run,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,21 +21,14 @@ fn compiled(file: &str, compiler: &str, options: &[&str]) -> Option<PathBuf> {
     }
     let source = root().join("compat-tests/programs/process").join(file);
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}.out"));
-    let output = Command::new(compiler)
+    let mut command = Command::new(compiler);
+    command
         .args(["-g", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(root().join("csrc/include"))
-        .arg("-o")
-        .arg(&program)
         .arg(source)
         .args(options)
-        .args(["-lpthread", "-ldl"])
-        .output()
-        .expect("it is installed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+        .args(["-lpthread", "-ldl"]);
+    compile_to(&program, &mut command);
     Some(program)
 }
 
