@@ -1,4 +1,4 @@
-//! Errors: what can go wrong, and OpenSSL's codes and texts for it. The queue that entries wait in is not here.
+//! What can go wrong, and OpenSSL's codes and texts for it. The queue of errors is not here.
 
 pub(crate) mod queue;
 

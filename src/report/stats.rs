@@ -1,4 +1,4 @@
-//! What the library counts, by thread and for the whole process: added up when it is asked for.
+//! The statistics of a thread and of the whole process: sums, made when they are asked for.
 
 use super::counters::{self, COUNTS, Counter, Counters};
 use crate::platform;

@@ -1,4 +1,4 @@
-//! Pausing the running job, and sections in which it does not pause.
+//! Pausing the running job, and blocking of pauses.
 
 use crate::jobs::{block, current, dispatch};
 use core::marker::PhantomData;

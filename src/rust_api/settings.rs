@@ -1,4 +1,4 @@
-//! What is the same for all jobs of the process.
+//! Settings of the whole process, and what the build can do.
 
 use crate::error::Error;
 use crate::platform;

@@ -1,4 +1,4 @@
-//! Waking a job from anywhere.
+//! Waking a job from any thread.
 
 use crate::jobs::current as running;
 use crate::jobs::job::Record;
