@@ -10,9 +10,6 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const LONGEST_LINE: usize = 100;
 const LONGEST_README: usize = 150;
 
-/// Its rules are cited by number, and its lines are not wrapped yet.
-const NOT_WRAPPED: [&str; 1] = ["docs/behaviour.md"];
-
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
 }
@@ -114,9 +111,6 @@ fn prose_of_documents_and_headers_fits_a_line() {
         }
     };
     for name in documents() {
-        if NOT_WRAPPED.contains(&name.as_str()) {
-            continue;
-        }
         for (number, line) in lines_outside_code(&read(&name)) {
             if !line.starts_with('|') {
                 check(&name, number, line);
@@ -202,6 +196,24 @@ fn every_link_of_the_crates_documentation_leads_to_a_heading_of_a_document() {
         }
     }
     assert!(count > 0, "no link was found");
+}
+
+/// The example of the README is compiled and run as one of the crate's documentation.
+#[test]
+fn the_rust_example_of_the_readme_is_the_crates_first() {
+    let example = |text: &str, begin: &str| -> Vec<String> {
+        let (_, rest) = text.split_once(begin).expect("an example");
+        let (example, _) = rest.split_once("\n```").expect("its end");
+        example
+            .lines()
+            .filter(|line| !line.starts_with("# "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let source = read("src/lib.rs").replace("//! ", "").replace("//!", "");
+    let tested = example(&source, "```\n");
+    assert!(tested.len() > 5, "{tested:?}");
+    assert_eq!(example(&read("README.md"), "```rust\n"), tested);
 }
 
 #[test]
