@@ -64,7 +64,7 @@ fn main() {
         _ => {}
     }
     // In the C library signal handlers may ask for the running job, however it was loaded (csrc/thread.c).
-    if target("CARGO_CFG_TARGET_ENV") == "gnu" && env::var_os("CARGO_FEATURE_CAPI").is_some() {
+    if target("CARGO_CFG_TARGET_ENV") == "gnu" && env::var_os("CARGO_FEATURE_C_LIBRARY").is_some() {
         shim.define("OSSL_ASYNC_INITIAL_EXEC", None);
         println!("cargo::rustc-cfg=ossl_async_initial_exec");
     }

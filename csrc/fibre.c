@@ -114,7 +114,7 @@ void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back)
         ossl_async_registers_run(work, back); /* the same, faster */
 #endif
     for (;;) {
-        work->result = work->function(work->argument);
+        work->ret = work->func(work->funcargs);
         ossl_async_fibre_switch(&work->context, *back);
     }
 }

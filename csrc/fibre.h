@@ -33,15 +33,15 @@ int ossl_async_fibre_switch(void **from, void *to);
 /* What a fibre calls, in one use after the other. */
 struct ossl_async_work {
     void *context;              /* where the fibre is suspended */
-    int (*function)(void *);
-    void *argument;
-    int result;                 /* of the last call that returned */
+    int (*func)(void *);        /* names as in OpenSSL's ASYNC_JOB */
+    void *funcargs;
+    int ret;                    /* of the last call that returned */
     int resumed;                /* set before each switch to the fibre: 1 if that resumes a call,
                                  * 0 if it begins one. Only speed depends on it */
 };
 
 /*
- * The base of a fibre. Calls work->function(work->argument), stores the result, suspends the
+ * The base of a fibre. Calls work->func(work->funcargs), stores the result, suspends the
  * fibre in work->context and resumes the fibre suspended in *back. Does the same again when
  * someone switches to work->context. Never returns.
  */

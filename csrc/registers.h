@@ -33,9 +33,9 @@
 #  define CONTEXT_PC 440
 # endif
 # define WORK_CONTEXT 0
-# define WORK_FUNCTION 8
-# define WORK_ARGUMENT 16
-# define WORK_RESULT 24
+# define WORK_FUNC 8
+# define WORK_FUNCARGS 16
+# define WORK_RET 24
 # define WORK_RESUMED 28
 
 # if defined(OSSL_ASYNC_REGISTERS) && !defined(__ASSEMBLER__)
@@ -77,9 +77,9 @@ typedef char ossl_async_context_offsets[OFFSET(ucontext_t, uc_mcontext.regs[19],
     && OFFSET(ucontext_t, uc_mcontext.pc, CONTEXT_PC) ? 1 : -1];
 #  endif
 typedef char ossl_async_work_offsets[OFFSET(struct ossl_async_work, context, WORK_CONTEXT)
-    && OFFSET(struct ossl_async_work, function, WORK_FUNCTION)
-    && OFFSET(struct ossl_async_work, argument, WORK_ARGUMENT)
-    && OFFSET(struct ossl_async_work, result, WORK_RESULT)
+    && OFFSET(struct ossl_async_work, func, WORK_FUNC)
+    && OFFSET(struct ossl_async_work, funcargs, WORK_FUNCARGS)
+    && OFFSET(struct ossl_async_work, ret, WORK_RET)
     && OFFSET(struct ossl_async_work, resumed, WORK_RESUMED) ? 1 : -1];
 # endif
 

@@ -109,9 +109,9 @@ begin_function ossl_async_registers_run
     movq %rdi, %rbx
     movq %rsi, %r12
 1:
-    movq WORK_ARGUMENT(%rbx), %rdi
-    callq *WORK_FUNCTION(%rbx)
-    movl %eax, WORK_RESULT(%rbx)
+    movq WORK_FUNCARGS(%rbx), %rdi
+    callq *WORK_FUNC(%rbx)
+    movl %eax, WORK_RET(%rbx)
     movl WORK_RESUMED(%rbx), %edx
     /* What save_registers does, but only these three matter. */
     .cfi_remember_state

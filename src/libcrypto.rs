@@ -7,5 +7,7 @@ mod found;
 mod lib_ctx;
 
 pub use errors::push;
-pub use found::{allows_pool_of, find, find_in_passing, init_own_pool, serves_libssl};
+pub use found::{
+    allows_pool_of, find_libcrypto, find_libcrypto_cheaply, init_own_pool, serves_libssl,
+};
 pub use lib_ctx::LibCtx;

@@ -263,48 +263,6 @@ fn a_job_that_could_not_be_made_for_a_pool_that_is_gone_does_not_count_for_the_n
     });
 }
 
-/// A plugin that has the static library inside, and lets us call it.
-const PLUGIN: &str = "
-int ASYNC_start_job_2015(void **job, int *ret, int (*func)(void *), void *args, unsigned long size);
-static int seven(void *unused) { (void)unused; return 7; }
-int run_a_job(void) { void *job = 0; int ret = 0; ASYNC_start_job_2015(&job, &ret, seven, 0, 0); return ret; }
-";
-
-// Rules: F10, D15
-#[test]
-fn a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it() {
-    let target = std::env::current_exe().unwrap();
-    let archive = target.with_file_name("libossl_async.a");
-    let source = format!("{}/plugin.c", env!("CARGO_TARGET_TMPDIR"));
-    let plugin = format!("{}/plugin.so", env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(&source, PLUGIN).unwrap();
-    let built = std::process::Command::new("cc")
-        .args(["-shared", "-fPIC", "-o", &plugin, &source])
-        .arg(&archive)
-        .arg("-Wl,-Bsymbolic")
-        .status()
-        .expect("cc, which also built the library");
-    assert!(built.success());
-    let path = std::ffi::CString::new(plugin).unwrap();
-    alone(|| {
-        let used = || {
-            // SAFETY: the plugin is what was just built.
-            unsafe {
-                let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
-                assert!(!handle.is_null());
-                let run: extern "C" fn() -> c_int =
-                    std::mem::transmute(libc::dlsym(handle, c"run_a_job".as_ptr()));
-                assert_eq!(run(), 7);
-                libc::dlclose(handle);
-                let still = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD);
-                assert!(!still.is_null(), "it was unloaded");
-            }
-        };
-        // The thread's end calls into it.
-        std::thread::scope(|scope| scope.spawn(used).join().unwrap());
-    });
-}
-
 // Rules: G42
 #[test]
 fn the_librarys_own_stacks_lock_the_functions_out_too() {

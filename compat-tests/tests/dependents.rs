@@ -5,6 +5,7 @@ use compat_tests::{
     Ran, command, left_out, left_out_for_want, openssl_is_installed, program_source, root, run,
     static_openssl,
 };
+use object::read::elf::{Dyn, ProgramHeader};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeSet;
 use std::fs;
@@ -178,6 +179,48 @@ fn with_the_feature_it_exports_every_name_that_libcrypto_has() {
 
 /// What the test above shows of some linkers must not be luck: a linker takes whole object files and keeps whole sections.
 // Rules: G9
+/// With glibc a library whose thread-locals are found without a call takes them out of room that is soon used up. That is for
+/// the C library, which has one of them; a plugin's are the program's own business.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals() {
+    let directory = package("plugin", &on_the_crate());
+    let manifest = directory.join("Cargo.toml");
+    let library = "[lib]\ncrate-type = [\"cdylib\"]\n";
+    let text = fs::read_to_string(&manifest).expect("it was made");
+    fs::write(
+        &manifest,
+        text.replace("[workspace]\n", &format!("{library}[workspace]\n")),
+    )
+    .expect("the directory was made");
+    fs::remove_file(directory.join("src/main.rs")).expect("it was copied");
+    let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn plugin() -> bool {\n    ossl_async::in_job()\n}\n";
+    fs::write(directory.join("src/lib.rs"), source).expect("the directory was made");
+    let way = Way {
+        release: true,
+        lld: false,
+    };
+    let (built, program) = build(&directory, true, way, &[]);
+    assert!(built.status.success(), "{}", built.stderr);
+    let bytes = fs::read(program.with_file_name("libdependent.so")).expect("it was built");
+    let parsed = object::read::elf::ElfFile64::<object::Endianness>::parse(&*bytes).expect("ELF");
+    assert!(
+        parsed
+            .symbols()
+            .any(|symbol| symbol.name() == Ok("ossl_async_thread_get"))
+    );
+    let endian = parsed.endian();
+    let segments = parsed.elf_program_headers().iter();
+    let dynamic = segments.filter_map(|segment| segment.dynamic(endian, &*bytes).expect("ELF"));
+    let flags = dynamic
+        .flatten()
+        .filter(|entry| entry.tag32(endian) == Some(object::elf::DT_FLAGS))
+        .fold(0, |flags, entry| {
+            flags | entry.val32(endian).unwrap_or_default()
+        });
+    assert_eq!(flags & object::elf::DF_STATIC_TLS, 0, "flags {flags:#x}");
+}
+
 #[test]
 fn the_names_that_libcrypto_has_too_lie_in_one_section() {
     let what = "where the names lie";

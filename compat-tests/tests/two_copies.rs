@@ -1,7 +1,9 @@
 //! Two copies of the library in one process: this program has the crate inside, and loads a C plugin that is linked with
 //! the `.so`. Each copy has pools and jobs of its own, and knows nothing of the other's.
 
-use compat_tests::{Linkage, build, expected_library, left_out, program_source, root};
+use compat_tests::{
+    Linkage, build, expected_archive, expected_library, left_out, program_source, root, static_link,
+};
 use ossl_async::{Job, Pool, Step, pause, stats};
 use std::ffi::{CStr, CString, c_char, c_int, c_ulonglong, c_void};
 use std::fs;
@@ -207,4 +209,42 @@ fn at_a_threads_end_each_copy_frees_its_own_idle_jobs() {
         thread::spawn(work).join().expect("the thread ends well");
     }
     assert!(created() < 40, "{} jobs", created());
+}
+
+/// A plugin that has the static library inside, and lets us call it.
+const STATIC_PLUGIN: &str = "
+int ASYNC_start_job_2015(void **job, int *ret, int (*func)(void *), void *args, unsigned long size);
+static int seven(void *unused) { (void)unused; return 7; }
+int run_a_job(void) { void *job = 0; int ret = 0; ASYNC_start_job_2015(&job, &ret, seven, 0, 0); return ret; }
+";
+
+// Rules: F10, D15
+#[test]
+fn a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it() {
+    let what = "a plugin that the library was linked into";
+    if !ossl_async::is_capable() {
+        return left_out(what, "this build of the library has no jobs");
+    }
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static_plugin.c");
+    fs::write(&source, STATIC_PLUGIN).expect("the target directory can be written");
+    let plugin = build(&source, "two-copies", |command| {
+        command.args(["-shared", "-fPIC"]).arg(&source);
+        static_link(command, &expected_archive()).arg("-Wl,-Bsymbolic");
+    });
+    let path = CString::new(plugin.to_str().expect("text")).expect("no NUL");
+    let used = || {
+        // SAFETY: the plugin is what was just built.
+        unsafe {
+            let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
+            assert!(!handle.is_null(), "it can be loaded");
+            let run: extern "C" fn() -> c_int =
+                std::mem::transmute(libc::dlsym(handle, c"run_a_job".as_ptr()));
+            assert_eq!(run(), 7);
+            libc::dlclose(handle);
+            let still = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD);
+            assert!(!still.is_null(), "it was unloaded");
+        }
+    };
+    // The thread's end calls into it.
+    thread::scope(|scope| scope.spawn(used).join().expect("no panic"));
 }

@@ -18,7 +18,7 @@ pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
     let code = error.code();
     errors::push(Entry { code, file, line });
     if !thread::is_in_job() {
-        libcrypto::find_in_passing();
+        libcrypto::find_libcrypto_cheaply();
     }
     libcrypto::push(error, file, line);
 }

@@ -5,7 +5,7 @@
     reason = "the names are OpenSSL's; names.rs exports those that are not symbols here"
 )]
 
-use super::start::{ASYNC_JOB, ASYNC_NO_JOBS, record, start_or_resume, succeed, write};
+use super::start::{ASYNC_JOB, ASYNC_NO_JOBS, record, start_or_resume, succeed, write_output};
 use super::wait_contexts::ASYNC_WAIT_CTX;
 use crate::error::Error;
 use crate::jobs::job::{Function, Record};
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn ASYNC_get_mem_functions(
     let functions = platform::AVAILABLE.then(custom::installed);
     // SAFETY: the caller vouches for the outputs.
     unsafe {
-        write(alloc_fn, functions.map(|functions| functions.allocate));
-        write(free_fn, functions.map(|functions| functions.free));
+        write_output(alloc_fn, functions.map(|functions| functions.allocate));
+        write_output(free_fn, functions.map(|functions| functions.free));
     }
 }

@@ -148,7 +148,7 @@ pub(super) fn fail(failure: StartFailure, unavailable: c_int) -> c_int {
 /// # Safety
 ///
 /// `to` is NULL or can be written.
-pub(super) unsafe fn write<T>(to: *mut T, value: T) {
+pub(super) unsafe fn write_output<T>(to: *mut T, value: T) {
     if !to.is_null() {
         // SAFETY: the caller vouches for it.
         unsafe { to.write(value) };

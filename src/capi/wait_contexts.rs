@@ -5,7 +5,7 @@
     reason = "the names are OpenSSL's; names.rs exports those that are not symbols here"
 )]
 
-use super::start::write;
+use super::start::write_output;
 use crate::wait_ctx::{Callback, Cleanup, WaitCtx};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
@@ -86,8 +86,8 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_fd(
     };
     // SAFETY: the caller vouches for the outputs.
     unsafe {
-        write(fd, found);
-        write(custom_data, data);
+        write_output(fd, found);
+        write_output(custom_data, data);
     }
     1
 }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_all_fds(
         return 0;
     }
     // SAFETY: the caller vouches for the outputs.
-    unsafe { list(fd, numfds, |each| ctx.all(each)) };
+    unsafe { write_list(fd, numfds, |each| ctx.all(each)) };
     1
 }
 
@@ -139,8 +139,8 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_changed_fds(
     }
     // SAFETY: the caller vouches for the outputs.
     unsafe {
-        list(addfd, numaddfds, |each| ctx.added(each));
-        list(delfd, numdelfds, |each| ctx.deleted(each));
+        write_list(addfd, numaddfds, |each| ctx.added(each));
+        write_list(delfd, numdelfds, |each| ctx.deleted(each));
     }
     1
 }
@@ -196,8 +196,8 @@ pub unsafe extern "C" fn ASYNC_WAIT_CTX_get_callback(
     };
     // SAFETY: the caller vouches for the outputs.
     unsafe {
-        write(callback, Some(found));
-        write(callback_arg, argument);
+        write_output(callback, Some(found));
+        write_output(callback_arg, argument);
     }
     1
 }
@@ -243,7 +243,11 @@ unsafe fn wait_ctx<'a>(ctx: *mut ASYNC_WAIT_CTX) -> Option<&'a WaitCtx> {
 /// # Safety
 ///
 /// `to` is NULL or has room for all; `length` can be written.
-unsafe fn list(to: *mut c_int, length: *mut usize, visit: impl FnOnce(&mut dyn FnMut(c_int))) {
+unsafe fn write_list(
+    to: *mut c_int,
+    length: *mut usize,
+    visit: impl FnOnce(&mut dyn FnMut(c_int)),
+) {
     let mut count = 0;
     visit(&mut |fd| {
         if !to.is_null() {

@@ -4,12 +4,12 @@ use super::thread::{self, Thread};
 use super::word;
 use crate::error::queue::{Entry, Queue};
 
-/// [`thread::make`], but nothing is made for a thread that has ended its jobs, since nobody may come who frees it.
+/// [`thread::get_or_create`], but nothing is made for a thread that has ended its jobs, since nobody may come who frees it.
 pub fn thread_unless_ended() -> Option<&'static Thread> {
     if word::has_ended() {
         None
     } else {
-        thread::make()
+        thread::get_or_create()
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
                 "nothing is made for an error alone"
             );
             assert_eq!(with_queue(code), Some(0x33066042));
-            let thread = thread::make().expect("a key");
+            let thread = thread::get_or_create().expect("a key");
             assert!(!thread.may_pool());
             assert_eq!(with_queue(code), Some(0x33066042));
             thread.free_if_ended();

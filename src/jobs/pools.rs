@@ -21,7 +21,7 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
     }
     if !pipes && c_int::try_from(max_size).is_err() {
         if !thread::is_in_job() {
-            libcrypto::find_in_passing();
+            libcrypto::find_libcrypto_cheaply();
         }
         if !libcrypto::allows_pool_of(max_size) {
             return Err(Error::PoolSize); // G2
@@ -61,7 +61,7 @@ pub fn free_pool() -> Result<(), Error> {
 #[inline(never)]
 pub fn renew(thread: &Thread, owner: Owner, max_size: usize) {
     if thread.currjob.get().is_none() {
-        libcrypto::find_in_passing();
+        libcrypto::find_libcrypto_cheaply();
     }
     thread.pool.renew(max_size, owner);
 }

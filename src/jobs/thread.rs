@@ -72,7 +72,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 /// changes threads (D8 is refused), so the reference stays right across a pause. It must not outlive the thread's jobs.
 #[inline(always)]
 pub fn this() -> Option<&'static Thread> {
-    // SAFETY: the state that `make` put there; `free_state` takes it out of the word before it frees it.
+    // SAFETY: the state that `get_or_create` put there; `free_state` takes it out of the word before it frees it.
     word::state().map(|state| unsafe { state.cast().as_ref() })
 }
 
@@ -92,7 +92,7 @@ pub fn is_in_job() -> bool {
 }
 
 /// The calling thread's state, made if it has none. None if there is no memory, or no thread-specific key to free it with.
-pub fn make() -> Option<&'static Thread> {
+pub fn get_or_create() -> Option<&'static Thread> {
     this().or_else(make_state)
 }
 
@@ -137,7 +137,7 @@ fn make_state() -> Option<&'static Thread> {
     }
 }
 
-/// The calling thread's state as an owner of jobs, made if it has none. None as for [`make`].
+/// The calling thread's state as an owner of jobs, made if it has none. None as for [`get_or_create`].
 #[cold]
 #[inline(never)]
 pub fn attach() -> Option<(&'static Thread, Owner)> {
@@ -150,7 +150,7 @@ pub fn attach() -> Option<(&'static Thread, Owner)> {
 #[cold]
 #[inline(never)]
 fn attach_now() -> Option<(&'static Thread, Owner)> {
-    let thread = make()?;
+    let thread = get_or_create()?;
     let owner = thread.begin();
     if owner.is_none() {
         thread.free_if_ended();
@@ -169,7 +169,7 @@ impl Thread {
                 .set(report::watch_overflows(report_overflow));
         }
         report::report_if_asked();
-        libcrypto::find();
+        libcrypto::find_libcrypto();
         self.find_exceptions();
         self.owner.get()
     }
@@ -253,7 +253,7 @@ unsafe fn free_state(place: NonNull<Thread>) {
     // SAFETY: signal handlers find no state any more, and the caller uses it no more.
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| unsafe { place.drop_in_place() }));
     mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(dropped))));
-    // SAFETY: a block of `make`'s.
+    // SAFETY: a block of `get_or_create`'s.
     unsafe { platform::free(place.as_ptr().cast()) };
 }
 
@@ -263,7 +263,7 @@ extern "C" fn exit(state: *mut c_void) {
     let Some(place) = NonNull::new(state.cast::<Thread>()) else {
         return;
     };
-    // SAFETY: what `make` registered, and `free_state` has not freed.
+    // SAFETY: what `get_or_create` registered, and `free_state` has not freed.
     let thread = unsafe { place.as_ref() };
     thread.end.set(End::Now);
     if let Some(owner) = thread.owner.get() {

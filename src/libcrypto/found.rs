@@ -66,19 +66,21 @@ const VERSION_3_6: u64 = 0x3060_0000;
 
 /// Looks for libcrypto, unless it was found already: when a thread begins to have jobs. Not on a job's stack, of which the
 /// loader would take more than we may.
-pub fn find() {
-    find_by(|| true);
+pub fn find_libcrypto() {
+    find_unless_found(|| true);
 }
 
 /// The same, for a pool or an error. In a forked child the names are tried for the first one only: each time the disk is
 /// searched.
-pub fn find_in_passing() {
+pub fn find_libcrypto_cheaply() {
     static TRIED_AT: AtomicU64 = AtomicU64::new(0);
 
-    find_by(|| TRIED_AT.swap(platform::fork_count(), Ordering::Relaxed) != platform::fork_count());
+    find_unless_found(|| {
+        TRIED_AT.swap(platform::fork_count(), Ordering::Relaxed) != platform::fork_count()
+    });
 }
 
-fn find_by(tries_names: impl FnOnce() -> bool) {
+fn find_unless_found(tries_names: impl FnOnce() -> bool) {
     if FOUND.load(Ordering::Acquire) {
         return;
     }

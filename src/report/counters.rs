@@ -113,7 +113,7 @@ impl Counters {
     pub fn take() -> Option<&'static Counters> {
         let free = FREE.with(|free| {
             let block = free.take()?;
-            *free = follow(&block.next_free);
+            *free = block_at(&block.next_free);
             Some(block)
         });
         if free.is_some() {
@@ -180,13 +180,13 @@ impl Counters {
     }
 }
 
-fn follow(link: &AtomicPtr<Counters>) -> Option<&'static Counters> {
+fn block_at(link: &AtomicPtr<Counters>) -> Option<&'static Counters> {
     // SAFETY: blocks are never freed, and are written before they are linked.
     unsafe { link.load(Ordering::Acquire).as_ref() }
 }
 
 fn blocks() -> impl Iterator<Item = &'static Counters> {
-    core::iter::successors(follow(&BLOCKS), move |block| follow(&block.next))
+    core::iter::successors(block_at(&BLOCKS), move |block| block_at(&block.next))
 }
 
 /// All counts of the process: the sums, in the order of [`Counters::each`], and the largest high-water mark.

@@ -163,7 +163,7 @@ impl<T: 'static> Job<T> {
     ///
     /// [D15]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     pub fn resume(self) -> Result<Step<T>, ResumeError<T>> {
-        self.go_on(Resume::Normal)
+        self.resume_with(Resume::Normal)
     }
 
     /// Resumes the job and stops it from pausing again.
@@ -197,13 +197,13 @@ impl<T: 'static> Job<T> {
     ///
     /// A panic of the job's closure reappears here.
     pub fn cancel(self) -> Result<T, ResumeError<T>> {
-        self.go_on(Resume::Cancelled).map(|step| match step {
+        self.resume_with(Resume::Cancelled).map(|step| match step {
             Step::Finished(value) => value,
             Step::Paused(_) => unreachable!("a cancelled job cannot pause"),
         })
     }
 
-    fn go_on(self, how: Resume) -> Result<Step<T>, ResumeError<T>> {
+    fn resume_with(self, how: Resume) -> Result<Step<T>, ResumeError<T>> {
         let mut port: Port<T> = None;
         let resumed = if self.is_live() {
             dispatch::resume(self.record, ptr::from_mut(&mut port).cast(), how)

@@ -1,6 +1,7 @@
 //! How a closure gets to the stack of its job, and how its result gets back.
 
-use crate::jobs::{current, thread};
+use crate::jobs::job::Record;
+use crate::jobs::thread;
 use core::any::Any;
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -18,6 +19,11 @@ pub struct Launch<F, T> {
     pub closure: Option<F>,
 }
 
+/// The job that this is called in. No signal handler does so, and here it need not be as careful as `current` is.
+fn running_job() -> Option<&'static Record> {
+    thread::this()?.currjob.get()
+}
+
 /// The function of every job that Rust starts: the closure, with its panics caught, since nothing may unwind through
 /// the base of a fibre.
 pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -> c_int {
@@ -25,7 +31,7 @@ pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -
     // closure has been taken out of it here.
     let closure = unsafe { (*launch.cast::<Launch<F, T>>()).closure.take() };
     let result = panic::catch_unwind(AssertUnwindSafe(closure.expect("a job is started once")));
-    let port = current::current()
+    let port = running_job()
         .map_or(ptr::null_mut(), |record| record.port.get())
         .cast::<Port<T>>();
     // SAFETY: null, or what `start` or `resume` of this very job passed last; it waits in that call and holds a port
@@ -40,7 +46,7 @@ pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -
 /// C code resumed a job of Rust's, which has ended. C takes no value and no panic; a panic is kept for the [`Job`](crate::Job).
 #[cold]
 fn end_under_c(panic: Option<Box<dyn Any + Send>>) {
-    if let (Some(panic), Some(thread), Some(record)) = (panic, thread::this(), current::current()) {
+    if let (Some(panic), Some(thread), Some(record)) = (panic, thread::this(), running_job()) {
         thread.panics.keep(record.current_use(), panic);
     }
 }

@@ -460,9 +460,9 @@ static void serve(void)
 /* Has it begin its work, or go on with it: until it leaves or has ended it. */
 static void begin_work(int (*function)(void *), void *argument)
 {
-    work.function = function;
-    work.argument = argument;
-    work.result = -1;
+    work.func = function;
+    work.funcargs = argument;
+    work.ret = -1;
     fibres[0].context = work.context;
     if (work.context == NULL)
         CHECK(enter(&fibres[0], serve) == 1);
@@ -472,7 +472,7 @@ static void begin_work(int (*function)(void *), void *argument)
 
 static void go_on_with_work(void)
 {
-    CHECK(work.result == -1);
+    CHECK(work.ret == -1);
     leave_for(&fibres[0]);
 }
 
@@ -498,11 +498,11 @@ static void a_fibre_that_serves_works_again_and_again_with_and_without_leaving(v
             CHECK(left == leaves);
             go_on_with_work();
         }
-        CHECK(left == 0 && work.result == 1000 + i % 4);
+        CHECK(left == 0 && work.ret == 1000 + i % 4);
 
         work.resumed = 0;
         begin_work(twice, &value);
-        CHECK(work.result == 2 * i && work.argument == &value);
+        CHECK(work.ret == 2 * i && work.funcargs == &value);
     }
     forget_work();
 }
@@ -606,7 +606,7 @@ static void a_stack_trace_inside_the_work_of_a_fibre_that_serves_ends_at_its_ent
         begin_work(unwind_and_leave, &found);
         work.resumed = 1;
         go_on_with_work();
-        CHECK(work.result == found && found > 0);
+        CHECK(work.ret == found && found > 0);
     }
     forget_work();
 }

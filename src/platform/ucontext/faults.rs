@@ -32,7 +32,7 @@ pub fn watch_faults(look: fn(usize)) {
     });
     let watch = WATCH.get_or_init(|| FaultWatch { look, previous });
     for (signal, previous) in FAULTS.iter().zip(&watch.previous) {
-        let ours = in_front_of(previous);
+        let ours = action_in_front_of(previous);
         // SAFETY: the handler stays loaded: the thread's key has pinned it. It does what the previous one would.
         unsafe { libc::sigaction(*signal, &ours, ptr::null_mut()) };
     }
@@ -40,7 +40,7 @@ pub fn watch_faults(look: fn(usize)) {
 
 /// The action that stands in front of another one. Mask and flags are the other's, so that the kernel does for both what
 /// it did for that one: blocks signals, restarts system calls, forgets a handler that wanted to be called once.
-fn in_front_of(previous: &libc::sigaction) -> libc::sigaction {
+fn action_in_front_of(previous: &libc::sigaction) -> libc::sigaction {
     let mut ours = *previous;
     if matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         // SAFETY: zeros are an empty mask and no flags.
@@ -99,7 +99,7 @@ unsafe extern "C-unwind" fn handle_fault(
 const SIGNAL_STACK: usize = 64 * 1024;
 
 /// The alternate signal stack of the calling thread, as the kernel describes it.
-fn alternate() -> libc::stack_t {
+fn alternate_stack() -> libc::stack_t {
     // SAFETY: asks only; a structure of zeros is a valid one.
     unsafe {
         let mut stack: libc::stack_t = core::mem::zeroed();
@@ -110,14 +110,14 @@ fn alternate() -> libc::stack_t {
 
 /// Gives the calling thread an alternate signal stack. None if it has one, or there is no memory for it.
 pub fn install_signal_stack() -> Option<SignalStack> {
-    if alternate().ss_flags & libc::SS_DISABLE == 0 {
+    if alternate_stack().ss_flags & libc::SS_DISABLE == 0 {
         return None;
     }
     let page = page_size();
     let low = map_memory(page + SIGNAL_STACK)?;
     // SAFETY: the mapping just made, whose first page becomes the guard.
     let installed = unsafe {
-        let mut stack = alternate();
+        let mut stack = alternate_stack();
         stack.ss_sp = low.add(page).as_ptr().cast();
         stack.ss_size = SIGNAL_STACK;
         stack.ss_flags = 0;
@@ -134,7 +134,7 @@ pub fn install_signal_stack() -> Option<SignalStack> {
 /// put the old one back, or runs on it.
 pub fn free_signal_stack(stack: SignalStack) {
     let page = page_size();
-    let mut now = alternate();
+    let mut now = alternate_stack();
     // SAFETY: the address is in the mapping.
     let ours = unsafe { stack.0.add(page) };
     if now.ss_flags & libc::SS_DISABLE == 0 && now.ss_sp == ours.as_ptr().cast() {

@@ -43,7 +43,7 @@ pub fn loaded_object(prefix: &CStr, accept: &dyn Fn(&Object) -> bool) -> Option<
     let name = NonNull::new(allocate(NAME_SIZE))?.cast::<c_char>();
     let found = (0..)
         // SAFETY: the block has that size.
-        .map_while(|skip| unsafe { copy_name_like(prefix, skip, name) }.then_some(()))
+        .map_while(|skip| unsafe { copy_matching_name(prefix, skip, name) }.then_some(()))
         // SAFETY: the name was just copied, with its end.
         .filter_map(|()| object(unsafe { CStr::from_ptr(name.as_ptr()) }))
         .find(accept);
@@ -61,7 +61,7 @@ const NAME_SIZE: usize = 4096;
 /// # Safety
 ///
 /// [`NAME_SIZE`] bytes can be written to `to`.
-unsafe fn copy_name_like(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> bool {
+unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> bool {
     struct Search<'a> {
         prefix: &'a [u8],
         skip: usize,
