@@ -9,6 +9,10 @@
 //! | any other `int`, `size_t` | 0 |
 //! | pointers | NULL |
 //!
+//! Rules such as B19 are those of the [behaviour reference].
+//!
+//! [behaviour reference]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md
+//!
 //! A failure leaves one entry in the thread's error queue, unless the function's documentation says
 //! otherwise. No panic leaves these functions: a panic would end the process with a message.
 

@@ -321,7 +321,7 @@ impl<T> Job<T> {
 }
 
 impl<T> Drop for Job<T> {
-    // Rare, and kept out of whoever starts jobs that end at once.
+    // Rare, and kept out of the code of callers whose jobs end at once.
     #[cold]
     #[inline(never)]
     fn drop(&mut self) {

@@ -859,7 +859,7 @@ unsigned long OSSL_ASYNC_version(void);
  * path, and frees what it holds. Code that pauses only once does not learn
  * that it was cancelled. No frame is unwound from outside.
  *
- * A function that ignores the result goes on as if it had been resumed. If it
+ * A function that ignores the result runs on as if it had been resumed. If it
  * pauses in a loop until something has happened, the loop spins until then. Do
  * not cancel such a job before what it waits for has happened.
  *
