@@ -20,17 +20,18 @@ static int greet(void *arg)
     puts("Executing within a job");
     printf("Passed in message is: %s\n", (const char *)arg);
 
-    /* Something outside would do this when it is done, a device or another thread. Here the job does it in advance. */
+    /* Usually a device or another thread does this when its work is done. */
     ASYNC_wake(self);
 
-    ASYNC_pause_job(); /* main() goes on here, and this function when main() says so */
+    /* Now ASYNC_start_job() returns in main(). This call returns when main() resumes the job. */
+    ASYNC_pause_job();
 
     ASYNC_clear_wake(self);
     puts("Resumed the job after a pause");
     return 1;
 }
 
-/* Waits until somebody has called ASYNC_wake() for the job. */
+/* Waits until ASYNC_wake() has been called for the job. */
 static int wait_for(ASYNC_JOB *job)
 {
     struct pollfd wake;

@@ -12,8 +12,7 @@ fn job_function(message: &str) -> i32 {
     println!("Executing within a job");
     println!("Passed in message is: {message}");
 
-    // In real life somebody else does this when the work that the job waits for is done: the handle may go to another
-    // thread.
+    // A real program sends the handle to another thread, which calls this when its work is done.
     this_job.wake();
     ossl_async::pause();
     this_job.clear();

@@ -1,5 +1,6 @@
-//! What C programs link to, with the names and values of OpenSSL: check, map, return. `csrc/include/openssl/async.h` and
-//! `csrc/standalone/openssl/err.h` declare and document it for C.
+//! What C programs link to, with OpenSSL's names and values. Each function checks its arguments,
+//! maps them to Rust's, and maps the result back. `csrc/include/openssl/async.h` and
+//! `csrc/standalone/openssl/err.h` declare and document them for C.
 //!
 //! | Returns | On failure |
 //! |---|---|
@@ -8,8 +9,12 @@
 //! | any other `int`, `size_t` | 0 |
 //! | pointers | NULL |
 //!
-//! A failure leaves one entry in the thread's error queue, unless the function's documentation says otherwise. No panic
-//! leaves these functions: one would end the process with a message.
+//! Rules such as B19 are those of the [behaviour reference].
+//!
+//! [behaviour reference]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md
+//!
+//! A failure leaves one entry in the thread's error queue, unless the function's documentation says
+//! otherwise. No panic leaves these functions: a panic would end the process with a message.
 
 /// Queues an error of the library for the calling thread, with the line that reports it.
 macro_rules! raise {

@@ -1,5 +1,5 @@
-//! What the C++ run-time keeps of exceptions for each thread, where there is such a run-time: libstdc++ or libc++abi. It is
-//! looked up, never linked.
+//! What the C++ run-time keeps of exceptions for each thread. The run-time is libstdc++ or
+//! libc++abi, if the process has one. The library looks it up and is never linked to it.
 
 use crate::platform::loads::Loads;
 use crate::platform::types::{Exceptions, GetExceptions};

@@ -1,4 +1,4 @@
-//! Errors: what can go wrong, and OpenSSL's codes and texts for it. The queue that entries wait in is not here.
+//! What can go wrong, and OpenSSL's codes and texts for it. The queue of errors is not here.
 
 pub(crate) mod queue;
 
@@ -6,7 +6,9 @@ use crate::text::{DECIMAL, Text, UPPER_HEX};
 use core::ffi::CStr;
 use core::fmt;
 
-/// The number of the ASYNC library in a packed code (B3).
+/// The number of the ASYNC library in a packed code ([B3]).
+///
+/// [B3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 pub const ERR_LIB_ASYNC: u32 = 51;
 
 /// Function code: a thread's context.
@@ -49,39 +51,90 @@ pub const ERR_R_PASSED_NULL_PARAMETER: u32 = 67;
 pub const ERR_R_INTERNAL_ERROR: u32 = 68;
 
 /// What went wrong.
+///
+/// ```
+/// use ossl_async::{Error, Pool};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let error = Pool::init(1, 2).unwrap_err();
+/// assert_eq!(error, Error::PoolSize);
+/// println!("{error}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
-    /// The process has no thread-specific key, or no memory for one, so that the thread cannot run jobs (E1).
+    /// The process has no thread-specific key left, or no memory for one. So the thread cannot run
+    /// jobs ([E1]).
+    ///
+    /// [E1]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
     Thread,
-    /// More jobs were asked for at once than the pool may have, and `max_size` 0 counts as zero here (E2, B8).
+    /// `init_size` is above `max_size`, where 0 counts as zero ([E2], [B8]).
+    ///
+    /// [E2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [B8]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#12-async_init_pool
     PoolSize,
-    /// The pool could not be made, for the reason of [`Error::Thread`] (E3).
+    /// The pool could not be made, for the reason of [`Error::Thread`] ([E3]).
+    ///
+    /// [E3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
     Pool,
-    /// So many jobs were asked for at once that they could not even be listed (E3, G2).
+    /// There is not even the memory to list so many jobs ([E3], [G2]).
+    ///
+    /// [E3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [G2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#72-errors
     PoolList,
-    /// This build, or this system, cannot make jobs at all (E4, F15).
+    /// There are no jobs in this build or on this system ([E4], [F15]).
+    ///
+    /// [E4]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [F15]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#44-null-implementation
     Unavailable,
-    /// No memory, or no guard, for a job's stack and record (E5, D17).
+    /// No memory, or no guard, for a job's stack and record ([E5], [D17]).
+    ///
+    /// [E5]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [D17]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     Job,
-    /// The program's own function has given no stack, or one that is too small (E5, G41).
+    /// The program's stack function returned no stack, or one that is too small ([E5], [G41]).
+    ///
+    /// [E5]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [G41]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#78-stack-allocator-32
     CustomStack,
-    /// No pipe for the wait fd: usually out of descriptors (E6).
+    /// No pipe for the wait fd, usually because no descriptors are left ([E6]).
+    ///
+    /// [E6]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
     WaitPipe,
-    /// No memory for the copy of the arguments, or its size is 0 (E9, B24).
+    /// No memory for the copy of the arguments, or its size is 0 ([E9], [B24]).
+    ///
+    /// [E9]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [B24]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#14-async_start_job
     Arguments,
-    /// The job's stack could not be entered; the function has not run (E11, F6). Not with the switch by registers, which asks
-    /// nobody.
+    /// The job's stack could not be entered, and the function has not run ([E11], [F6]). The switch
+    /// by registers cannot fail.
+    ///
+    /// [E11]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
+    /// [F6]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#41-posix-contexts
     Enter,
-    /// A job was started or resumed inside a job (D5, D7).
+    /// A job was started or resumed inside a job ([D5], [D7]).
+    ///
+    /// [D5]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
+    /// [D7]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     Nested,
-    /// The handle is not one of a paused job of this thread (D6, D8).
+    /// The handle is not one of a paused job of this thread ([D6], [D8]).
+    ///
+    /// [D6]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
+    /// [D8]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     NotResumable,
-    /// NULL where an argument is needed (D10).
+    /// NULL where an argument is needed ([D10]).
+    ///
+    /// [D10]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     NullArgument,
-    /// The pool was to be freed inside a job (D4).
+    /// The program tried to free the pool inside a job ([D4]).
+    ///
+    /// [D4]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     FreeInsideJob,
-    /// libcrypto did not take the paused job's default library context back; the job stays paused (G39, D30).
+    /// libcrypto refused the paused job's default library context. The job stays paused ([G39],
+    /// [D30]).
+    ///
+    /// [G39]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#77-default-library-context-30
+    /// [D30]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     Libctx,
     /// No memory for one more descriptor in a wait context.
     WaitFd,
@@ -90,7 +143,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The packed code: library, function and reason, as OpenSSL of 2015 has them (B3).
+    /// The packed code: library, function and reason, as OpenSSL of 2015 has them ([B3]).
+    ///
+    /// ```
+    /// assert_eq!(ossl_async::Error::PoolSize.code(), 0x3306_5067);
+    /// ```
+    ///
+    /// [B3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
     pub fn code(self) -> u32 {
         use Error::*;
         let (function, reason) = match self {
@@ -123,22 +182,49 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Packs a code as B3 has it.
+/// Packs a code from the numbers of library, function and reason ([B3]).
+///
+/// ```
+/// use ossl_async::error;
+///
+/// let code = error::pack(error::ERR_LIB_ASYNC, 101, 103);
+/// assert_eq!(code, ossl_async::Error::PoolSize.code());
+/// ```
+///
+/// [B3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 pub const fn pack(library: u32, function: u32, reason: u32) -> u32 {
     (library << 24) + (function << 12) + reason
 }
 
 /// The library's number in a packed code.
+///
+/// ```
+/// use ossl_async::error;
+///
+/// assert_eq!(error::library(0x3306_5067), error::ERR_LIB_ASYNC);
+/// ```
 pub const fn library(code: u32) -> u32 {
     code >> 24
 }
 
 /// The function's number in a packed code.
+///
+/// ```
+/// use ossl_async::error;
+///
+/// assert_eq!(error::function(0x3306_5067), error::ASYNC_F_ASYNC_INIT_POOL);
+/// ```
 pub const fn function(code: u32) -> u32 {
     code >> 12 & 0xfff
 }
 
 /// The reason's number in a packed code.
+///
+/// ```
+/// use ossl_async::error;
+///
+/// assert_eq!(error::reason(0x3306_5067), error::ASYNC_R_INVALID_POOL_SIZE);
+/// ```
 pub const fn reason(code: u32) -> u32 {
     code & 0xfff
 }

@@ -1,5 +1,11 @@
-//! OpenSSL's ASYNC_JOB facility as a library of its own: jobs that run on their own stack, pause anywhere, and are
-//! resumed by their thread; a pool of jobs per thread; file descriptors that say when a job can go on.
+//! OpenSSL's ASYNC_JOB facility as a library of its own.
+//!
+//! A *job* is a closure (or a C function) that runs on a stack of its own. It can pause anywhere in
+//! its calls, and the call that started it returns. The same thread resumes it later, where it
+//! paused. Each thread has a pool of jobs. Each job has a file descriptor that becomes readable
+//! when the job is woken.
+//!
+//! # Start, pause, resume
 //!
 //! ```
 //! use ossl_async::{Job, Step};
@@ -14,15 +20,126 @@
 //! assert_eq!(text, "done");
 //! ```
 //!
-//! [`Job`], [`Pool`], [`pause`] and [`WakeHandle`] are the Rust face. The module `capi`, with the feature of that name, is what
-//! C programs link to. Both share one pool a thread.
+//! # A pool with a limit
 //!
-//! The library starts no thread. It prints nothing and installs no signal handler, unless the environment asks for it: with
-//! `OSSL_ASYNC_STATS=1` it prints the counts of [`stats`] when the process ends, with `OSSL_ASYNC_OVERFLOW_REPORT=1` which job
-//! has overflowed its stack before the process dies of it.
+//! Without a call of [`Pool::init`] the thread's pool has no limit.
 //!
-//! The comments name rules such as B19, P4 or D5: those of docs/behaviour.md, the reference of what OpenSSL's code does, rule by
-//! rule, and of what is done here where it misbehaves. README.md has the table of those departures.
+//! ```
+//! use ossl_async::{Job, Pool, StartError, Step};
+//! # if !ossl_async::is_capable() { return }
+//!
+//! Pool::init(1, 1).unwrap(); // at most one job, which is made now
+//! let Ok(Step::Paused(job)) = Job::start(|| drop(ossl_async::pause())) else { panic!() };
+//! assert!(matches!(Job::start(|| ()), Err(StartError::Full(_))));
+//! assert!(matches!(job.resume(), Ok(Step::Finished(()))));
+//! Pool::free();
+//! ```
+//!
+//! # Wake a job from another thread
+//!
+//! A [`WakeHandle`] may be sent to any thread. The thread of the job waits for
+//! [`wait_fd`](Job::wait_fd), with `poll` or in its event loop, and then resumes the job.
+//!
+//! ```
+//! # #[cfg(unix)]
+//! # fn main() {
+//! use ossl_async::{Job, Step};
+//! use std::os::fd::AsRawFd;
+//! # if !ossl_async::is_capable() { return }
+//!
+//! let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+//!
+//! let handle = job.wake_handle();
+//! let other = std::thread::spawn(move || handle.wake());
+//!
+//! let fd = job.wait_fd().unwrap().as_raw_fd();
+//! let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+//! // SAFETY: one pollfd, which the kernel fills in.
+//! assert_eq!(unsafe { libc::poll(&mut poll, 1, -1) }, 1);
+//!
+//! job.wake_handle().clear();
+//! assert!(matches!(job.resume(), Ok(Step::Finished(true))));
+//! other.join().unwrap();
+//! # }
+//! # #[cfg(not(unix))]
+//! # fn main() {}
+//! ```
+//!
+//! # Keep a job from pausing
+//!
+//! While the guard of [`block_pause`] lives, [`pause`] does nothing and returns false.
+//!
+//! ```
+//! use ossl_async::{Job, Step};
+//! # if !ossl_async::is_capable() { return }
+//!
+//! let step = Job::start(|| {
+//!     let _guard = ossl_async::block_pause();
+//!     ossl_async::pause()
+//! });
+//! assert!(matches!(step, Ok(Step::Finished(false))));
+//! ```
+//!
+//! # Cancel a job
+//!
+//! [`Job::cancel`] resumes a job and stops it from pausing again.
+//!
+//! ```
+//! use ossl_async::{Job, Step};
+//! # if !ossl_async::is_capable() { return }
+//!
+//! let step = Job::start(|| {
+//!     while ossl_async::pause() {} // until it is cancelled
+//!     "cancelled"
+//! });
+//! let Ok(Step::Paused(job)) = step else { panic!() };
+//! assert_eq!(job.cancel().unwrap(), "cancelled");
+//! ```
+//!
+//! # The size of stacks
+//!
+//! A job has 128 KiB of stack, and a guard below it. [`set_stack_size`] sets another size, before
+//! the process's first job.
+//!
+//! ```standalone_crate
+//! use ossl_async::{Job, Step};
+//! # if !ossl_async::is_capable() { return }
+//!
+//! ossl_async::set_stack_size(1 << 20).unwrap();
+//! let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+//! assert!(job.stack_used() < ossl_async::stack_size());
+//! # drop(job.resume());
+//! ```
+//!
+//! # Statistics
+//!
+//! ```
+//! use ossl_async::{Job, stats};
+//! # if !ossl_async::is_capable() { return }
+//!
+//! let before = stats::thread();
+//! let _ = Job::start(|| ());
+//! assert_eq!(stats::thread().finishes, before.finishes + 1);
+//! ```
+//!
+//! # What the library does to its process
+//!
+//! It starts no thread. It prints nothing and installs no signal handler, unless the environment
+//! asks for it. With `OSSL_ASYNC_STATS=1` it prints the counts of [`stats`] when the process ends.
+//! With `OSSL_ASYNC_OVERFLOW_REPORT=1` it says which job has overflowed its stack, before the
+//! process dies of that.
+//!
+//! # Where the rest is
+//!
+//! The module `capi`, with the feature of that name, is what C programs link to. C and Rust share
+//! one pool a thread.
+//!
+//! Comments name rules such as B19, P4 or D5. They are those of the [behaviour reference], which
+//! has what OpenSSL's code does, rule by rule, and what this library does where that code
+//! misbehaves. README.md has the ten differences that matter most. (The file in the repository:
+//! [docs/behaviour.md](https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md).)
+//!
+//! [behaviour reference]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md
 
 // The core serves both faces. Without the C face nobody calls some of its functions.
 #![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]

@@ -1,5 +1,6 @@
-//! What is asked of OpenSSL's libcrypto where it is in the process: to take our errors into its queue, and to let the
-//! default library context follow the job (7.2 and 7.7 of the behaviour reference). It is looked up, never linked.
+//! What the library asks of OpenSSL's libcrypto, if the process has it: to take errors into its
+//! queue, and to let the default library context follow the job (7.2 and 7.7 of the behaviour
+//! reference). The library looks libcrypto up and is never linked to it.
 
 mod errors;
 mod found;

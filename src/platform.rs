@@ -1,7 +1,9 @@
-//! What the library asks of the machine: fibres, memory, pipes, thread exit. No policy lives here.
+//! What the library asks of the machine: fibres, memory, pipes, the end of a thread. No policy is
+//! here.
 //!
-//! This file chooses the implementation; nothing else in the library does. Each function of the platform has a line here, with
-//! what it returns where there are no jobs. What it does where there are is in `ucontext/`.
+//! Only this file chooses the implementation. It has a line for each function of the platform, with
+//! what the function returns where there are no jobs. What the function does where there are jobs
+//! is in `ucontext/`.
 
 pub mod loads;
 pub mod types;

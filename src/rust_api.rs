@@ -1,5 +1,5 @@
-//! The Rust face: safe, typed jobs over the dispatcher. Closures instead of function pointers, values instead of `int`,
-//! panics that reach whoever resumed the job.
+//! The Rust face: typed jobs over the dispatcher. It has closures instead of function pointers and
+//! values instead of `int`. A panic of a job reaches the code that resumed it.
 
 mod job;
 mod launch;

@@ -1,5 +1,5 @@
-//! A text that is put together in the caller's memory, without the formatting machinery, which takes more of a stack than the
-//! library may take of other people's.
+//! A text that is written into the caller's memory. It does not use the formatting machinery, which
+//! needs more stack than the library may take of a job's.
 
 /// The digits of a number.
 pub const DECIMAL: &str = "0123456789";

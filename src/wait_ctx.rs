@@ -1,7 +1,9 @@
-//! Generation 2's wait context: the descriptors that say when jobs started with it can go on, a callback, a status (7.5
-//! and 7.6 of the behaviour reference). It knows no job, but lives until the last one started with it has ended (D26).
+//! Generation 2's wait context: a list of descriptors to wait for, a callback, and a status (7.5
+//! and 7.6 of the behaviour reference). It knows no job, but lives until the last job started with
+//! it has ended (D26).
 //!
-//! As OpenSSL's it has no lock: its owner and the jobs that use it take turns. Only the status may be set by anybody.
+//! Like OpenSSL's it has no lock: its owner and the jobs that use it take turns. Only the status
+//! may be set from any thread at any time.
 
 use crate::error::Error;
 use crate::platform;

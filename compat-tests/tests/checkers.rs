@@ -200,7 +200,7 @@ fn valgrind_knows_every_system_call_that_many_jobs_need() {
     }
 }
 
-/// What the README says of drd: the abort is its own, and comes without the library too.
+/// What docs/platforms.md says of drd: the abort is its own, and comes without the library too.
 #[test]
 fn drd_treats_a_program_with_jobs_as_any_program_that_registers_a_stack() {
     let what = "drd";

@@ -62,7 +62,7 @@ void (*get_mem)(ASYNC_stack_alloc_fn *, ASYNC_stack_free_fn *) = ASYNC_get_mem_f
 int (*thread_stats)(OSSL_ASYNC_STATS *, size_t) = OSSL_ASYNC_thread_stats;
 int (*process_stats)(OSSL_ASYNC_STATS *, size_t) = OSSL_ASYNC_process_stats;
 void (*measure_stacks)(int) = OSSL_ASYNC_measure_stacks;
-size_t (*get_stack_used)(ASYNC_JOB *) = OSSL_ASYNC_get_stack_used;
+size_t (*get_stack_used)(const ASYNC_JOB *) = OSSL_ASYNC_get_stack_used;
 int (*set_stack_size)(size_t) = OSSL_ASYNC_set_stack_size;
 size_t (*get_stack_size)(void) = OSSL_ASYNC_get_stack_size;
 int (*cancel_job)(ASYNC_JOB **, int *) = OSSL_ASYNC_cancel_job;
@@ -434,6 +434,45 @@ fn the_standalone_error_header_refuses_to_follow_openssls_own() {
             errors.contains("remove csrc/standalone from the include path"),
             "{guard}:\n{errors}"
         );
+    }
+}
+
+/// Nothing can be done for the first include by then: its `ASYNC_start_job` has five arguments.
+// Rules: B2
+#[test]
+fn the_six_argument_api_must_be_asked_for_before_the_first_include() {
+    let scratch = Scratch::new("late");
+    let second = "#define OSSL_ASYNC_WAIT_CTX_API\n";
+    let late = scratch.file(
+        "late.c",
+        &[&include("async"), second, &include("async")].concat(),
+    );
+    let plain = "#define OSSL_ASYNC_PLAIN_NAMES\n";
+    let late_and_plain = scratch.file(
+        "late_and_plain.c",
+        &[plain, &include("async"), second, &include("async")].concat(),
+    );
+    let in_time = scratch.file(
+        "in_time.c",
+        &[second, &include("async"), &include("async"), USE_ASYNC].concat(),
+    );
+    let syntax = |compiler: &str, source: &Path| {
+        run(Command::new(compiler)
+            .args(STRICT)
+            .args(ours(false))
+            .arg(source))
+    };
+    for compiler in compilers(&C_COMPILERS) {
+        for source in [&late, &late_and_plain] {
+            let output = syntax(compiler, source);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{compiler}: accepted {source:?}");
+            assert!(
+                errors.contains("define OSSL_ASYNC_WAIT_CTX_API before the first include"),
+                "{compiler}:\n{errors}"
+            );
+        }
+        succeeded(compiler, syntax(compiler, &in_time));
     }
 }
 

@@ -194,7 +194,7 @@ fn speed_runs_its_jobs_on_the_library() {
     if !can_be_tested("openssl speed") {
         return;
     }
-    // The whole command of the README, with all its block sizes.
+    // All block sizes, which the command of the README leaves out.
     assert_eq!(speed(&["-seconds", "1", "-async_jobs", "8", "sha256"]).0, 8);
     for jobs in ["1", "64"] {
         let arguments = [

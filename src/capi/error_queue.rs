@@ -1,4 +1,5 @@
-//! The error queue for programs without OpenSSL: what `csrc/standalone/openssl/err.h` maps OpenSSL's names to.
+//! The error queue for programs without OpenSSL. `csrc/standalone/openssl/err.h` maps OpenSSL's
+//! names to these functions.
 
 use crate::error::queue::{Entry, Queue};
 use crate::error::{self, Error};

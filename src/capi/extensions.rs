@@ -1,4 +1,5 @@
-//! What OpenSSL has not: who answers libssl, the version, cancelling a job, the size of stacks, statistics.
+//! Functions that OpenSSL does not have: which library serves libssl, the version, cancelling a
+//! job, the size of stacks, statistics.
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
 use crate::jobs::requests::{Resume, StartFailure};

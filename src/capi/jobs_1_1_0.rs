@@ -1,4 +1,4 @@
-//! Generation 2: what OpenSSL has from 1.1.0 on, 3.0's callback and status and 3.2's stack functions included (7.1).
+//! Generation 2: the job functions of OpenSSL 1.1.0 and later, and 3.2's stack functions (7.1).
 
 #![expect(
     non_snake_case,

@@ -1,4 +1,4 @@
-//! What both generations share: the results of a start, its way to the dispatcher and back.
+//! What both generations share: how a start is passed to the dispatcher, and what it returns.
 
 use crate::error::Error;
 use crate::jobs::current;

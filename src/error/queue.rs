@@ -1,5 +1,5 @@
-//! A thread's error queue (B3, B5): codes that were raised, until somebody asks for them. Whose queue it is, and what
-//! happens where a thread has none, is `thread.rs`'s business.
+//! A thread's error queue (B3, B5): codes that were raised and not read yet. Which thread has a
+//! queue, and what happens where one has none, is in `jobs/errors.rs`.
 
 use core::cell::Cell;
 use core::ffi::CStr;

@@ -1,4 +1,4 @@
-//! Sections in which a thread's jobs do not pause (K1 to K3, K4, K5, B40, B41).
+//! Blocking of pauses for a thread's jobs (K1 to K3, K4, K5, B40, B41).
 
 use super::thread;
 

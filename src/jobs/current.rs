@@ -1,4 +1,4 @@
-//! Questions about jobs of the calling thread, and the end of one that nobody will resume.
+//! Questions about jobs of the calling thread, and what happens to a job that nobody will resume.
 
 use super::job::{Record, State};
 use super::thread::{self, Thread};

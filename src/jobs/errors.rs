@@ -1,4 +1,4 @@
-//! The calling thread's error queue, and what stands for it where the thread has no state.
+//! The calling thread's error queue, and where errors go if the thread has no state.
 
 use super::thread::{self, Thread};
 use super::word;

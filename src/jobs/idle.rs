@@ -1,5 +1,6 @@
-//! The idle jobs of one pool: last in, first out (P4). Those that have not been needed for long give their memory back
-//! to the system, and nobody can tell: they stay where they are in the order, with their handles and wait fds.
+//! The idle jobs of one pool: last in, first out (P4). Jobs that have not been needed for long give
+//! their memory back to the system. No program can see that: they keep their place in the order,
+//! their handles and their wait fds.
 //!
 //! ```text
 //!   newest ─> record ─> record ─> ... ─> oldest     warm: a list through the records, so that none needs memory (D20)
@@ -7,12 +8,14 @@
 //!   cold:   top of a stack of slots, ......┴        what is left of a record whose memory was given back
 //! ```
 //!
-//! How long is long: the pool watches the smallest number of warm jobs over a round of releases, so long a round that a
-//! program that starts all its jobs and then finishes them all never seems to have too many. What exceeds
-//! [`KEPT`] even then was not used in the whole round. Of those, each later release cools one: the oldest. So a pool that
-//! is in use makes no system call, a peak does not stay in memory for ever, and no call does more than one step.
+//! How long is long? The pool watches the smallest number of warm jobs over a round of releases. A
+//! round is long: a program that starts all its jobs and then finishes all of them never seems to
+//! have too many. Warm jobs above [`KEPT`] that were not used in a whole round are too many. From
+//! then on each release makes one of them cold, the oldest. So a pool in use makes no system call,
+//! a peak does not stay in memory, and no call does more than one step.
 //!
-//! After a peak of 100,000 jobs and a million more, one after the other, a process has 10 MB of memory; it would have 403 MB.
+//! After a peak of 100,000 jobs, and a million more one after the other, a process has 10 MB of
+//! memory. Without this it would have 403 MB.
 
 use super::job::Record;
 use super::job::lifetime::Unbacked;

@@ -1,8 +1,9 @@
-//! One job's record: C's `ASYNC_JOB`. What its states mean and who may change them is here; when they change is
-//! `dispatch`'s business.
+//! One job's record: C's `ASYNC_JOB`. What its states mean and which code may change them is here.
+//! When they change is in `dispatch`.
 //!
-//! A record lies at the top of its stack (`stack.rs`), is never unmapped and is never anything else, so every handle that
-//! was ever issued can be read for the life of the process. All zeros is a record that nobody uses.
+//! A record lies at the top of its stack (`stack.rs`). It is never unmapped and never used for
+//! anything else, so every handle that was ever issued can be read for the life of the process. A
+//! record of zeros is not in use.
 
 mod arguments;
 pub mod lifetime;

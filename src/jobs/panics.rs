@@ -1,4 +1,5 @@
-//! Panics of jobs that Rust started and C code resumed. C cannot take them, so they wait for the [`Job`](crate::Job).
+//! Panics of jobs that Rust started and C code resumed. C cannot receive a panic, so it is kept
+//! here for the [`Job`](crate::Job).
 
 use crate::wake::Use;
 use core::any::Any;

@@ -1,4 +1,4 @@
-//! A thread's pool, as programs make and free it: section 1 of the behaviour reference, without its defects.
+//! Making and freeing a thread's pool: section 1 of the behaviour reference, without its defects.
 
 use super::current::refused;
 use super::job::Record;

@@ -1,4 +1,4 @@
-//! What a start and a resume are asked to do, and what they come to.
+//! The requests to start and to resume a job, and their results.
 
 use super::job::{Function, Record};
 use super::pool::NoJob;

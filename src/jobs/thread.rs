@@ -1,5 +1,5 @@
-//! What belongs to one thread: the dispatcher, the current job, the pause block, the pool, the error queue. It is made when
-//! the thread first owns something and freed when the thread ends.
+//! The state of one thread: the dispatcher, the current job, the pause block, the pool, the error
+//! queue. It is made when the thread first needs it and freed when the thread ends.
 
 use super::job::Record;
 use super::panics::Panics;

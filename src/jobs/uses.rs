@@ -1,4 +1,4 @@
-//! The numbers of uses of records: never the same twice in a process.
+//! Numbers for uses of records. No number comes twice in a process.
 
 use crate::wake::Use;
 use core::cell::Cell;

@@ -3,12 +3,13 @@
 //! | Word | The thread |
 //! |---|---|
 //! | 0 | has no state |
-//! | odd | has the state at the address below: one test tells, on every hot path |
+//! | odd | has the state at the address below: every hot path tests only this bit |
 //! | even | has no state; bit 1: it has ended its jobs; above: the code of its newest error, or 0 |
 //!
-//! A thread that has ended its jobs may start more, in the destructor of another key, and nobody knows whether there will be
-//! a later chance to free anything. So nothing is pooled for it, and the state goes with the last job. An error without a
-//! state to queue it in, because of that or because there is no memory, is kept in the word: the newest one only.
+//! A thread that has ended its jobs may start more, in the destructor of another key. There may be
+//! no later chance to free anything. So nothing is pooled for it, and its state is freed with its
+//! last job. If an error cannot be queued, because the thread has ended its jobs or there is no
+//! memory for a state, the word keeps it: the newest one only.
 
 use crate::platform;
 use core::ffi::c_void;

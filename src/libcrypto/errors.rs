@@ -1,4 +1,5 @@
-//! Our errors on libcrypto's queue, as its version puts them there (7.2, G47, G48).
+//! The library's errors on libcrypto's queue, in the form of the libcrypto in the process (7.2,
+//! G47, G48).
 
 use super::found::{NEW_ERROR, PUT_ERROR, SET_DEBUG, SET_ERROR, version};
 use crate::error::{self, Error};

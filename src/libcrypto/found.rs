@@ -1,5 +1,6 @@
-//! Where libcrypto is, and its functions. They are found by name, and only in an object that also has `ASYNC_WAIT_CTX_new`,
-//! which OpenSSL has from 1.1.0 on and its forks have not. That object is never unloaded from then on.
+//! Where libcrypto is, and its functions. They are looked up by name, and only in an object that
+//! also has `ASYNC_WAIT_CTX_new`: OpenSSL has it from 1.1.0 on, and its forks do not. From then on
+//! that object is never unloaded.
 
 use crate::platform;
 use crate::platform::loads::Loads;

@@ -1,4 +1,4 @@
-//! Searches among the loaded objects, repeated only when something was loaded since.
+//! Searches in the loaded objects. A search is repeated only if something was loaded since.
 
 use super::load_count;
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,6 @@
-//! No working `ucontext`: no job is ever made (F15, F16). Here is what is needed without jobs too, for the error queue and for
-//! wait contexts. What all other functions of the platform return without jobs is in `platform.rs`.
+//! The implementation without a working `ucontext`: no job is ever made (F15, F16). Here is what
+//! the error queue and wait contexts need all the same. What all other functions of the platform
+//! return without jobs is in `platform.rs`.
 
 use core::cell::Cell;
 use core::ffi::c_void;

@@ -1,5 +1,6 @@
-//! POSIX with a working `ucontext`. The only files that call the C shim are `fibres.rs`, `thread_state.rs`, `checkers.rs` and
-//! `objects.rs`. All that is asked of libc is in these files too, but for a stream to print to.
+//! POSIX with a working `ucontext`. Only `fibres.rs`, `thread_state.rs`, `checkers.rs` and
+//! `objects.rs` call the C shim. All use of libc is in these files too, except for a stream to
+//! print to.
 
 #[path = "ucontext/checkers.rs"]
 mod checkers;

@@ -1,6 +1,7 @@
-//! What each thread counts, in a block that only it writes, and the blocks of all threads.
+//! The counts of each thread, in a block that only this thread writes, and the list of all blocks.
 //!
-//! Blocks are never freed: a thread that ends leaves its counts to the process's and its block to the next thread.
+//! Blocks are never freed. When a thread ends, its counts are added to the process's, and its block
+//! is free for the next thread.
 
 use crate::platform::{self, ForkSafe};
 use core::ptr::NonNull;

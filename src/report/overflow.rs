@@ -1,6 +1,6 @@
-//! The report of a job that has overflowed its stack, for those who ask for it with `OSSL_ASYNC_OVERFLOW_REPORT=1` in the
-//! environment. The overflow itself is the guard's business (`stack.rs`): with or without the report the access faults,
-//! and the process gets the signal that it would have got (D22).
+//! The report of a job that has overflowed its stack. A process asks for it with
+//! `OSSL_ASYNC_OVERFLOW_REPORT=1` in its environment. The guard itself is not here (`stack.rs`):
+//! with the report or without, the access faults, and the process gets the same signal (D22).
 
 use crate::platform;
 use crate::platform::types::SignalStack;

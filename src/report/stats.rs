@@ -1,4 +1,4 @@
-//! What the library counts, by thread and for the whole process: added up when it is asked for.
+//! The statistics of a thread and of the whole process: sums, made when they are asked for.
 
 use super::counters::{self, COUNTS, Counter, Counters};
 use crate::platform;
@@ -6,6 +6,12 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Counts since the thread's first job, or since the process began.
+///
+/// ```
+/// let counts = ossl_async::stats::process();
+/// assert_eq!(counts.running, 0); // no job is running now
+/// println!("{counts:?}");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -17,9 +23,10 @@ pub struct Stats {
     pub running: u64,
     /// Jobs paused now.
     pub paused: u64,
-    /// Jobs that will never end: paused or running when their thread ended (D15), or paused when their [`Job`](crate::Job) was
-    /// dropped. Each
-    /// keeps its stack and its wait fd.
+    /// Jobs that will never end: paused or running when their thread ended ([D15]), or paused when
+    /// their [`Job`](crate::Job) was dropped. Each keeps its stack and its wait fd.
+    ///
+    /// [D15]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     pub abandoned: u64,
     /// Jobs started.
     pub starts: u64,
@@ -33,8 +40,8 @@ pub struct Stats {
     pub refusals: u64,
     /// Bytes of stack that existing jobs have, touched or not.
     pub stack_bytes: u64,
-    /// The most that any job had used of its stack when it ended, in bytes, counted in whole pages. 0 unless it is measured:
-    /// see [`measure_stacks`].
+    /// The most that any job had used of its stack when it ended, in bytes and in whole pages. 0
+    /// unless it is measured: see [`measure_stacks`].
     pub stack_high_water: u64,
 }
 
@@ -95,8 +102,18 @@ pub fn process() -> Stats {
 
 static MEASURES_STACKS: AtomicBool = AtomicBool::new(false);
 
-/// Whether each job that ends has its stack measured, for [`Stats::stack_high_water`], from now on. It costs a system call a
-/// job, so it is off unless asked for; `OSSL_ASYNC_STATS=1` in the environment asks for it too.
+/// Switches measuring on or off, for all threads. While it is on, the stack of each job that ends is
+/// measured for [`Stats::stack_high_water`]. It is off at first, because it costs a system call a
+/// job. `OSSL_ASYNC_STATS=1` in the environment switches it on at the first job.
+///
+/// ```
+/// use ossl_async::{Job, stats};
+/// # if !ossl_async::is_capable() { return }
+///
+/// stats::measure_stacks(true);
+/// let _ = Job::start(|| ());
+/// assert!(stats::thread().stack_high_water > 0);
+/// ```
 pub fn measure_stacks(measure: bool) {
     MEASURES_STACKS.store(measure, Ordering::Relaxed);
 }

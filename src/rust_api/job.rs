@@ -15,7 +15,17 @@ use core::mem;
 use core::ptr;
 use std::panic;
 
-/// What a job has come to.
+/// What a start or a resume has come to.
+///
+/// ```
+/// use ossl_async::{Job, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// match Job::start(|| 42).unwrap() {
+///     Step::Finished(value) => assert_eq!(value, 42),
+///     Step::Paused(job) => drop(job.resume()), // not here: this job does not pause
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Step<T> {
     /// It paused and can be resumed.
@@ -26,7 +36,25 @@ pub enum Step<T> {
 
 /// A paused job that will end with a `T`.
 ///
-/// It belongs to the thread that started it and can be resumed only there, so it is neither `Send` nor `Sync`:
+/// ```
+/// use ossl_async::{Job, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let mut step = Job::start(|| {
+///     let pauses = (0..3).filter(|_| ossl_async::pause());
+///     pauses.count()
+/// }).unwrap();
+/// let pauses = loop {
+///     match step {
+///         Step::Paused(job) => step = job.resume().unwrap(),
+///         Step::Finished(value) => break value,
+///     }
+/// };
+/// assert_eq!(pauses, 3);
+/// ```
+///
+/// It belongs to the thread that started it and can be resumed only there. So it is neither `Send`
+/// nor `Sync`:
 ///
 /// ```compile_fail,E0277
 /// fn send(job: ossl_async::Job<()>) -> impl Send {
@@ -40,8 +68,9 @@ pub enum Step<T> {
 /// }
 /// ```
 ///
-/// Dropping it abandons the job: nothing on its stack is dropped, its memory and descriptors stay allocated, it goes on
-/// counting against its pool's limit, and [`stats::process`](crate::stats::process) counts it.
+/// Dropping it abandons the job. Nothing on the job's stack is dropped. Its memory and descriptors
+/// stay allocated, and it still counts against its pool's limit.
+/// [`stats::process`](crate::stats::process) counts it as abandoned.
 #[must_use = "a job that is dropped never ends, and its stack stays allocated"]
 pub struct Job<T> {
     record: &'static Record,
@@ -53,11 +82,23 @@ pub struct Job<T> {
 impl<T: 'static> Job<T> {
     /// Starts a job: `closure` runs on a stack of its own until it ends or [`pause`](crate::pause)s.
     ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let text = String::from("moved into the job");
+    /// let Ok(Step::Finished(length)) = Job::start(move || text.len()) else { panic!() };
+    /// assert_eq!(length, 18);
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`StartError::Full`] if the pool's limit is reached; [`StartError::Failed`] with [`Error::Job`] or
-    /// [`Error::Thread`] if memory is, [`Error::Nested`] inside a job, [`Error::Unavailable`] where there are no jobs.
-    /// Each gives the closure back.
+    /// Each error gives the closure back.
+    ///
+    /// - [`StartError::Full`] if all jobs that the pool may have are in use.
+    /// - [`StartError::Failed`] with [`Error::Job`] or [`Error::Thread`] if memory is used up.
+    /// - The same with [`Error::Nested`] inside a job.
+    /// - The same with [`Error::Unavailable`] where there are no jobs.
     ///
     /// # Panics
     ///
@@ -98,22 +139,55 @@ impl<T: 'static> Job<T> {
 
     /// Resumes the job where it paused.
     ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// let Ok(Step::Finished(has_paused)) = job.resume() else { panic!() };
+    /// assert!(has_paused);
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::Nested`] inside a job, with the job given back. [`Error::NotResumable`] if the thread's jobs have ended with it
-    /// (D15), or if C code has resumed the job to its end: the value that it ended with is lost then.
+    /// Each error gives the job back.
+    ///
+    /// - [`Error::Nested`] inside a job.
+    /// - [`Error::NotResumable`] if the thread is ending and its jobs have ended before ([D15]).
+    /// - The same if C code has resumed the job to its end. The job's value is lost then.
     ///
     /// # Panics
     ///
-    /// A panic of the job's closure reappears here, also one that ended the job while C code had resumed it. C sees
-    /// such a job finish with 0.
+    /// A panic of the job's closure reappears here. So does a panic that ended the job while C code
+    /// had resumed it; C sees such a job finish with 0.
+    ///
+    /// [D15]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     pub fn resume(self) -> Result<Step<T>, ResumeError<T>> {
         self.resume_with(Resume::Normal)
     }
 
-    /// Has the job come to its end without pausing again: resumes it, and from then on [`pause`](crate::pause) returns false in it, at
-    /// once. Its closure must do without what it was waiting for and return; a loop that only a pause that worked can end
-    /// never ends.
+    /// Resumes the job and stops it from pausing again.
+    ///
+    /// The [`pause`](crate::pause) that the job is in returns true. Every later one returns false,
+    /// at once. The closure must return without what it was waiting for. A loop that ignores what
+    /// `pause` returns may never end.
+    ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let step = Job::start(|| {
+    ///     let answer = None::<u8>; // it never comes
+    ///     while answer.is_none() {
+    ///         if !ossl_async::pause() {
+    ///             return Err("cancelled");
+    ///         }
+    ///     }
+    ///     Ok(answer)
+    /// });
+    /// let Ok(Step::Paused(job)) = step else { panic!() };
+    /// assert_eq!(job.cancel().unwrap(), Err("cancelled"));
+    /// ```
     ///
     /// # Errors
     ///
@@ -148,12 +222,30 @@ impl<T: 'static> Job<T> {
         }
     }
 
-    /// The descriptor that is ready for reading when somebody has woken the job. The pipe is made when first asked for,
-    /// and is readable at once if the job was woken before. Neither read from it nor close it.
+    /// The descriptor that is readable while the job is woken.
+    ///
+    /// The first call makes its pipe. If the job was woken before, it is readable at once. Do not
+    /// read from it, and do not close it.
+    ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// use std::os::fd::AsRawFd;
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// job.wake_handle().wake();
+    ///
+    /// let fd = job.wait_fd().unwrap().as_raw_fd();
+    /// let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    /// // SAFETY: one pollfd, which the kernel fills in.
+    /// assert_eq!(unsafe { libc::poll(&mut poll, 1, -1) }, 1);
+    /// # drop(job.resume());
+    /// ```
     ///
     /// # Errors
     ///
-    /// What `pipe2` says, usually that no descriptors are left; `NotFound` if C code has ended the job.
+    /// The error of `pipe2`, usually that no descriptors are left. `NotFound` if C code has ended
+    /// the job.
     #[cfg(unix)]
     pub fn wait_fd(&self) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
         if !self.is_live() {
@@ -173,8 +265,18 @@ impl<T: 'static> Job<T> {
         Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
     }
 
-    /// The most that the job's stack has been used so far, in bytes, counted in whole pages; by earlier jobs on the same
-    /// stack too.
+    /// The most that has been used of the job's stack so far, in bytes and in whole pages. Pages
+    /// that earlier jobs on the same stack have used count too.
+    ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// assert!(job.stack_used() > 0);
+    /// assert!(job.stack_used() <= ossl_async::stack_size() * 2);
+    /// # drop(job.resume());
+    /// ```
     pub fn stack_used(&self) -> usize {
         if self.is_live() {
             current::stack_used(self.record)
@@ -183,7 +285,17 @@ impl<T: 'static> Job<T> {
         }
     }
 
-    /// A handle for waking the job from anywhere.
+    /// A handle that wakes the job, from any thread.
+    ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// let handle = job.wake_handle();
+    /// std::thread::spawn(move || handle.wake()).join().unwrap();
+    /// # drop(job.resume());
+    /// ```
     pub fn wake_handle(&self) -> WakeHandle {
         WakeHandle::new(self.record, self.this_use)
     }
@@ -209,7 +321,7 @@ impl<T> Job<T> {
 }
 
 impl<T> Drop for Job<T> {
-    // Rare, and kept out of whoever starts jobs that end at once.
+    // Rare, and kept out of the code of callers whose jobs end at once.
     #[cold]
     #[inline(never)]
     fn drop(&mut self) {
@@ -244,10 +356,21 @@ fn step<T>(outcome: Outcome, port: Port<T>) -> Step<T> {
     }
 }
 
-/// A job could not be resumed. The job comes back.
+/// A job could not be resumed. The error has the job, which can be resumed later.
+///
+/// ```
+/// use ossl_async::{Error, Job, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// // Not inside another job.
+/// let Ok(Step::Finished(refused)) = Job::start(|| job.resume().unwrap_err()) else { panic!() };
+/// assert_eq!(refused.error, Error::Nested);
+/// assert!(matches!(refused.job.resume(), Ok(Step::Finished(true))));
+/// ```
 #[non_exhaustive]
 pub struct ResumeError<T> {
-    /// The job, as it was.
+    /// The job, unchanged.
     pub job: Job<T>,
     /// Why.
     pub error: Error,

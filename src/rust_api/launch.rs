@@ -1,4 +1,4 @@
-//! How a closure gets onto the stack of its job, and its result off it.
+//! How a closure gets to the stack of its job, and how its result gets back.
 
 use crate::jobs::job::Record;
 use crate::jobs::thread;

@@ -3,23 +3,54 @@
 use crate::error::Error;
 use core::fmt;
 
-/// A job could not be started. The closure comes back.
+/// A job could not be started. The error has the closure.
+///
+/// ```
+/// use ossl_async::{Job, Pool, StartError, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// Pool::init(1, 0).unwrap();
+/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// let later = match Job::start(|| "later") {
+///     Err(StartError::Full(closure)) => closure, // try again when a job has ended
+///     _ => panic!("the pool has no job left"),
+/// };
+/// let _ = job.resume();
+/// assert!(matches!(Job::start(later), Ok(Step::Finished("later"))));
+/// ```
 pub enum StartError<F> {
-    /// The pool's limit is reached: try again when a job has ended.
+    /// All jobs that the pool may have are in use. Try again when a job has ended.
     Full(F),
-    /// Something else is in the way.
+    /// The start failed for this reason.
     Failed(Error, F),
 }
 
 impl<F> StartError<F> {
-    /// The closure that was not run.
+    /// The closure, which was not run.
+    ///
+    /// ```
+    /// use ossl_async::{Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let nested = || Job::start(|| 42).unwrap_err().into_closure();
+    /// let Ok(Step::Finished(closure)) = Job::start(nested) else { panic!() };
+    /// assert_eq!(closure(), 42);
+    /// ```
     pub fn into_closure(self) -> F {
         match self {
             StartError::Full(closure) | StartError::Failed(_, closure) => closure,
         }
     }
 
-    /// The error; none if the pool is full.
+    /// The reason, or `None` if all jobs of the pool are in use.
+    ///
+    /// ```
+    /// use ossl_async::{Error, Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// let nested = || Job::start(|| ()).unwrap_err().error();
+    /// assert!(matches!(Job::start(nested), Ok(Step::Finished(Some(Error::Nested)))));
+    /// ```
     pub fn error(&self) -> Option<Error> {
         match self {
             StartError::Full(_) => None,

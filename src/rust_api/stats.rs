@@ -1,4 +1,13 @@
-//! What the library counts, by thread and for the whole process.
+//! What the library counts, for each thread and for the whole process.
+//!
+//! ```
+//! use ossl_async::{Job, stats};
+//! # if !ossl_async::is_capable() { return }
+//!
+//! let _ = Job::start(|| ());
+//! let counts = stats::process();
+//! println!("{} jobs were started, {} are idle", counts.starts, counts.idle);
+//! ```
 
 use crate::jobs::current;
 use crate::report;
@@ -6,11 +15,28 @@ use crate::report;
 pub use crate::report::{Stats, measure_stacks};
 
 /// The counts of this process, all threads together.
+///
+/// ```
+/// use ossl_async::{Job, stats};
+/// # if !ossl_async::is_capable() { return }
+///
+/// std::thread::spawn(|| drop(Job::start(|| ()))).join().unwrap();
+/// assert!(stats::process().starts >= 1);
+/// ```
 pub fn process() -> Stats {
     report::process()
 }
 
 /// The counts of the calling thread, since its first job.
+///
+/// ```
+/// use ossl_async::{Job, Step, stats};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// assert_eq!(stats::thread().paused, 1);
+/// # drop(job.resume());
+/// ```
 pub fn thread() -> Stats {
     current::stats()
 }

@@ -1,4 +1,4 @@
-//! Waking a job from anywhere.
+//! Waking a job from any thread.
 
 use crate::jobs::current as running;
 use crate::jobs::job::Record;
@@ -6,8 +6,20 @@ use crate::wake::{Pipe, Signal, Use};
 use core::fmt;
 use core::sync::atomic::AtomicU64;
 
-/// Wakes one job: from any thread, at any time, also from a signal handler. Once that job has ended the handle has no
-/// effect, whatever its memory is used for by then.
+/// Wakes one job, from any thread, at any time, also from a signal handler. After that job has ended
+/// the handle has no effect, also if its memory is used for another job.
+///
+/// ```
+/// use ossl_async::{Job, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// let handle = job.wake_handle();
+/// let copy = handle.clone();
+/// std::thread::spawn(move || copy.wake()).join().unwrap();
+/// let _ = job.resume();
+/// handle.wake(); // no effect: the job has ended
+/// ```
 #[derive(Clone)]
 pub struct WakeHandle {
     signal: &'static Signal<AtomicU64, Pipe>,
@@ -23,12 +35,31 @@ impl WakeHandle {
         }
     }
 
-    /// Makes the job's wait fd readable, until the next [`clear`](WakeHandle::clear).
+    /// Makes the job's wait fd readable, until the next [`clear`](WakeHandle::clear). Two wakes have
+    /// the effect of one.
+    ///
+    /// ```
+    /// # if !ossl_async::is_capable() { return }
+    /// let started = ossl_async::Job::start(|| {
+    ///     ossl_async::current().expect("in a job").wake(); // a job may wake itself
+    /// });
+    /// # assert!(started.is_ok());
+    /// ```
     pub fn wake(&self) {
         self.signal.wake(Some(self.this_use));
     }
 
-    /// Makes the job's wait fd unreadable. Never blocks.
+    /// Makes the job's wait fd unreadable, however many wakes there were. Never blocks.
+    ///
+    /// ```
+    /// # if !ossl_async::is_capable() { return }
+    /// let started = ossl_async::Job::start(|| {
+    ///     let this_job = ossl_async::current().expect("in a job");
+    ///     this_job.wake();
+    ///     this_job.clear();
+    /// });
+    /// # assert!(started.is_ok());
+    /// ```
     pub fn clear(&self) {
         self.signal.clear(Some(self.this_use));
     }
@@ -42,7 +73,21 @@ impl fmt::Debug for WakeHandle {
     }
 }
 
-/// Inside a job: a handle for waking it. Outside: none.
+/// Inside a job, a handle that wakes it. Outside a job, `None`.
+///
+/// ```
+/// use ossl_async::{Job, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// assert!(ossl_async::current().is_none());
+/// let step = Job::start(|| {
+///     let handle = ossl_async::current().expect("in a job");
+///     std::thread::spawn(move || handle.wake());
+///     ossl_async::pause()
+/// });
+/// # let Ok(Step::Paused(job)) = step else { panic!() };
+/// # drop(job.resume());
+/// ```
 pub fn current() -> Option<WakeHandle> {
     running::current().map(|record| WakeHandle {
         signal: &record.signal,

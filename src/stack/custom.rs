@@ -1,5 +1,6 @@
-//! Stacks that the program allocates itself (7.8 of the behaviour reference), and the records of jobs that have one: they cannot lie
-//! in memory that the program takes back, because a stale handle must stay readable.
+//! Stacks that the program allocates itself (7.8 of the behaviour reference), and the records of
+//! their jobs. Those records cannot lie on such a stack: the program takes its memory back, and a
+//! stale handle must stay readable.
 
 use super::free_list::FreeList;
 use super::slot::RECORD;

@@ -1,5 +1,5 @@
-//! A stack of addresses of memory that is free. It lies in a mapping of its own, so that it can grow while a lock is held: an
-//! allocator would take a lock of its own.
+//! A stack of addresses of free memory. It lies in a mapping of its own, so that it can grow while
+//! a lock is held. An allocator would take a lock of its own.
 
 use crate::platform;
 use core::ptr::{self, NonNull};

@@ -1,4 +1,4 @@
-//! The size of stacks: what a program asks for, what the environment says, and what nobody can have.
+//! The size of stacks: the program's, the environment's, and the limits of both.
 
 use crate::platform;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

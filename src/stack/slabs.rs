@@ -1,4 +1,5 @@
-//! Slabs: mapped once, never unmapped, cut into slots whose guards are made shortly before they are used.
+//! Slabs: memory that is mapped once, never unmapped, and cut into slots. A slot's guard is made
+//! shortly before its first use.
 
 use super::free_list::FreeList;
 use super::size::{LEAST, MOST, SIZE, size_from_environment};

@@ -1,4 +1,5 @@
-//! One stack's place: guard, stack, record. What a slot looks like is here; where slots come from is in `slabs.rs`.
+//! One stack's place: guard, stack, record. What a slot looks like is here. Where slots come from
+//! is in `slabs.rs`.
 
 use super::size::size;
 use crate::platform;

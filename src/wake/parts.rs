@@ -1,5 +1,5 @@
-//! What the protocol stands on: an atomic word and a pipe. The library has one of each (`pipe.rs`); a model checker brings its
-//! own.
+//! What the protocol needs: an atomic word and a pipe. The library has one of each (`pipe.rs`), and
+//! a model checker has its own.
 
 /// The atomic word, so that a model checker can bring its own.
 pub trait Word {

@@ -1,4 +1,4 @@
-//! The pipe of a wait fd (W1), and the word that the library's signals have.
+//! The pipe of a wait fd (W1), and the word of the library's signals.
 
 use super::parts::{Channel, Word};
 use crate::platform;

@@ -1,27 +1,32 @@
-//! Generation 1's signal: a pipe that is readable from a wake until the next clear (section 5 of the behaviour reference), and the
-//! protocol that lets any thread wake and clear at any time, also while the job ends, its record is reused or freed.
+//! Generation 1's signal: a pipe that is readable from a wake until the next clear (section 5 of
+//! the behaviour reference). The protocol lets any thread wake and clear at any time, also while
+//! the job ends or its record is used again or freed.
 //!
-//! One atomic word a record holds everything:
+//! One atomic word in each record has everything:
 //!
 //! | Bits | Name | Meaning |
 //! |---|---|---|
 //! | 0 | WANT | the last of wake and clear was a wake |
 //! | 1 | HAVE | a byte is in the pipe |
-//! | 2 | BUSY | somebody is at the pipe, to make HAVE what WANT says |
+//! | 2 | BUSY | a thread is writing to or reading from the pipe, to make HAVE equal WANT |
 //! | 3 | LIVE | a job is using the record |
 //! | 4 | PIPE | there is a pipe |
-//! | 5 | SHOWN | the pipe is this use's wait fd: jobs of generation 2 have none, whatever their record has |
+//! | 5 | SHOWN | the pipe is this use's wait fd. Jobs of generation 2 have none |
 //! | 6 and up | | the number of this use of the record; never the same twice in a process |
 //!
-//! To wake or to clear is to change WANT. Whoever finds HAVE different and nobody BUSY becomes BUSY, moves the byte, and
-//! does not leave before the two agree; everybody else returns at once. So nobody waits for a lock, a signal handler
-//! can wake, the pipe never holds two bytes, and no wake is lost: the last change of WANT is what the pipe comes to.
-//! Only the thread that owns the record sets and clears LIVE and PIPE, and only when nobody is BUSY does it close.
+//! A wake or a clear changes WANT. A thread that finds HAVE different and BUSY not set sets BUSY.
+//! It moves the byte, and clears BUSY only when the two agree. Every other thread returns at once.
+//! So nobody waits for a lock, a signal handler can wake, the pipe never holds two bytes, and no
+//! wake is lost: in the end the pipe agrees with the last change of WANT. Only the thread that owns
+//! the record sets and clears LIVE and PIPE. It closes the pipe only while BUSY is not set.
 //!
-//! A fork may catch somebody BUSY whom the child does not have. So whoever wants to be BUSY first notes which process
-//! this is; a BUSY of another process is nobody's, and the next thread that changes the word takes it over (D16). Such a thread may have
-//! seen a BUSY of this process that has long left, with the record, whose memory was given back: so no process is number 0,
-//! which is what is noted in such memory, and only a number that is another process's is taken over from.
+//! A fork may happen while a thread that the child does not have holds BUSY. So a thread notes its
+//! process before it sets BUSY. A BUSY of another process has no holder: the next thread that
+//! changes the word takes it over (D16).
+//!
+//! Such a thread may have read a BUSY of this process that is over, in a record whose memory was
+//! given back since. Such memory reads as zeros. So no process has the number 0, and a thread takes
+//! over only from a number that is another process's.
 //!
 //! A word of zeros is a record that is not live.
 

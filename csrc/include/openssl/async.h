@@ -7,12 +7,12 @@
  * openssl/async.h: asynchronous jobs, OpenSSL's ASYNC_JOB facility.
  *
  * A job is a function with a stack of its own. ASYNC_start_job runs it on the
- * calling thread, at once, like any call. Somewhere down its calls the
- * function may call ASYNC_pause_job: then ASYNC_start_job returns ASYNC_PAUSE
- * and a handle, and the thread is free for other work. Passing the handle to
- * ASYNC_start_job again lets the function go on from where it paused. No
- * thread is made and nothing runs in parallel; on one thread at most one job
- * runs at a time, while any number may be paused.
+ * calling thread, at once, like any call. Anywhere in its calls the function
+ * may call ASYNC_pause_job. Then ASYNC_start_job returns ASYNC_PAUSE and a
+ * handle, and the thread is free for other work. ASYNC_start_job with that
+ * handle resumes the function where it paused. No thread is made and nothing
+ * runs in parallel. On one thread at most one job runs at a time; any number
+ * may be paused.
  *
  *     ASYNC_JOB *job = NULL;
  *     int value;
@@ -27,12 +27,14 @@
  * Two generations. The facility was first written with the five-argument
  * ASYNC_start_job above and one wait descriptor a job (2015). OpenSSL released
  * it, from 1.1.0 on, with a six-argument ASYNC_start_job and a wait context.
- * In source the five-argument API is the default. Compile with
- * -DOSSL_ASYNC_WAIT_CTX_API for the six-argument API. Everything else of both
- * generations has names of its own and is declared always. Both work on the
- * same jobs and the same pool, so ASYNC_init_thread is ASYNC_init_pool without
- * pipes, and a job of either kind is resumed by either call. In a program that
- * also links libcrypto use one API in all source files.
+ * In source the five-argument API is the default. For the six-argument API
+ * define OSSL_ASYNC_WAIT_CTX_API before the first of OpenSSL's headers, best
+ * on the command line (-DOSSL_ASYNC_WAIT_CTX_API): other headers, openssl/ssl.h
+ * among them, include this file. If the definition comes too late, an #error
+ * says so. All other names of both generations are declared always. Both work
+ * on the same jobs and the same pool, so ASYNC_init_thread is ASYNC_init_pool
+ * without pipes, and either call resumes a job of either kind. In a program
+ * that also links libcrypto use one API in all source files.
  *
  * Which library answers. libcrypto has functions of these names too. A program
  * must get all of them from one library. Jobs and wait contexts of one must
@@ -51,6 +53,12 @@
  *   do not use the functions that it does not have: those of 2015 and the
  *   OSSL_ASYNC_ ones, OSSL_ASYNC_serves_libssl excepted.
  *
+ *   A static libcrypto. Link the archive that "make archive" makes. Beside
+ *   libcrypto.a the six-argument API, libssl, engines and providers then use
+ *   libcrypto's jobs, in any order of the archives. The five-argument API uses
+ *   this library's. Errors go to this library's queue only, and jobs do not
+ *   keep a library context of their own. docs/c.md has the table.
+ *
  * libssl, engines and providers call the plain symbols, whatever the program
  * does. OSSL_ASYNC_serves_libssl says whether they reach this library.
  *
@@ -68,67 +76,68 @@
  * OpenSSL's openssl/ssl.h compiles with either.
  *
  * Threads. Pool, running job and the count of ASYNC_block_pause belong to the
- * thread. A job is resumed on the thread that started it. What another thread
- * may do with a job is to call ASYNC_wake, ASYNC_clear_wake, ASYNC_get_wait_fd
- * and ASYNC_get_wait_ctx, at any time. Settings and statistics of the process
- * are for any thread. No function needs an initialising call before it.
+ * thread. The thread that started a job resumes it. Another thread may pass
+ * the job to ASYNC_wake, ASYNC_clear_wake, ASYNC_get_wait_fd and
+ * ASYNC_get_wait_ctx, at any time. Any thread may call the functions for
+ * settings and statistics of the process. No function needs an initialising
+ * call before it.
  *
  * Signal handlers may call ASYNC_wake, ASYNC_clear_wake, ASYNC_get_wait_fd,
- * ASYNC_get_current_job and ASYNC_in_job, whatever they have interrupted, and
- * no other function here.
+ * ASYNC_get_current_job and ASYNC_in_job, whatever they have interrupted. They
+ * may call no other function here.
  *
- * Errors. A failing call adds one entry to the calling thread's error queue,
- * which openssl/err.h reads: OpenSSL's where the program uses OpenSSL, the one
- * in csrc/standalone where not. Successful calls add nothing, and no call
- * clears the queue. Queue and errno are the thread's, not the job's: what a
- * job leaves there is still there after it has paused. Codes are given below
- * as they appear in the library's own queue; openssl/asyncerr.h explains them.
- * In OpenSSL's queue they are packed as the OpenSSL in the process packs its
- * own: from 3.0 on 0x33065067 is 0x19800067 there.
+ * Errors. A failing call adds one entry to the calling thread's error queue.
+ * openssl/err.h reads the queue: OpenSSL's file in a program that uses
+ * OpenSSL, the one in csrc/standalone in any other. Successful calls add
+ * nothing, and no call clears the queue. Queue and errno are the thread's, not
+ * the job's: what a job leaves there is still there after it has paused. Codes
+ * are given below as they appear in the library's own queue;
+ * openssl/asyncerr.h explains them. In OpenSSL's queue they are packed as the
+ * OpenSSL in the process packs its own: from 3.0 on 0x33065067 is 0x19800067.
  *
  * Handles. An ASYNC_JOB pointer is valid from the start of the job to its
- * ASYNC_FINISH. Later it is stale, and the library knows that: resuming it is
- * refused, waking it does nothing, also when ASYNC_free_pool or the end of its
- * thread came in between. Two limits. Records are used again, the one
- * released last first, and a stale handle whose record carries a newer job
- * cannot be told from the handle of that job. And an address that never was a
- * handle is undefined behaviour.
+ * ASYNC_FINISH. After that it is stale, and the library knows that: it refuses
+ * to resume it, and a wake does nothing. That holds after ASYNC_free_pool and
+ * after the end of the job's thread too. There are two limits. Records are
+ * used again, the one released last first. A stale handle whose record carries
+ * a newer job cannot be told from the handle of that job. And an address that
+ * never was a handle is undefined behaviour.
  *
  * Job functions. A job has at least 128 KiB of stack, unless another size was
- * set (OSSL_ASYNC_set_stack_size), and below it a guard of at least 80 KiB:
- * running off the end is a crash at that point and never damage to other
- * memory, unless a function with locals of more than 80 KiB steps over the
- * guard (compile such with -fstack-clash-protection). A job function must
- * leave by returning. Leaving by longjmp or by a C++ exception is undefined
- * behaviour. Signal mask and floating-point modes are the thread's and are not
- * switched with the job (on platforms where a switch has to be made by
- * swapcontext they are kept apart for each job).
+ * set (OSSL_ASYNC_set_stack_size), and below it a guard of at least 80 KiB. A
+ * job that overflows its stack crashes at that point and never damages other
+ * memory. The exception is a function with more than 80 KiB of locals, which
+ * can step over the guard: compile it with -fstack-clash-protection. A job
+ * function must leave by returning. Leaving by longjmp or by a C++ exception
+ * is undefined behaviour. Signal mask and floating-point modes belong to the
+ * thread and are not switched with the job. Where a switch has to be made by
+ * swapcontext, each job has its own.
  *
  * The end of the thread inside a job. pthread_exit and cancellation end the
  * thread from inside a job too. The job's own frames are unwound: cleanup
  * handlers and C++ destructors run. The frames of the thread's own stack below
- * the job are not unwound, as with libcrypto. A thread must not end so while a
- * Rust function is among the job's frames: that is undefined behaviour.
+ * the job are not unwound, as with libcrypto. If a Rust function is among the
+ * job's frames, to end the thread so is undefined behaviour.
  *
  * C++. What the C++ run-time keeps for the thread goes with the job: the
  * exceptions that are being handled, and how many are in flight. A job may
  * pause in a handler, or in a destructor while an exception is in flight. The
- * run-time (libstdc++ or libc++abi) is looked for when a thread starts its
- * first job, makes a pool, or needs a new record; one that is loaded later is
- * found at the next of these. A run-time that is linked into the program
- * statically is found by libossl_async.a, and by the .so only if the program
- * exports __cxa_get_globals.
+ * library looks for the run-time (libstdc++ or libc++abi) when a thread starts
+ * its first job, makes a pool, or needs a new record. It finds a run-time that
+ * is loaded later at the next of these. A run-time that is linked into the
+ * program statically is found by libossl_async.a, and by the .so only if the
+ * program exports __cxa_get_globals.
  *
  * fork. The child has copies of the forking thread's pool and paused jobs,
- * which work. Their pipes are the parent's too: what one process writes both
- * can see. A child that calls ASYNC_free_pool first closes its descriptors of
- * idle jobs' pipes, not the parent's, and what it starts then has pipes of its
- * own; a paused job keeps its pipe to its end. Jobs of the six-argument call
- * have none to share.
+ * which work. Their pipes are shared with the parent: both processes see what
+ * either writes. A child that calls ASYNC_free_pool first closes its own
+ * descriptors of idle jobs' pipes, not the parent's. What it starts then has
+ * pipes of its own. A paused job keeps its pipe to its end. Jobs of the
+ * six-argument call share nothing.
  *
  * End of a thread. Its idle jobs and its pool are freed. Jobs still paused,
  * and a job in which the thread ended, keep their memory, because another
- * thread may yet wake them, and can no longer be resumed. The destructor of
+ * thread may still wake them. They can no longer be resumed. The destructor of
  * another thread-specific key may start jobs after that. Nothing is pooled for
  * the thread any more then: each job is freed when it finishes, and a pool has
  * no effect and no limit.
@@ -140,31 +149,42 @@
  * started its first job, made a pool or raised an error outside a job.
  *
  * Environment. Four variables, all of them ignored in set-id programs:
- *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N); an invalid
+ *   OSSL_ASYNC_STACK_SIZE=N       as OSSL_ASYNC_set_stack_size(N). An invalid
  *                                 value is reported on standard error and
  *                                 ignored
  *   OSSL_ASYNC_GUARD=mprotect     the guard of every stack is a mapping of its
- *                                 own. Without it that is so for the first 256
- *                                 only, and later guards are lightweight ones
- *                                 where the kernel has them. gdb's gcore loses
- *                                 the stacks beside lightweight guards. Any
- *                                 other value is reported and ignored
- *   OSSL_ASYNC_STATS=1            stacks are measured, and when the process
- *                                 ends one line on standard error has its
- *                                 counts, those of OSSL_ASYNC_process_stats
- *   OSSL_ASYNC_OVERFLOW_REPORT=1  from the first job on, a process that dies of
- *                                 a stack overflow first says on standard error
- *                                 which job it was, where its stack lies and
- *                                 what makes stacks larger. For this alone the
- *                                 library installs handlers, for SIGSEGV and
- *                                 SIGBUS, on a signal stack that each thread
- *                                 with jobs gets if it has none; what was
- *                                 installed before is called afterwards
+ *                                 own. Without this variable that is so for
+ *                                 the first 256 stacks only. Later guards are
+ *                                 lightweight where the kernel has those, and
+ *                                 gdb's gcore loses the stacks beside them.
+ *                                 Any other value is reported and ignored
+ *   OSSL_ASYNC_STATS=1            stacks are measured. When the process ends,
+ *                                 one line on standard error has its counts,
+ *                                 those of OSSL_ASYNC_process_stats
+ *   OSSL_ASYNC_OVERFLOW_REPORT=1  a process that dies of a stack overflow in a
+ *                                 job first says on standard error which job
+ *                                 it was, where its stack lies and how to make
+ *                                 stacks larger. For this the library installs
+ *                                 handlers for SIGSEGV and SIGBUS at the first
+ *                                 job. Each thread with jobs gets a signal
+ *                                 stack if it has none. Handlers that were
+ *                                 installed before are called afterwards
  * Without them the library prints nothing and installs nothing.
  */
 
+/* A check before the guard: the API cannot be changed by a second include. */
+#if defined(OSSL_ASYNC_OPENSSL_ASYNC_H) && defined(OSSL_ASYNC_WAIT_CTX_API) \
+    && !defined(OSSL_ASYNC_H_HAS_WAIT_CTX_API)
+# error "define OSSL_ASYNC_WAIT_CTX_API before the first include of an openssl/ header"
+#endif
+
 #ifndef OSSL_ASYNC_OPENSSL_ASYNC_H
 #define OSSL_ASYNC_OPENSSL_ASYNC_H
+
+/* Which API the file was first included for; see the check above. */
+#ifdef OSSL_ASYNC_WAIT_CTX_API
+# define OSSL_ASYNC_H_HAS_WAIT_CTX_API
+#endif
 
 #include <stdlib.h>
 
@@ -181,15 +201,16 @@ extern "C" {
 #define OSSL_ASYNC_VERSION_NUMBER 0x00100000L
 
 /*
- * What OpenSSL's file of this name has in common with this one. Skipped if
- * that file came first (known by its guard, of 3.0 and later or of before);
- * and both its guards are set, so that it is empty if it comes later.
+ * What OpenSSL's file of this name has in common with this one. It is skipped
+ * if that file came first, which its guard shows (that of 3.0 and later, or
+ * the one before). Both guards are set here, so that OpenSSL's file is empty
+ * if it comes later.
  */
 #if !defined(OPENSSL_ASYNC_H) && !defined(HEADER_ASYNC_H)
 # define OPENSSL_ASYNC_H
 # define HEADER_ASYNC_H
 
-/* A job. Only pointers to it are used; what it holds is the library's. */
+/* A job. Opaque: programs only use pointers to it. */
 typedef struct async_job_st ASYNC_JOB;
 
 /* What ASYNC_start_job returns. */
@@ -198,21 +219,21 @@ typedef struct async_job_st ASYNC_JOB;
 # define ASYNC_PAUSE 2   /* the function paused; the handle is in *job */
 # define ASYNC_FINISH 3  /* the function returned; its value is in *ret */
 
-/* A descriptor to wait for, and the value that is none. */
+/* The type of a descriptor to wait for, and the value for "none". */
 # define OSSL_ASYNC_FD int
 # define OSSL_BAD_ASYNC_FD (-1)
 
-/* A wait context: what to wait for while jobs are paused. Opaque as a job. */
+/* A wait context: what to wait for while jobs are paused. Opaque. */
 typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
 
-/* Gone again below. */
+/* Undefined again below. */
 # define OSSL_ASYNC_H_CAME_FIRST
 
 #endif
 
 /*
- * Since OpenSSL 3.0, numbers and type together: how the work behind a callback
- * stands, and the function that an engine calls when a job can go on.
+ * Since OpenSSL 3.0: the status of the work behind a callback, and the type of
+ * the function that an engine calls when a job can be resumed.
  */
 #ifndef ASYNC_STATUS_UNSUPPORTED
 # define ASYNC_STATUS_UNSUPPORTED 0 /* the callback is not used */
@@ -223,8 +244,8 @@ typedef int (*ASYNC_callback_fn)(void *arg);
 #endif
 
 /*
- * Since OpenSSL 3.2: where stacks come from; see ASYNC_set_mem_functions.
- * OpenSSL's file, if it came first, has brought its version's number along.
+ * Since OpenSSL 3.2: where stacks come from; see ASYNC_set_mem_functions. If
+ * OpenSSL's file came first, it has defined the number of its version.
  */
 #if defined(OSSL_ASYNC_H_CAME_FIRST) || !defined(OPENSSL_VERSION_MAJOR) \
     || OPENSSL_VERSION_MAJOR < 3                                        \
@@ -328,21 +349,22 @@ typedef void (*ASYNC_stack_free_fn)(void *addr);
  * Gives the calling thread a pool of jobs. Optional: without it the first
  * ASYNC_start_job makes a pool without limit, empty at first, which stays.
  *
- * max_size   the most jobs this pool will ever have, idle, running and paused
- *            together; 0 is no limit
- * init_size  how many to make now: stack, guard and wait pipe (two
- *            descriptors each). At most max_size. The comparison takes 0
- *            literally, so a pool without limit cannot be filled in advance:
- *            max_size 0 with init_size > 0 is refused
+ * max_size   the most jobs this pool will ever have: idle, running and paused
+ *            together. 0 is no limit
+ * init_size  how many jobs to make now, each with stack, guard and wait pipe
+ *            (two descriptors). At most max_size, and for this comparison 0 is
+ *            zero: max_size 0 with init_size > 0 is refused. So a pool without
+ *            limit cannot be filled in advance
  *
- * Returns 1, or 0 with nothing changed, an earlier pool included. Running out
- * of memory or descriptors while making jobs is not a failure: the pool has
- * those made so far, the entry that says what ran out is queued, and the rest
- * are made when they are needed.
+ * Returns 1; or 0 with nothing changed: an earlier pool stays. If memory or
+ * descriptors run out while jobs are made, it still returns 1: the pool has
+ * the jobs made so far, the entry that says what ran out is queued, and the
+ * other jobs are made when they are needed.
  *
- * With a pool already there the new limits hold from now on: the idle jobs of
- * the old pool are freed; its running and paused jobs go on, count against no
- * pool, and are freed when they finish. This also holds inside a job.
+ * If the thread has a pool already, the new limits hold from now on. The idle
+ * jobs of the old pool are freed. Its running and paused jobs can go on, count
+ * against no pool, and are freed when they finish. This also holds inside a
+ * job.
  *
  * Queues, returning 0:
  *   0x33065067  init_size is larger than max_size
@@ -356,13 +378,13 @@ typedef void (*ASYNC_stack_free_fn)(void *addr);
 int ASYNC_init_pool(size_t max_size, size_t init_size);
 
 /*
- * Frees the calling thread's idle jobs, closing their pipes, and its pool, and
- * forgets the count of ASYNC_block_pause. Without a pool only the latter; a
- * second call has no effect. Afterwards the thread is as new.
+ * Frees the calling thread's pool and its idle jobs, closes their pipes, and
+ * sets the count of ASYNC_block_pause to 0. Without a pool it does only the
+ * last of these. Afterwards the thread is as new.
  *
  * Paused jobs are not touched. They can be resumed, with or without a new
- * pool, and are freed when they finish; one that is never resumed keeps its
- * memory. Finish all jobs first.
+ * pool, and are freed when they finish. A job that is never resumed keeps its
+ * memory, so finish all jobs first.
  *
  * Not for use inside a job: there it has no effect.
  *
@@ -372,17 +394,18 @@ int ASYNC_init_pool(size_t max_size, size_t init_size);
 void ASYNC_free_pool(void);
 
 /*
- * Starts a job or lets a paused one go on. Write ASYNC_start_job; see the
- * macro below.
+ * Starts a job or resumes a paused one. Programs write ASYNC_start_job; see
+ * the macro below.
  *
- * job   where the handle is kept; must not be NULL. *job NULL starts a new
- *       job, anything else is the handle of the paused job to resume
- * ret   where the function's return value goes; NULL if it is not wanted
+ * job   where the handle is kept; must not be NULL. If *job is NULL a new job
+ *       is started. Else *job is the handle of the paused job to resume
+ * ret   where the function's return value is written; may be NULL
  * func  the function to run; must not be NULL for a new job
- * args  what to pass to it. NULL: func gets NULL. Otherwise func gets a
- *       private copy of size bytes, aligned as malloc aligns, at an address
- *       that stays the same until it returns; it may write there. The
- *       caller's own bytes are not used after this call
+ * args  what to pass to it. If args is NULL, func gets NULL. Otherwise func
+ *       gets a private copy of size bytes, aligned as malloc aligns. Its
+ *       address stays the same until func returns, and func may write there.
+ *       The caller's own bytes are not used after this call. They are not
+ *       const because OpenSSL's declaration has them so
  * size  the number of bytes at args; not looked at if args is NULL. 0 with
  *       args not NULL is refused
  *
@@ -392,23 +415,23 @@ void ASYNC_free_pool(void);
  *   ASYNC_FINISH   func returned. *ret is its value, *job is NULL
  *   ASYNC_PAUSE    func paused. *job is the handle
  *   ASYNC_NO_JOBS  the pool's max_size jobs are all in use, which queues
- *                  nothing, or one more could not be made, which queues the
+ *                  nothing; or one more could not be made, which queues the
  *                  reason. Nothing was started; try again later. The pool is
- *                  asked before args is copied
- *   ASYNC_ERR      refused or failed. Nothing was started or resumed; a paused
+ *                  checked before args is copied
+ *   ASYNC_ERR      refused or failed. Nothing was started or resumed. A paused
  *                  job stays paused and can be resumed
  *
- * Misuse is refused with ASYNC_ERR and one entry; neither *job nor *ret is
- * written, and no job and no pool changes. Misuse is: a start or resume inside
- * a job, whatever the handle, the running job's own included; a resume with
- * the handle of a job that is not paused, has finished, or was started by
- * another thread; NULL for job, or for func of a new job. About stale handles
- * see the head of this file.
+ * Misuse is refused with ASYNC_ERR and one entry. Neither *job nor *ret is
+ * written, and no job and no pool changes. These are misuse:
+ *   - a start or resume inside a job, whatever the handle is;
+ *   - a resume with the handle of a job that is not paused, has finished, or
+ *     was started by another thread (see "Handles" at the head of this file);
+ *   - NULL for job, or for func of a new job.
  *
- * While func runs for the first time *job is still NULL. Each pause writes the
- * handle to *job again, so other threads should have a copy of their own, and
- * not read *job while the job may be resumed. A new job begins
- * with its wait descriptor unsignalled.
+ * Until func pauses for the first time, *job is NULL. Each pause writes the
+ * handle to *job again. So other threads should have a copy of their own, and
+ * not read *job while the job may be resumed. A new job starts with its wait
+ * descriptor unreadable.
  *
  * Queues, returning ASYNC_ERR:
  *   0x33064041  no thread-specific key left, as for ASYNC_init_pool
@@ -434,12 +457,12 @@ int ASYNC_start_job_2015(ASYNC_JOB **job, int *ret, int (*func)(void *),
  * returns ASYNC_PAUSE. This call returns when the job is resumed.
  *
  * Outside a job, and while pausing is blocked, it returns at once and does
- * nothing. A caller that loops until something has happened therefore spins if
- * pausing is blocked, and must not take a return for a pause.
+ * nothing. So its return does not mean that the job has paused. A caller that
+ * loops until something has happened spins while pausing is blocked.
  *
- * Returns 1, also if it did nothing; 0, at once, in a job that was cancelled
- * (OSSL_ASYNC_cancel_job). OpenSSL also has 0 for a failed switch (0x33067066),
- * which no supported platform knows. Queues nothing.
+ * Returns 1, also if it did nothing. Returns 0, at once, in a job that was
+ * cancelled (OSSL_ASYNC_cancel_job). OpenSSL also returns 0 if a switch fails
+ * (0x33067066), which happens on no supported platform. Queues nothing.
  */
 int ASYNC_pause_job(void);
 
@@ -457,49 +480,50 @@ int ASYNC_in_job(void);
 ASYNC_JOB *ASYNC_get_current_job(void);
 
 /*
- * Returns the job's wait descriptor, which poll or select find readable from
+ * Returns the job's wait descriptor. It is readable, for poll or select, from
  * an ASYNC_wake to the next ASYNC_clear_wake. It is the read end of a pipe,
- * close-on-exec, and the same for the job's whole life. Wait for it only: do
- * not read from it, and do not close it. Forget it when the job has finished,
- * for it goes on to serve another job or is closed.
+ * close-on-exec, and the same for the job's whole life. Only wait for it: do
+ * not read from it, and do not close it. Do not use it after the job has
+ * finished: it then serves another job or is closed.
  *
- * -1 for NULL, for a job that has ended, and for a job that has no pipe, as
- * one has not that was started by the six-argument call. From any thread.
- * Queues nothing.
+ * Returns -1 for NULL, for a job that has ended, and for a job started by the
+ * six-argument call, which has no pipe. May be called from any thread. Queues
+ * nothing.
  */
 int ASYNC_get_wait_fd(ASYNC_JOB *job);
 
 /*
- * Signals that the job can go on: its wait descriptor becomes readable. This
- * resumes nothing by itself; the thread that owns the job does. Pausing and
- * resuming do not touch the signal, and a job may wake itself before it
- * pauses. Waking twice is as waking once.
+ * Signals that the job can go on: its wait descriptor becomes readable. It
+ * does not resume the job; the thread that owns the job does that. Pausing and
+ * resuming do not change the signal, and a job may wake itself before it
+ * pauses. Two wakes have the effect of one.
  *
- * From any thread at any time, also while the job runs, finishes, is freed or
- * is cleared elsewhere, and from signal handlers. No effect on NULL or on a job
- * that has ended. Queues nothing. If the system refuses the byte, for want of
- * memory, it is as if nobody had woken the job, and the next wake tries again.
+ * May be called from any thread at any time and from signal handlers, also
+ * while the job runs, finishes, is freed, or another thread clears its wake.
+ * No effect on NULL or on a job that has ended. Queues nothing. If the system
+ * refuses the byte for want of memory, it is as if nobody had woken the job.
+ * The next wake tries again.
  */
 void ASYNC_wake(ASYNC_JOB *job);
 
 /*
  * Takes the signal back: the wait descriptor is no longer readable, however
  * many wakes there were. Never blocks. A wake at the same moment in another
- * thread comes either before, and is cleared, or after, and stays; so clear
- * first and look for work then.
+ * thread is either cleared or stays. So clear first, and look for work after
+ * that.
  *
- * From any thread at any time, as ASYNC_wake. No effect on NULL, on a job that
- * has ended, or on one that is not signalled. Queues nothing.
+ * May be called wherever ASYNC_wake may. No effect on NULL, on a job that has
+ * ended, or on one that is not signalled. Queues nothing.
  */
 void ASYNC_clear_wake(ASYNC_JOB *job);
 
 /*
- * Keeps the running job from pausing, until ASYNC_unblock_pause has been
- * called as often: for the time in which it holds a lock that the code outside
- * the job may want. Outside a job there is no effect.
+ * Keeps the running job from pausing until ASYNC_unblock_pause has been called
+ * as often. It is for the time in which the job holds a lock that code outside
+ * the job may want. Outside a job it has no effect.
  *
- * The count is the thread's and not the job's. A function that returns without
- * unblocking leaves it, and no job of this thread pauses until one has
+ * The count belongs to the thread, not to the job. If a function returns
+ * without unblocking, no job of this thread can pause until a job has
  * unblocked, or until ASYNC_free_pool. Queues nothing.
  */
 void ASYNC_block_pause(void);
@@ -519,16 +543,16 @@ void ASYNC_unblock_pause(void);
  *
  * max_size may be any number, SIZE_MAX included. With libcrypto 3.6 or later in
  * the process it may be INT_MAX at most, as for OpenSSL's own function.
- * Inside a job the library does not look for libcrypto: it goes by what it
- * found before.
+ * Inside a job the library does not look for libcrypto again. There it uses
+ * what it found before.
  *
  * ASYNC_init_thread(0, 0) also gives a libcrypto in the process a pool of its
  * own on this thread. libcrypto calls it for that when a program starts jobs
  * with functions that it has looked up in libcrypto itself.
  *
- * Returns 1, or 0 with nothing changed. As ASYNC_init_pool also in this, that
- * it returns 1 with fewer jobs than init_size when memory runs out on the way;
- * but where there is not even the memory to list so many it returns 0.
+ * Returns 1, or 0 with nothing changed. If memory runs out while jobs are
+ * made, it returns 1 with fewer jobs than init_size, as ASYNC_init_pool does.
+ * If there is not even the memory to list so many, it returns 0.
  *
  * Queues, returning 0:
  *   0x33065067  init_size is larger than max_size; or max_size is larger than
@@ -540,16 +564,16 @@ void ASYNC_unblock_pause(void);
  *
  * On a platform without jobs it returns 1 for sizes that are not refused, and
  * makes none. The library needs no initialising and takes no part in
- * OPENSSL_init_crypto; so unlike OpenSSL's function this one does not begin to
- * fail after OPENSSL_cleanup.
+ * OPENSSL_init_crypto. So, unlike OpenSSL's function, this one still works
+ * after OPENSSL_cleanup.
  */
 int ASYNC_init_thread(size_t max_size, size_t init_size);
 
 /*
  * ASYNC_free_pool under its later name: frees the calling thread's idle jobs
- * and its pool and forgets the count of ASYNC_block_pause. The end of a thread
- * does the same by itself; OPENSSL_thread_stop and OPENSSL_cleanup, which
- * belong to libcrypto, do not.
+ * and its pool and sets the count of ASYNC_block_pause to 0. The end of a
+ * thread does the same. OPENSSL_thread_stop and OPENSSL_cleanup, which belong
+ * to libcrypto, do not.
  *
  * Not for use inside a job: there it has no effect.
  *
@@ -559,9 +583,9 @@ int ASYNC_init_thread(size_t max_size, size_t init_size);
 void ASYNC_cleanup_thread(void);
 
 /*
- * Returns 1 where there are jobs, and 0 on a platform that has none: there
- * ASYNC_start_job of six arguments is always ASYNC_NO_JOBS, with nothing
- * queued. Queues nothing.
+ * Returns 1 on a platform with jobs, and 0 on one without. There the
+ * six-argument ASYNC_start_job always returns ASYNC_NO_JOBS and queues
+ * nothing. Queues nothing.
  */
 int ASYNC_is_capable(void);
 
@@ -571,19 +595,22 @@ int ASYNC_is_capable(void);
  *
  * size 0 with args not NULL runs func with NULL, and is no error. So does every
  *      OpenSSL that is maintained; 1.1.1 and 3.3.2 return ASYNC_ERR
- * ctx  the context that ASYNC_get_wait_ctx gives while the job lives, and
- *      whose changes ASYNC_pause_job settles. The job does not own it, and
- *      several jobs may share one. NULL is allowed: a job without a context,
- *      which may pause like any other. Ignored for a resume; the context given
- *      at the start stays the job's until it has finished
+ * ctx  the context that ASYNC_get_wait_ctx returns while the job lives. When
+ *      the job is resumed, ASYNC_pause_job begins to count its changes anew.
+ *      The job does not own it, and several jobs may share one. NULL is
+ *      allowed: such a job has no context and may pause like any other.
+ *      Ignored for a resume: the job keeps the context of its start until it
+ *      has finished
  *
- * The job has no pipe: ASYNC_get_wait_fd of it is -1, ASYNC_wake and
- * ASYNC_clear_wake have no effect on it. With OpenSSL 3.0 or later in the
- * process, at the latest when the thread starts its first job or makes a pool,
- * the default library context (OSSL_LIB_CTX_set0_default) follows the job: a
- * job begins with that of the thread, what it sets is its own, and the caller
- * finds its own choice again after every return of this function. A library
- * context that a paused job has set must not be freed meanwhile.
+ * The job has no pipe: ASYNC_get_wait_fd returns -1 for it, and ASYNC_wake and
+ * ASYNC_clear_wake have no effect on it.
+ *
+ * The default library context (OSSL_LIB_CTX_set0_default) follows the job. For
+ * that, OpenSSL 3.0 or later must be in the process when the thread starts its
+ * first job or makes a pool. A job begins with the thread's context. What it
+ * sets is its own, and the caller finds its own choice again whenever this
+ * function returns. A library context that a paused job has set must not be
+ * freed meanwhile.
  *
  * Results, what is written, what is refused and with which error: as for
  * ASYNC_start_job_2015, without 0x33066064 and without 0x33069041 for size 0;
@@ -601,82 +628,83 @@ int ASYNC_start_job(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret,
 
 /*
  * Returns the wait context that the job was started with, while it runs or is
- * paused. NULL for a job started without one or by ASYNC_start_job_2015, for a
- * job that has ended, and for NULL. From any thread. Queues nothing.
+ * paused. Returns NULL for a job started without one or by
+ * ASYNC_start_job_2015, for a job that has ended, and for NULL. May be called
+ * from any thread. Queues nothing.
  */
 ASYNC_WAIT_CTX *ASYNC_get_wait_ctx(ASYNC_JOB *job);
 
 /* --------------------------------------------------------- wait contexts */
 
 /*
- * A wait context says what a paused job waits for. Whoever does the work for a
- * job, an engine as a rule, puts a descriptor in; the program takes all
- * descriptors out, waits until one is ready, and resumes the job. The library
- * itself only keeps the list: it never reads from a descriptor, waits for one
- * or closes one.
+ * A wait context says what a paused job waits for. The code that does the work
+ * for a job, usually an engine, adds a descriptor. The program gets all
+ * descriptors, waits until one is ready, and resumes the job. The library only
+ * keeps the list: it never reads from a descriptor, waits for one or closes
+ * one.
  *
- * Entries are told apart by key, an address that means something to whoever
- * put the entry in. Keys are compared and never followed; NULL is a key like
- * any other. Lists are in one order always: what was put in last comes first.
+ * Entries are told apart by key, an address that the code that adds an entry
+ * chooses. Keys are compared and never followed. NULL is a key like any other.
+ * Lists always have one order: what was added last comes first.
  *
- * Changes. A program that keeps a set of descriptors registered, with epoll
- * say, asks after each ASYNC_PAUSE only what was added and deleted. Counting
- * begins anew when a job that has paused is resumed, in ASYNC_pause_job,
- * before it returns to the job: entries count as old then, deleted ones are
- * forgotten. Nothing else begins it anew: not a start, not a finish, not a
+ * Changes. A program may keep a set of descriptors registered, for example
+ * with epoll. After each ASYNC_PAUSE it asks only what was added and deleted.
+ * Counting begins anew when a paused job is resumed: in ASYNC_pause_job, before
+ * it returns to the job. From then on entries count as old, and deleted ones
+ * are forgotten. Nothing else begins it anew: not a start, not a finish, not a
  * pause that was blocked, and not a question. So
- *   - what was put in before the first start counts as added;
- *   - after ASYNC_FINISH the changes of the last stretch can still be seen, and
- *     go on being counted in the next job on this context, until that one has
- *     paused and been resumed;
+ *   - what was added before the first start counts as added;
+ *   - after ASYNC_FINISH the last changes can still be seen. They stay counted
+ *     in the next job on this context, until that one has paused and been
+ *     resumed;
  *   - what is changed while the job is paused counts until the resume only;
  *   - jobs that share a context share the count.
  *
- * A context may be used by any thread, by one at a time: it has no lock. Only
- * the status may be set and asked for at any moment. For ctx NULL every
- * function here returns 0 or does nothing, writes nothing and queues nothing.
+ * A context has no lock: any thread may use it, one at a time. Only the status
+ * may be set and asked for at any moment. For ctx NULL every function here
+ * returns 0 or does nothing, writes nothing and queues nothing.
  *
- * To find an entry takes as long as there are entries put in after it; to put
- * one in, and to resume a job whose entries have not changed, takes the same
- * with one entry and with a thousand.
+ * The time to find an entry grows with the number of entries added after it.
+ * The time to add one does not grow, nor does the time to resume a job whose
+ * entries have not changed.
+ *
+ * No ctx here is const, because OpenSSL's declarations have none.
  */
 
 /*
- * Returns a new context, empty, with status 0 and no callback; NULL if there is
- * no memory. Queues nothing.
+ * Returns a new context, empty, with status 0 and no callback. Returns NULL if
+ * there is no memory. Queues nothing.
  */
 ASYNC_WAIT_CTX *ASYNC_WAIT_CTX_new(void);
 
 /*
- * Frees a context. For each entry that is not deleted, the one put in last
- * first, its cleanup is called, exactly once; then the entries and the context
- * are gone. NULL has no effect.
+ * Frees a context. First it calls the cleanup of each entry that is not
+ * deleted, exactly once, in the order of the list. NULL has no effect.
  *
- * With a job still paused on it the cleanups run all the same, in this call.
- * The context itself then stays, empty, until the last of its jobs has
- * finished, so that resuming them is harmless; the program must not use it any
- * more, but a job that asks for its ASYNC_get_wait_ctx may.
+ * If a job is still paused on it, the cleanups run in this call all the same.
+ * The context stays, empty, until the last of its jobs has finished, so that
+ * they can be resumed. The program must not use it any more. A job that asks
+ * for its ASYNC_get_wait_ctx may.
  *
- * A cleanup may use ctx. Its own entry is gone already; what it clears is not
- * cleaned up; ASYNC_WAIT_CTX_set_wait_fd returns 0; freeing ctx once more has
- * no effect. Queues nothing.
+ * A cleanup may use ctx. Its own entry is gone already. The cleanup of an entry
+ * that it clears is not called. ASYNC_WAIT_CTX_set_wait_fd returns 0, and
+ * freeing ctx once more has no effect. Queues nothing.
  */
 void ASYNC_WAIT_CTX_free(ASYNC_WAIT_CTX *ctx);
 
 /*
- * Puts an entry in, in front of all others, counted as added. A key that is
- * there already is no obstacle: both entries stay, and the newer one is found
- * first.
+ * Adds an entry in front of all others. It counts as added. If there is an
+ * entry with this key already, both stay, and the newer one is found first.
  *
  * key          tells the entry from others; any value
  * fd           the descriptor to wait for; any value, not looked at
- * custom_data  for whoever puts it in; not looked at
+ * custom_data  for the caller's use; not looked at
  * cleanup      called by ASYNC_WAIT_CTX_free with ctx, key, fd and custom_data
- *              if the entry is still there; there alone, and never by
- *              ASYNC_WAIT_CTX_clear_fd. NULL if there is nothing to do
+ *              if the entry is still there. No other function calls it, also
+ *              not ASYNC_WAIT_CTX_clear_fd. NULL if there is nothing to do
  *
- * Returns 1; 0 for ctx NULL, for a context that is being freed, and if there
- * is no memory.
+ * Returns 1. Returns 0 for ctx NULL, for a context that is being freed, and if
+ * there is no memory.
  *
  * Queues, returning 0:
  *   0x3306a041  no memory
@@ -687,37 +715,37 @@ int ASYNC_WAIT_CTX_set_wait_fd(ASYNC_WAIT_CTX *ctx, const void *key,
                                                OSSL_ASYNC_FD, void *));
 
 /*
- * Finds the newest entry with this key that is not deleted, and writes its
- * descriptor to *fd and its data to *custom_data, each if the pointer is not
- * NULL.
+ * Finds the newest entry with this key that is not deleted. Writes its
+ * descriptor to *fd and its data to *custom_data. Either pointer may be NULL.
  *
- * Returns 1, or 0 if there is none; then nothing is written. Queues nothing.
+ * Returns 1, or 0 with nothing written if there is none. Queues nothing.
  */
 int ASYNC_WAIT_CTX_get_fd(ASYNC_WAIT_CTX *ctx, const void *key,
                           OSSL_ASYNC_FD *fd, void **custom_data);
 
 /*
- * Gives all descriptors that are not deleted.
+ * Gets all descriptors that are not deleted.
  *
- * fd      where they go. It must have room for all of them; NULL to learn
- *         their number first
- * numfds  where their number goes
+ * fd      where they are written. There must be room for all of them. NULL to
+ *         get only their number
+ * numfds  where their number is written
  *
- * Returns 1; 0 with nothing written if ctx or numfds is NULL. Queues nothing.
+ * Returns 1, or 0 with nothing written if ctx or numfds is NULL. Queues
+ * nothing.
  */
 int ASYNC_WAIT_CTX_get_all_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *fd,
                                size_t *numfds);
 
 /*
- * Gives the descriptors added and the descriptors deleted since counting
- * began. One put in and taken out in the same stretch is in neither list; one
- * taken out and put in again is in both, so apply the deletions first.
+ * Gets the descriptors added and the descriptors deleted since counting began.
+ * One that was added and then cleared is in neither list. One that was cleared
+ * and added again is in both, so apply the deletions first.
  *
- * addfd, delfd        where they go, each with room for all; NULL, for either
- *                     or both, to learn the numbers only
- * numaddfds, numdelfds  where their numbers go, always
+ * addfd, delfd          where they are written, each with room for all. Either
+ *                       may be NULL, to get only its number
+ * numaddfds, numdelfds  where their numbers are written, always
  *
- * Returns 1; 0 with nothing written if ctx or one of the two numbers is NULL.
+ * Returns 1, or 0 with nothing written if ctx, numaddfds or numdelfds is NULL.
  * Queues nothing.
  */
 int ASYNC_WAIT_CTX_get_changed_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *addfd,
@@ -725,19 +753,19 @@ int ASYNC_WAIT_CTX_get_changed_fds(ASYNC_WAIT_CTX *ctx, OSSL_ASYNC_FD *addfd,
                                    size_t *numdelfds);
 
 /*
- * Takes out the newest entry with this key. One added since counting began
- * disappears without a trace; any other counts as deleted. Descriptor and
- * custom_data are the caller's from then on; the cleanup is not called, now or
- * later.
+ * Clears the newest entry with this key. One added since counting began
+ * disappears without a trace. Any other counts as deleted. Descriptor and
+ * custom_data belong to the caller from then on. The cleanup is not called,
+ * now or later.
  *
  * Returns 1, or 0 if there is none. Queues nothing.
  */
 int ASYNC_WAIT_CTX_clear_fd(ASYNC_WAIT_CTX *ctx, const void *key);
 
 /*
- * Keeps a function for whoever does the work to call when the job can go on,
- * instead of a descriptor. The library never calls it. callback NULL takes it
- * away. It stays from job to job.
+ * Keeps a function, as another way than a descriptor: the code that does the
+ * work calls it when the job can be resumed. The library never calls it.
+ * callback NULL removes it. It stays from job to job.
  *
  * Returns 1, or 0 for ctx NULL. Queues nothing.
  */
@@ -746,10 +774,10 @@ int ASYNC_WAIT_CTX_set_callback(ASYNC_WAIT_CTX *ctx,
                                 void *callback_arg);
 
 /*
- * Writes the function to *callback and what to pass to it to *callback_arg,
- * each unless the pointer is NULL.
+ * Writes the function to *callback and its argument to *callback_arg. Either
+ * pointer may be NULL.
  *
- * Returns 1; 0 with nothing written if no function is set, or for ctx NULL.
+ * Returns 1, or 0 with nothing written if no function is set, or for ctx NULL.
  * Queues nothing.
  */
 int ASYNC_WAIT_CTX_get_callback(ASYNC_WAIT_CTX *ctx,
@@ -757,8 +785,9 @@ int ASYNC_WAIT_CTX_get_callback(ASYNC_WAIT_CTX *ctx,
                                 void **callback_arg);
 
 /*
- * Keeps a status, one of ASYNC_STATUS_* or any other number, for the two sides
- * of a callback. The library does not look at it. It stays from job to job.
+ * Keeps a status, one of ASYNC_STATUS_* or any other number. The code that
+ * calls the callback sets it for the program. The library does not look at it.
+ * It stays from job to job.
  *
  * Returns 1, or 0 for ctx NULL. Queues nothing.
  */
@@ -770,21 +799,20 @@ int ASYNC_WAIT_CTX_get_status(ASYNC_WAIT_CTX *ctx);
 /* --------------------------------------------------- memory for the stacks */
 
 /*
- * Gives the process other memory for stacks than the library's own. Possible
- * until the first stack of the process has been made or attempted, by
- * whichever thread, and not after: the memory in use must go back to where it
- * came from.
+ * Sets the functions that get and free the memory of stacks. It is possible
+ * until any thread has made, or tried to make, the first stack of the process:
+ * each stack must go back to where it came from.
  *
  * alloc_fn  called for each new stack with *num 32768. It returns the block,
- *           and may write its real size to *num. NULL is no block, and so is
- *           one of less than 8192 bytes, which is given back at once; the job
- *           is then not made: ASYNC_NO_JOBS, or fewer jobs made in advance
- * free_fn   called with a block that is no longer needed. It should take NULL
- *           too, which OpenSSL passes it
+ *           and may write its real size to *num. If it returns NULL or less
+ *           than 8192 bytes, the job is not made: ASYNC_NO_JOBS, or fewer jobs
+ *           made in advance. A block that is too small is freed at once
+ * free_fn   called with a block that is no longer needed. It should accept
+ *           NULL too, which OpenSSL passes to it
  *
- * Either may be NULL, which keeps the function there is. Both are called by
- * whichever thread needs or frees a stack. Such a stack has no guard unless
- * alloc_fn makes one: running off its end is undefined behaviour.
+ * Either may be NULL, which keeps the current function. The thread that needs
+ * or frees a stack calls them. Such a stack has no guard unless alloc_fn makes
+ * one: an overflow is undefined behaviour.
  *
  * Returns 1, or 0 with nothing changed if it is too late; always 0 on a
  * platform without jobs. Queues nothing.
@@ -793,9 +821,9 @@ int ASYNC_set_mem_functions(ASYNC_stack_alloc_fn alloc_fn,
                             ASYNC_stack_free_fn free_fn);
 
 /*
- * Writes the functions in use now, the library's own if nothing else was set,
- * to *alloc_fn and *free_fn, each if the pointer is not NULL; NULL on a
- * platform without jobs. Queues nothing.
+ * Writes the current functions to *alloc_fn and *free_fn. Either pointer may
+ * be NULL. If none were set, these are the library's own. On a platform
+ * without jobs both are NULL. Queues nothing.
  */
 void ASYNC_get_mem_functions(ASYNC_stack_alloc_fn *alloc_fn,
                              ASYNC_stack_free_fn *free_fn);
@@ -824,17 +852,16 @@ int OSSL_ASYNC_serves_libssl(void);
 unsigned long OSSL_ASYNC_version(void);
 
 /*
- * Has a paused job come to its end: for a job whose connection is gone, or
- * whose answer nobody wants any more. The job is resumed as ASYNC_start_job
- * does it: the ASYNC_pause_job that it is in returns 1. From then on it cannot
- * pause: every later ASYNC_pause_job in it returns 0, at once. Code that checks
- * the result leaves by its own error path, and frees what it holds; code that
- * pauses once only does not learn that it was cancelled. No frame is unwound
- * from outside.
+ * Resumes a paused job and stops it from pausing again: for a job whose
+ * connection is gone, or whose answer nobody wants any more. The
+ * ASYNC_pause_job that the job is in returns 1. Every later ASYNC_pause_job in
+ * it returns 0, at once. Code that checks the result leaves by its own error
+ * path, and frees what it holds. Code that pauses only once does not learn
+ * that it was cancelled. No frame is unwound from outside.
  *
- * A function that does not look at the result goes on as if it had been
- * resumed. One that pauses in a loop until something has happened, and does not
- * look, never ends; let such a job come to its end by what it waits for.
+ * A function that ignores the result runs on as if it had been resumed. If it
+ * pauses in a loop until something has happened, the loop spins until then. Do
+ * not cancel such a job before what it waits for has happened.
  *
  * job  as for ASYNC_start_job; *job is the handle of a paused job
  * ret  as for ASYNC_start_job
@@ -851,13 +878,13 @@ unsigned long OSSL_ASYNC_version(void);
 int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
 
 /*
- * Sets the stack that jobs have at least, in bytes: from 32768 to 1073741824;
- * without it 131072. Before the process's first such stack is made, by
- * whichever thread; before that, the last call counts. Only what a job touches
- * takes memory. The environment's OSSL_ASYNC_STACK_SIZE, bytes in decimal
- * digits, does the same where no such call was made; not in set-id programs.
- * Stacks of the program's own (ASYNC_set_mem_functions) have the size it gives
- * them.
+ * Sets the least size of jobs' stacks, in bytes: from 32768 to 1073741824. The
+ * default is 131072. It works until any thread has made the first such stack of
+ * the process; until then the last call counts. Only pages that a job touches
+ * take memory. OSSL_ASYNC_STACK_SIZE in the environment, bytes in decimal
+ * digits, does the same if no such call was made, except in set-id programs.
+ * Stacks of the program's own (ASYNC_set_mem_functions) have the size that the
+ * program gives them.
  *
  * Returns 1, or 0 with nothing changed.
  *
@@ -867,41 +894,45 @@ int OSSL_ASYNC_cancel_job(ASYNC_JOB **job, int *ret);
 int OSSL_ASYNC_set_stack_size(size_t bytes);
 
 /*
- * Returns what was set by call, or the default; from the first job on it is
- * what jobs have, whoever set it. Queues nothing.
+ * Returns the size set by a call, or the default. From the first job on it
+ * returns what jobs have, whether a call or the environment set it. Queues
+ * nothing.
  */
 size_t OSSL_ASYNC_get_stack_size(void);
 
 /*
- * What the library has done, and what there is now. A job is counted here from
- * the making of its record and stack to their end, so one job counted as
- * created may have run many functions; these count as starts.
+ * What the library has done, and what there is now. A job counts as created
+ * when its record and stack are made. One such job may run many functions, one
+ * after the other; each of them counts as a start.
+ *
+ * This structure may grow at its end in later versions, never in another way.
+ * So the functions below take its size.
  */
 typedef struct ossl_async_stats_st {
     size_t jobs_created;   /* ever made */
     size_t jobs_idle;      /* now in a pool, waiting for a function */
     size_t jobs_running;   /* now running */
     size_t jobs_paused;    /* now paused, and can be resumed */
-    size_t jobs_abandoned; /* paused when their thread ended, or let go in
+    size_t jobs_abandoned; /* paused when their thread ended, or dropped in
                               Rust: never resumed again, not freed */
     size_t starts;         /* functions started */
     size_t pauses;         /* pauses that happened; blocked ones do not count */
     size_t resumes;        /* paused jobs resumed */
     size_t finishes;       /* functions that returned */
     size_t refusals;       /* misuse refused with an error */
-    size_t stack_bytes;    /* address space of the stacks of all jobs there are
-                              now, touched or not */
+    size_t stack_bytes;    /* address space of the stacks of all jobs that
+                              exist now, touched or not */
     size_t stack_high_water; /* the most that a job had used of its stack when
                               it ended, in bytes; 0 unless it is measured */
 } OSSL_ASYNC_STATS;
 
 /*
- * Statistics of the calling thread, and of the whole process. Later versions
- * append members; size says how many the caller knows.
+ * Statistics of the calling thread, and of the whole process.
  *
- * stats  where they go
- * size   sizeof(OSSL_ASYNC_STATS). Never more than size bytes are written, and
- *        bytes that this version has no member for are left alone
+ * stats  where they are written
+ * size   sizeof(OSSL_ASYNC_STATS), which tells the library how many members
+ *        the caller knows. Never more than size bytes are written. Bytes for
+ *        which this library has no member are not written
  *
  * Returns 1, or 0 if stats is NULL. Queues nothing.
  */
@@ -909,20 +940,21 @@ int OSSL_ASYNC_thread_stats(OSSL_ASYNC_STATS *stats, size_t size);
 int OSSL_ASYNC_process_stats(OSSL_ASYNC_STATS *stats, size_t size);
 
 /*
- * Switches on (measure not 0) or off that the stack of each job that ends is
- * measured, for stack_high_water. Off at first: it costs a system call a job.
- * OSSL_ASYNC_STATS=1 in the environment switches it on at the first job. For
- * all threads, from any thread. Queues nothing.
+ * Switches measuring on (measure not 0) or off, for all threads. While it is
+ * on, the stack of each job that ends is measured for stack_high_water. It is
+ * off at first, because it costs a system call a job. OSSL_ASYNC_STATS=1 in
+ * the environment switches it on at the first job. May be called from any
+ * thread. Queues nothing.
  */
 void OSSL_ASYNC_measure_stacks(int measure);
 
 /*
- * Returns the most that the stack of a job has been used so far, in bytes:
- * whole pages, those included that earlier jobs on the same stack have used.
- * For a job of the calling thread that runs or is paused; 0 for any other, for
- * NULL, and where the stack is the program's own. Queues nothing.
+ * Returns the most that has been used of a job's stack so far, in bytes and in
+ * whole pages. Pages that earlier jobs on the same stack have used count too.
+ * The job must run or be paused, on the calling thread. Returns 0 for any
+ * other, for NULL, and if the stack is the program's own. Queues nothing.
  */
-size_t OSSL_ASYNC_get_stack_used(ASYNC_JOB *job);
+size_t OSSL_ASYNC_get_stack_used(const ASYNC_JOB *job);
 
 #ifdef __cplusplus
 }

@@ -13,13 +13,14 @@
  * (ASYNC_init_pool), reason 103 (invalid pool size). Every code the library
  * queues is listed in openssl/async.h, at the function that queues it.
  *
- * Besides its own reasons the library uses four that OpenSSL's libraries have
- * in common: ERR_R_MALLOC_FAILURE 65, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED 66,
- * ERR_R_PASSED_NULL_PARAMETER 67 and ERR_R_INTERNAL_ERROR 68. They too are
- * defined by openssl/err.h, and the numbers are those of OpenSSL before 3.0;
- * the openssl/err.h of 3.0 and later gives the same names other values.
+ * Besides its own reasons the library uses four that all of OpenSSL's
+ * libraries have: ERR_R_MALLOC_FAILURE 65,
+ * ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED 66, ERR_R_PASSED_NULL_PARAMETER 67 and
+ * ERR_R_INTERNAL_ERROR 68. openssl/err.h defines them too. The numbers are
+ * those of OpenSSL before 3.0; the openssl/err.h of 3.0 and later gives these
+ * names other values.
  *
- * Nothing is included from here.
+ * This file includes no other file.
  */
 
 #ifndef OSSL_ASYNC_OPENSSL_ASYNCERR_H
@@ -38,7 +39,7 @@
 
 /*
  * Reasons: what went wrong. Every OpenSSL that has one of these names gives it
- * the same number; the tests are for the case that its file came first.
+ * the same number. OpenSSL's file may have come first, so each is tested.
  */
 #ifndef ASYNC_R_CANNOT_CREATE_WAIT_PIPE
 # define ASYNC_R_CANNOT_CREATE_WAIT_PIPE 100
@@ -52,7 +53,7 @@
 #ifndef ASYNC_R_INVALID_POOL_SIZE
 # define ASYNC_R_INVALID_POOL_SIZE 103
 #endif
-/* Of OpenSSL 1.1.0 and later, where nothing raises it. */
+/* OpenSSL 1.1.0 and later have it. Nothing raises it, here or there. */
 #ifndef ASYNC_R_INIT_FAILED
 # define ASYNC_R_INIT_FAILED 105
 #endif
@@ -60,15 +61,15 @@
 /*
  * Functions: where it went wrong.
  *
- * Enumerators and not macros, on purpose. OpenSSL 3.0 has no function codes
- * any more, and its openssl/cryptoerr_legacy.h, which openssl/err.h includes,
- * defines most of these names as 0. A macro here would collide with that one
- * as soon as openssl/err.h is included after this file. A macro laid over an
- * enumerator is no collision, and where the macro is there first the
- * enumerator is left out. So in a file that includes OpenSSL's own
- * openssl/err.h (3.0 and later), before or after, these names are OpenSSL's
- * and mean 0; ASYNC_F_ASYNC_INIT_POOL, which no release has, is 101 always.
- * The price: #if and #ifdef do not see them.
+ * They are enumerators and not macros, on purpose. OpenSSL 3.0 and later have
+ * no function codes. Their openssl/cryptoerr_legacy.h, which openssl/err.h
+ * includes, defines most of these names as 0. A macro here would collide with
+ * that one if openssl/err.h is included after this file. A macro with the name
+ * of an enumerator does not collide. If the macro is there first, the
+ * enumerator is left out. So in a file that includes OpenSSL's openssl/err.h
+ * (3.0 and later), before or after, these names mean 0. No release has
+ * ASYNC_F_ASYNC_INIT_POOL, which is always 101. #if and #ifdef do not see
+ * enumerators.
  */
 enum {
 #ifndef ASYNC_F_ASYNC_CTX_NEW
@@ -89,11 +90,11 @@ enum {
 #ifndef ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD
     ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD = 106,
 #endif
-    /* ASYNC_init_pool by its later name; also ASYNC_cleanup_thread's. */
+    /* ASYNC_init_pool under its later name, and ASYNC_cleanup_thread. */
 #ifndef ASYNC_F_ASYNC_INIT_THREAD
     ASYNC_F_ASYNC_INIT_THREAD = 101,
 #endif
-    /* Also ASYNC_free_pool's, which has no number of its own. */
+    /* ASYNC_init_pool, and ASYNC_free_pool, which has no number of its own. */
     ASYNC_F_ASYNC_INIT_POOL = 101
 };
 

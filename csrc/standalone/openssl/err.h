@@ -9,14 +9,14 @@
  *
  * Every ERR_ name here is a macro for a symbol of this library, OSSL_ASYNC_*,
  * because an exported ERR_ symbol would capture the calls that libssl means
- * for libcrypto. A program that does use OpenSSL must not see this file: its
- * own openssl/err.h reads libcrypto's queue, where the library's errors go
- * too.
+ * for libcrypto. A program that uses OpenSSL must not include this file.
+ * OpenSSL's openssl/err.h reads libcrypto's queue, and the library's errors go
+ * there too.
  *
  * The queue. Each thread has one, of 16 entries; the 17th pushes out the
- * oldest. An entry is an error code, the source file and line it came from,
- * and nothing else. All functions here work on the calling thread's queue, may
- * be called on any thread, inside a job as well as outside, and never fail.
+ * oldest. An entry is an error code, and the source file and line that it came
+ * from. All functions here work on the calling thread's queue. They may be
+ * called on any thread, inside a job or outside, and never fail.
  *
  * A code is library << 24 | function << 12 | reason, and never 0.
  */
@@ -51,9 +51,8 @@ extern "C" {
 #define ERR_LIB_ASYNC 51
 
 /*
- * Reasons that OpenSSL's libraries have in common, as far as this one uses
- * them. Its own reasons, and the numbers of its functions, are in
- * openssl/asyncerr.h.
+ * Those reasons of all OpenSSL's libraries that this library uses. Its own
+ * reasons, and the numbers of its functions, are in openssl/asyncerr.h.
  */
 #define ERR_R_MALLOC_FAILURE 65              /* no memory */
 #define ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED 66 /* not now, or not with this handle */
@@ -84,9 +83,9 @@ unsigned long OSSL_ASYNC_ERR_peek_error(void);
 unsigned long OSSL_ASYNC_ERR_peek_last_error(void);
 
 /*
- * As ERR_get_error, and says where the error came from: *file becomes the name
- * of a source file, a string that is never freed, and *line the line in it.
- * Either pointer may be NULL. With an empty queue nothing is written.
+ * As ERR_get_error, and writes where the error came from: the name of the
+ * source file to *file, a string that is never freed, and the line to *line.
+ * Either pointer may be NULL. If the queue is empty nothing is written.
  */
 #define ERR_get_error_line OSSL_ASYNC_ERR_get_error_line
 unsigned long OSSL_ASYNC_ERR_get_error_line(const char **file, int *line);
@@ -96,18 +95,17 @@ unsigned long OSSL_ASYNC_ERR_get_error_line(const char **file, int *line);
 void OSSL_ASYNC_ERR_clear_error(void);
 
 /*
- * Writes the text of a code, with a terminating NUL, and returns where it is.
+ * Writes the text of a code, with a terminating NUL, and returns its address.
  *
  *     error:33065067:ASYNC routines:ASYNC_init_pool:invalid pool size
  *
- * The code is in eight hexadecimal digits. Before ERR_load_ASYNC_strings, and
- * for numbers that have no text, it is numbers only:
+ * The code has eight hexadecimal digits. Before ERR_load_ASYNC_strings, and for
+ * numbers that have no text, the text has numbers only:
  *
  *     error:33065067:lib(51):func(101):reason(103)
  *
- * buf  at least 256 bytes, or NULL: then a buffer of 256 bytes that belongs to
- *      the calling thread, whose content lasts until the thread's next such
- *      call
+ * buf  at least 256 bytes. If it is NULL the text is in a buffer of the
+ *      calling thread, and lasts until the thread's next such call
  */
 #define ERR_error_string OSSL_ASYNC_ERR_error_string
 char *OSSL_ASYNC_ERR_error_string(unsigned long code, char *buf);
@@ -120,8 +118,8 @@ char *OSSL_ASYNC_ERR_error_string(unsigned long code, char *buf);
 void OSSL_ASYNC_ERR_error_string_n(unsigned long code, char *buf, size_t len);
 
 /*
- * The parts of that text: the library's name, the function's, the reason. The
- * strings are never freed. NULL for a number that has no text, and for all
+ * The parts of that text: the library's name, the function's name, the reason.
+ * The strings are never freed. NULL for a number that has no text, and always
  * before ERR_load_ASYNC_strings.
  */
 #define ERR_lib_error_string OSSL_ASYNC_ERR_lib_error_string
@@ -136,19 +134,19 @@ const char *OSSL_ASYNC_ERR_reason_error_string(unsigned long code);
  *
  *     thread:string:file:line:data
  *
- * thread is a number that tells the calling thread from others, string the
- * text of ERR_error_string, and data empty.
+ * thread is a number that tells the calling thread from others. string is the
+ * text of ERR_error_string. data is empty.
  */
 #define ERR_print_errors_fp OSSL_ASYNC_ERR_print_errors_fp
 void OSSL_ASYNC_ERR_print_errors_fp(FILE *fp);
 
 /*
- * The same, giving each line to a function instead.
+ * The same, but each line is passed to a function.
  *
- * cb  called with str, the line and its newline, which is valid during the
- *     call; its length len; and u. It returns more than 0 to go on, else that
- *     was the last line, and the entries not yet given stay in the queue.
- *     NULL: nothing happens
+ * cb  called with str, which is the line with its newline and is valid during
+ *     the call; with its length len; and with u. If it returns more than 0,
+ *     the next line follows. Else that was the last one, and the other entries
+ *     stay in the queue. If cb is NULL, nothing happens
  * u   passed to cb, not looked at
  */
 #define ERR_print_errors_cb OSSL_ASYNC_ERR_print_errors_cb
@@ -156,8 +154,8 @@ void OSSL_ASYNC_ERR_print_errors_cb(int (*cb)(const char *str, size_t len,
                                               void *u), void *u);
 
 /*
- * Turns the texts on, for all threads; until then the calls above give
- * numbers. May be called again at any time.
+ * Turns the texts on, for all threads. Before that, the functions above have
+ * numbers only. May be called again at any time.
  */
 #define ERR_load_ASYNC_strings OSSL_ASYNC_ERR_load_ASYNC_strings
 void OSSL_ASYNC_ERR_load_ASYNC_strings(void);

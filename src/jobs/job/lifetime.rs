@@ -1,4 +1,4 @@
-//! How a record comes into being, gives its memory back while it is idle, and ends.
+//! How a record is made, gives its memory back while it is idle, and is destroyed.
 
 use super::{Record, State};
 use crate::error::Error;

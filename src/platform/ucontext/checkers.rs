@@ -1,4 +1,4 @@
-//! What valgrind and the sanitizers are told (`csrc/checkers.c`).
+//! What the library tells valgrind and the sanitizers (`csrc/checkers.c`).
 
 #[cfg(target_os = "linux")]
 use core::ffi::c_int;

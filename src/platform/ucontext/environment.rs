@@ -1,4 +1,4 @@
-//! What the environment says, and standard error.
+//! Environment variables, and output to standard error.
 
 use core::ffi::{CStr, c_char};
 

@@ -1,4 +1,5 @@
-//! A look at memory faults before they are the program's, on a stack that has not run out. Only for those who ask.
+//! Handlers that see memory faults before the program's own, on a stack of their own. They are
+//! installed only if the environment asks for them.
 
 use super::guards::install_guard;
 use super::memory::{map_memory, page_size};

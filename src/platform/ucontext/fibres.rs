@@ -1,4 +1,4 @@
-//! Fibres: the shim's part that OpenSSL's `async_fibre_*` functions correspond to.
+//! Fibres: what OpenSSL's `async_fibre_*` functions do, by the shim.
 
 use crate::platform::types::{Fibre, Work};
 use core::ffi::{CStr, c_char, c_int, c_void};

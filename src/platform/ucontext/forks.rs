@@ -1,4 +1,4 @@
-//! Forks: how many there were, and values that survive them.
+//! Forks: how many there were, and values behind a lock that a forked child can take.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Guards: memory below a stack that faults at every access.
+//! Guards: memory below a stack. Every access to it faults.
 
 use super::environment::{environment_variable, print_error};
 use super::memory::{advise_each, is_in_memory, is_unreadable, release_memory};

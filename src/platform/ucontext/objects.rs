@@ -1,4 +1,4 @@
-//! Libraries that are in the process, this one among them.
+//! The libraries in the process, this one included.
 
 use super::forks::fork_count;
 use super::heap::{allocate, free};

@@ -1,4 +1,4 @@
-//! The pipe behind a wait fd. No call blocks, and none is a cancellation point.
+//! The pipe behind a wait fd. No call blocks, and in none can the thread be cancelled.
 
 use core::ffi::c_int;
 

@@ -1,4 +1,4 @@
-//! What is to be done when a thread or the process ends.
+//! Functions that run when a thread or the process ends.
 
 use super::objects::pin;
 use core::ffi::c_void;
