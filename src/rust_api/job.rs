@@ -1,15 +1,16 @@
 //! A job that ends with a value.
 
+mod traits;
+mod waiting;
+
 use super::launch::{Launch, Port, run_closure};
 use super::start_error::StartError;
-use super::wake_handle::WakeHandle;
 use crate::error::Error;
 use crate::jobs::job::Record;
 use crate::jobs::requests::{Argument, Outcome, Resume, Start, StartFailure};
 use crate::jobs::{current, dispatch, thread};
 use crate::wake::Use;
 use core::any::Any;
-use core::fmt;
 use core::marker::PhantomData;
 use core::mem;
 use core::ptr;
@@ -221,84 +222,6 @@ impl<T: 'static> Job<T> {
             },
         }
     }
-
-    /// The descriptor that is readable while the job is woken.
-    ///
-    /// The first call makes its pipe. If the job was woken before, it is readable at once. Do not
-    /// read from it, and do not close it.
-    ///
-    /// ```
-    /// use ossl_async::{Job, Step};
-    /// use std::os::fd::AsRawFd;
-    /// # if !ossl_async::is_capable() { return }
-    ///
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
-    /// job.wake_handle().wake();
-    ///
-    /// let fd = job.wait_fd().unwrap().as_raw_fd();
-    /// let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    /// // SAFETY: one pollfd, which the kernel fills in.
-    /// assert_eq!(unsafe { libc::poll(&mut poll, 1, -1) }, 1);
-    /// # drop(job.resume());
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The error of `pipe2`, usually that no descriptors are left. `NotFound` if C code has ended
-    /// the job.
-    #[cfg(unix)]
-    pub fn wait_fd(&self) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
-        if !self.is_live() {
-            return Err(std::io::ErrorKind::NotFound.into());
-        }
-        self.record
-            .signal
-            .open()
-            .map_err(|errno| std::io::Error::from_raw_os_error(errno.0))?;
-        let fd = self
-            .record
-            .signal
-            .channel(crate::wake::Pipe::wait_fd)
-            .ok_or(std::io::ErrorKind::NotFound)?;
-        // SAFETY: the pipe was just made or is the record's; it is closed when the record is freed, which needs the job
-        // to end, and that needs this `Job`.
-        Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
-    }
-
-    /// The most that has been used of the job's stack so far, in bytes and in whole pages. Pages
-    /// that earlier jobs on the same stack have used count too.
-    ///
-    /// ```
-    /// use ossl_async::{Job, Step};
-    /// # if !ossl_async::is_capable() { return }
-    ///
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
-    /// assert!(job.stack_used() > 0);
-    /// assert!(job.stack_used() <= ossl_async::stack_size() * 2);
-    /// # drop(job.resume());
-    /// ```
-    pub fn stack_used(&self) -> usize {
-        if self.is_live() {
-            current::stack_used(self.record)
-        } else {
-            0
-        }
-    }
-
-    /// A handle that wakes the job, from any thread.
-    ///
-    /// ```
-    /// use ossl_async::{Job, Step};
-    /// # if !ossl_async::is_capable() { return }
-    ///
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
-    /// let handle = job.wake_handle();
-    /// std::thread::spawn(move || handle.wake()).join().unwrap();
-    /// # drop(job.resume());
-    /// ```
-    pub fn wake_handle(&self) -> WakeHandle {
-        WakeHandle::new(self.record, self.this_use)
-    }
 }
 
 impl<T> Job<T> {
@@ -330,14 +253,6 @@ impl<T> Drop for Job<T> {
         } else {
             drop(self.unseen_panic());
         }
-    }
-}
-
-impl<T> fmt::Debug for Job<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job")
-            .field("use", &self.this_use.0)
-            .finish_non_exhaustive()
     }
 }
 
@@ -375,20 +290,3 @@ pub struct ResumeError<T> {
     /// Why.
     pub error: Error,
 }
-
-impl<T> fmt::Debug for ResumeError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResumeError")
-            .field("job", &self.job)
-            .field("error", &self.error)
-            .finish()
-    }
-}
-
-impl<T> fmt::Display for ResumeError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<T> std::error::Error for ResumeError<T> {}
