@@ -6,10 +6,11 @@ mod contexts;
 mod jobs;
 mod rest;
 
-use super::model::{ContextId, Counts, Model};
+use super::model::{Counts, Model};
 use super::operation::{CONTEXTS, Input, Operation, PLACES, Target};
 use super::world::{self, World};
 use jobs::{JobFrame, Pending};
+use operations::ContextId;
 use ossl_async::capi::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
@@ -18,9 +19,6 @@ use std::ptr;
 
 /// Cleanups within cleanups that carry out operations.
 const DEPTH: usize = 8;
-
-/// What outputs hold before a call.
-const UNTOUCHED: c_int = 0x5a5a_5a5a;
 
 /// One input at work on the calling thread.
 pub struct Driver<'a> {
@@ -163,31 +161,7 @@ impl<'a> Driver<'a> {
             Operation::GetWaitCtx(handle) => self.get_wait_ctx(self.handle(handle)),
             Operation::NewContext(place) => self.new_context(place),
             Operation::FreeContext(on) => self.free(target(on)),
-            Operation::SetWaitFd {
-                on,
-                key,
-                fd,
-                data,
-                cleanup,
-            } => self.set_wait_fd(target(on), key, fd, data, cleanup),
-            Operation::GetFd { on, key, fd, data } => self.get_fd(target(on), key, fd, data),
-            Operation::GetAllFds { on, array, count } => self.all_fds(target(on), array, count),
-            Operation::GetChangedFds { on, arrays, counts } => {
-                self.changed_fds(target(on), arrays, counts);
-            }
-            Operation::ClearFd { on, key } => self.clear_fd(target(on), key),
-            Operation::SetCallback {
-                on,
-                callback,
-                argument,
-            } => self.set_callback(target(on), callback, argument),
-            Operation::GetCallback {
-                on,
-                callback,
-                argument,
-            } => self.get_callback(target(on), callback, argument),
-            Operation::SetStatus { on, status } => self.set_status(target(on), status),
-            Operation::GetStatus(on) => self.get_status(target(on)),
+            Operation::OnContext { on, call } => self.on_context(target(on), call),
             Operation::Errors(what) => self.errors(what),
             Operation::Stats { process, size } => self.stats(process, size),
             Operation::MemFunctions { allocate, free } => self.mem_functions(allocate, free),

@@ -4,16 +4,15 @@
 //!
 //! It is a model without failures: there is always memory for a job, and a pipe.
 
-mod contexts;
 mod counts;
 mod handles;
 mod queue;
 mod totals;
 
-pub use contexts::{Cleaned, ContextId, Contexts};
 pub use counts::Counts;
 pub use queue::{Queue, text as queue_text};
 
+use operations::{Argument, ContextId, Contexts};
 use std::ffi::c_int;
 
 /// Results of a start (B1).
@@ -84,32 +83,21 @@ pub struct Call {
     pub handle: usize,
     /// Whether there is a function.
     pub function: bool,
-    pub given: Given,
+    pub argument: Argument,
     /// Five arguments.
     pub first_generation: bool,
     pub context: Option<ContextId>,
 }
 
-/// The argument of a start.
-#[derive(Clone, Copy, Debug)]
-pub enum Given {
-    /// NULL, whatever the size.
-    Null,
-    /// So many bytes.
-    Bytes(usize),
-    /// More bytes than any allocator has.
-    TooMany,
-}
-
 impl Call {
     /// Whether the function gets a copy of the argument, or NULL. None: the argument cannot be copied.
     pub fn gets_copy(&self) -> Option<bool> {
-        match self.given {
-            Given::Null => Some(false), // B25, D13
+        match self.argument {
+            Argument::Null(_) => Some(false), // B25, D13
             // B24, D11: generation 1 finds no block of no bytes; for generation 2 no bytes are as good as NULL.
-            Given::Bytes(0) if self.first_generation => None,
-            Given::Bytes(length) => Some(length > 0), // B23
-            Given::TooMany => None,                   // D12
+            Argument::Bytes(0) if self.first_generation => None,
+            Argument::Bytes(length) => Some(length > 0), // B23
+            Argument::Huge => None,                      // D12
         }
     }
 }

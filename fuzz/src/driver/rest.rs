@@ -3,7 +3,8 @@
 use super::super::model::{FINISH, PAUSE, queue_text};
 use super::super::operation::{CONTEXTS, Elsewhere, Errors, Handle, Target};
 use super::super::world::{MemFunctions, members};
-use super::{Driver, UNTOUCHED};
+use super::Driver;
+use operations::UNTOUCHED;
 use ossl_async::capi::*;
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;

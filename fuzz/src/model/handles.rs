@@ -1,6 +1,7 @@
 //! Handles and wait fds: what they are is learned when the library first gives them, and what they mean is asked here.
 
-use super::{ContextId, Job, Model, Record, State};
+use super::{Job, Model, Record, State};
+use operations::ContextId;
 use std::ffi::c_int;
 
 impl Model {

@@ -1,6 +1,7 @@
 //! What can be counted: jobs, pipes, and what other threads add to the process's counts.
 
-use super::{ContextId, Counts, Model, Record, State};
+use super::{Counts, Model, Record, State};
+use operations::ContextId;
 
 impl Model {
     /// Pipes that there are now, and the most there were.
