@@ -165,6 +165,8 @@ fn step(operation: &Operation, sides: &[Side; 2]) -> TestCaseResult {
         format!("ossl-async left {forwarded:?} in libcrypto's queue, libcrypto {raised:?}")
     } else if logs[0][begin[0]..] != logs[1][begin[1]..] {
         "different".into()
+    } else if let Some(want) = logs[0][begin[0]..].iter().find_map(Entry::model_says) {
+        format!("alike, but the model says {want}")
     } else {
         return Ok(());
     };

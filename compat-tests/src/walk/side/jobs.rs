@@ -1,23 +1,17 @@
 //! Jobs: starts, resumes, what runs in them, and the functions that know the thread's current one.
 
-use super::{FINISH, PAUSE, Place, Side, UNTOUCHED, at_work};
+use super::{FINISH, PAUSE, Place, Side, at_work};
 use crate::walk::event::{Event, Pointer};
-use crate::walk::operation::{Argument, Exclusion, JOBS, Start, Whose};
-use crate::walk::table::{Job, JobFn, WaitCtx};
+use crate::walk::operation::{Exclusion, JOBS, Start, Whose};
+use operations::{Argument, Block, JobFn, UNTOUCHED};
+use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::ffi::{c_int, c_void};
-use std::hint;
 use std::ptr;
 use std::sync::Arc;
 
-/// What the caller's argument block holds once the job was started.
-const SPENT: u8 = 0xee;
-
-/// A size that no allocator has.
-const HUGE: usize = usize::MAX / 2;
-
 impl Side {
     pub(super) fn start(&self, start: &Start) {
-        if matches!(start.argument, Argument::Nothing) && !self.runs_with_no_bytes {
+        if start.argument == Argument::Bytes(0) && !self.runs_with_no_bytes {
             return self.leave_out(Exclusion::NoBytes);
         }
         let Some(place) = (0..JOBS).find(|place| !self.places[*place].live.get()) else {
@@ -27,59 +21,27 @@ impl Side {
         let context = start
             .context
             .map_or(ptr::null_mut(), |place| self.make(place.into()));
-        let length = match start.argument {
-            Argument::Bytes(length) => length,
-            _ => 8,
-        };
-        let mut block: Vec<u8> = (0..length).collect();
-        let (argument, size) = match start.argument {
-            Argument::Null(size) => (ptr::null_mut(), size),
-            Argument::Bytes(length) => (block.as_mut_ptr(), length.into()),
-            Argument::Huge => (block.as_mut_ptr(), HUGE),
-            Argument::Nothing => (block.as_mut_ptr(), 0),
-        };
         *self.places[place].start.borrow_mut() = Some(start.clone());
         self.places[place].live.set(true);
-        // Behind an empty box the optimiser may not look: the block is written while the call runs, or should not be.
-        let untouched = || (0..length).eq(hint::black_box(&block).iter().copied());
-        let result = self.start_job(
-            place,
-            context,
-            run_script,
-            argument.cast(),
-            size,
-            &untouched,
-        );
+        let result = self.start_job(place, context, run_script, start.argument);
         if result != PAUSE {
             self.places[place].live.set(false);
         }
-        // Whatever looks at the caller's block from now on finds out (B23).
-        block.fill(SPENT);
-        drop(hint::black_box(block));
     }
 
     /// Resumes a paused job, with a function, arguments and a context that must be ignored (B22, G9).
     pub(super) fn resume(&self, place: usize, with: Option<&Start>) {
-        let mut byte = 0_u8;
         let context = with
             .and_then(|start| start.context)
             .map_or(ptr::null_mut(), |place| {
                 self.contexts[usize::from(place)].get()
             });
-        let (argument, size) = match with.map(|start| start.argument) {
-            None => (ptr::null_mut(), 0),
-            Some(Argument::Null(size)) => (ptr::null_mut(), size),
-            Some(Argument::Nothing) => (&raw mut byte, 0),
-            Some(_) => (&raw mut byte, HUGE),
+        let argument = match with.map(|start| start.argument) {
+            None => Argument::Null(0),
+            Some(Argument::Bytes(1..)) => Argument::Huge,
+            Some(other) => other,
         };
-        let result = self.start_job(
-            place,
-            context,
-            wrong_function,
-            argument.cast(),
-            size,
-            &|| true,
-        );
+        let result = self.start_job(place, context, wrong_function, argument);
         if result != PAUSE {
             self.places[place].live.set(false);
         }
@@ -88,12 +50,11 @@ impl Side {
     pub(super) fn start_job(
         &self,
         place: usize,
-        context: *mut WaitCtx,
+        context: *mut ASYNC_WAIT_CTX,
         function: JobFn,
-        argument: *mut c_void,
-        size: usize,
-        untouched: &dyn Fn() -> bool,
+        argument: Argument,
     ) -> c_int {
+        let block = Block::new(argument, 0);
         let Place { handle, own, .. } = &self.places[place];
         let resumed = !handle.get().is_null();
         if !resumed {
@@ -111,8 +72,8 @@ impl Side {
                 context,
                 &mut ret,
                 Some(function),
-                argument,
-                size,
+                block.argument,
+                block.size,
             )
         };
         self.running.set(None);
@@ -127,7 +88,7 @@ impl Side {
             result,
             job: self.job(handle.get()),
             ret,
-            untouched: untouched(),
+            untouched: block.is_untouched(),
         });
         if result != PAUSE {
             handle.set(ptr::null_mut());
@@ -144,7 +105,7 @@ impl Side {
         let start = self.places[place].start.borrow().clone();
         let Some(start) = start else { return -1 };
         let length = match start.argument {
-            Argument::Bytes(length) => length.into(),
+            Argument::Bytes(length) => length,
             _ => 0,
         };
         let bytes = || {
@@ -157,7 +118,7 @@ impl Side {
             job: self.handle_outside(),
             bytes: bytes(),
             aligned: argument.addr() % 16 == 0,
-            no_bytes: matches!(start.argument, Argument::Nothing),
+            no_bytes: start.argument == Argument::Bytes(0),
         });
         if !argument.is_null() && length > 0 {
             // SAFETY: as above; the function may write its copy (B23).
@@ -217,6 +178,10 @@ impl Side {
         // SAFETY: the running job has a wait context, or does not pause.
         let result = unsafe { (self.table.functions.pause_job)() };
         let paused = self.starts.get() != starts;
+        let context = inside.and_then(|job| self.context_of(job));
+        if let Some(place) = context.filter(|_| paused) {
+            self.model.borrow_mut().reset(self.context_ids[place].get());
+        }
         self.log(Event::PauseJob {
             inside: inside.is_some(),
             result,
@@ -244,7 +209,7 @@ impl Side {
         });
     }
 
-    pub(super) fn current_job(&self) -> *mut Job {
+    pub(super) fn current_job(&self) -> *mut ASYNC_JOB {
         // SAFETY: it has no conditions.
         let current = unsafe { (self.table.functions.get_current_job)() };
         let job = self.job(current);
