@@ -24,7 +24,7 @@ const DEPTH: usize = 8;
 pub struct Driver<'a> {
     world: &'static World,
     /// The process's counts before the input.
-    before: (Counts, u64),
+    before: Counts,
     input: RefCell<Input<'a>>,
     model: RefCell<Model>,
     /// The operations so far, and in which job each was.
@@ -67,14 +67,14 @@ struct Frame<'f> {
 }
 
 impl<'a> Driver<'a> {
-    pub fn new(world: &'static World, before: (Counts, u64), input: &'a [u8]) -> Driver<'a> {
+    pub fn new(world: &'static World, before: Counts, input: &'a [u8]) -> Driver<'a> {
         let abandoned = world.abandoned.map(|job| job.address);
         let handles = abandoned.map(ptr::with_exposed_provenance_mut);
         Driver {
             world,
             before,
             input: RefCell::new(Input::new(input)),
-            model: RefCell::new(Model::new(&world.abandoned)),
+            model: RefCell::new(Model::new(&world.abandoned, world.stack_bytes)),
             trace: RefCell::default(),
             failure: RefCell::default(),
             places: [const { Cell::new(ptr::null_mut()) }; PLACES],
@@ -192,9 +192,7 @@ impl<'a> Driver<'a> {
         self.expect("the error queue's ends", queue, (first.into(), last.into()));
 
         let counts = model.thread_counts();
-        let stack_bytes = counts.stacks() * self.world.stack_bytes;
-        let stats = (counts, stack_bytes);
-        self.expect("the thread's counts", world::thread_stats(), stats);
+        self.expect("the thread's counts", world::thread_stats(), counts);
 
         let wait_fds: Vec<_> = model.wait_fds().collect();
         let mut polled: Vec<_> = wait_fds.iter().map(|(fd, _)| to_poll(*fd)).collect();

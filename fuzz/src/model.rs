@@ -140,6 +140,8 @@ pub struct Model {
     /// The thread's block counter (K1).
     blocks: usize,
     counts: Counts,
+    /// Bytes of every stack.
+    stack_bytes: usize,
     /// What the process counts that is not this thread's.
     elsewhere: Counts,
     /// The thread has had a job or a pool: from then on it counts for itself.
@@ -151,7 +153,7 @@ pub struct Model {
 impl Model {
     /// A thread that has not used the library. Jobs of others that were abandoned come with a freed wait context if they
     /// have no wait fd.
-    pub fn new(abandoned: &[Abandoned]) -> Model {
+    pub fn new(abandoned: &[Abandoned], stack_bytes: usize) -> Model {
         let mut contexts = Contexts::default();
         let records = abandoned
             .iter()
@@ -177,6 +179,7 @@ impl Model {
             outcome: None,
             blocks: 0,
             counts: Counts::default(),
+            stack_bytes,
             elsewhere: Counts::default(),
             counting: false,
             most_pipes: 0,
