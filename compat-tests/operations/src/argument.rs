@@ -32,13 +32,12 @@ impl Block {
     /// For an argument; the bytes count up from `first`.
     pub fn new(argument: Argument, first: u8) -> Block {
         let length = match argument {
-            Argument::Bytes(length) => length,
-            _ => 16,
+            Argument::Bytes(length @ 1..) => length,
+            _ => 16, // so that there is an address for no bytes too
         };
         let bytes = (0..length).map(|n| first.wrapping_add(n as u8));
         let mut bytes: Vec<u8> = bytes.collect();
         let before = bytes.clone();
-        bytes.reserve(1); // so that there is an address for no bytes too
         let address = bytes.as_mut_ptr().cast();
         let (argument, size) = match argument {
             Argument::Null(size) => (ptr::null_mut(), size),
@@ -53,7 +52,7 @@ impl Block {
         }
     }
 
-    /// What the bytes are, or were.
+    /// The bytes as they were before the start.
     pub fn before(&self) -> &[u8] {
         &self.before
     }
