@@ -1,6 +1,7 @@
-//! Random walks: sequences of operations that two implementations of the second generation carry out side by side in one
-//! process, and that must look the same on both. `operation` says what a walk consists of and what is left out, `side`
-//! carries it out, `event` is what is compared, `tally` what must have been met.
+//! Random walks: sequences of operations that two implementations of the second generation carry out side
+//! by side in one process. They must look the same on both, and do what the fuzzer's model says.
+//! `operation` says what a walk consists of and what is left out, `side` carries it out, `event` is what
+//! is compared, `tally` what must have been met.
 
 mod defects;
 mod event;

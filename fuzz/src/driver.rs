@@ -6,11 +6,10 @@ mod contexts;
 mod jobs;
 mod rest;
 
-use super::model::{Counts, Model};
 use super::operation::{CONTEXTS, Input, Operation, PLACES, Target};
 use super::world::{self, World};
 use jobs::{JobFrame, Pending};
-use operations::ContextId;
+use operations::model::{ContextId, Counts, Model};
 use ossl_async::capi::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;

@@ -1,6 +1,6 @@
 //! What all inputs share: what the process is like before the first of them, and two jobs that an ended thread left paused.
 
-use super::model::{Abandoned, Counts};
+use operations::model::{Abandoned, Counts};
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;

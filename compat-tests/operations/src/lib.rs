@@ -1,18 +1,25 @@
-//! What the random walks and the fuzzer have in common: the functions of the second generation, the calls on a wait
-//! context, how each is made and what is seen of it, the argument of a start, and the model of wait contexts.
+//! What the random walks and the fuzzer have in common: the functions of the second generation, the calls
+//! on a wait context, how each is made and what is seen of it, the argument of a start, and the model.
 //!
-//! A new function of wait contexts is a line of `functions`, a variant of [`ContextCall`] with what makes the call, and
-//! what [`Contexts`] says of it. Then the fuzzer gives it a byte, and the walk a weight and its classes of results.
+//! The fuzzer compares the library with the model. The walks compare libcrypto with it too, so a rule that
+//! the model has wrong is found there.
+//!
+//! To add a function of wait contexts: a line in `functions`, a variant of [`ContextCall`] with how the
+//! call is made, and what it comes to in [`model::Contexts`]. Then give it a byte in the fuzzer's input,
+//! and a weight and its classes of results in the walk.
 
 mod argument;
 mod contexts;
 mod functions;
-mod model;
+#[allow(
+    missing_docs,
+    reason = "what it speaks of is the behaviour reference's"
+)]
+pub mod model;
 
 pub use argument::{Argument, Block};
 pub use contexts::{Callback, ContextCall, Key, List, Seen};
 pub use functions::{CallbackFn, CleanupFn, Functions, Functions3, JobFn};
-pub use model::{Cleaned, ContextId, Contexts};
 
 use std::ffi::c_int;
 

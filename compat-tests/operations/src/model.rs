@@ -1,244 +1,459 @@
-//! Wait contexts as 7.5 and 7.6 of the behaviour reference describe them: a list with an add and a del flag each, newest
-//! first, and two counters.
+//! What the behaviour reference says, as a program: one thread with its jobs, its pool, its error queue and its wait
+//! contexts. It shares no code with the library and calls nothing of it. Jobs are numbers here; the addresses and
+//! descriptors that the library gives them are learned when they are first seen, and may not change from then on.
+//!
+//! It is a model without failures: there is always memory for a job, and a pipe.
 
-use super::contexts::{Callback, ContextCall, Key, List, Seen, callback_answers};
+mod contexts;
+mod counts;
+mod handles;
+mod queue;
+mod totals;
+
+pub use contexts::{Cleaned, ContextId, Contexts};
+pub use counts::Counts;
+pub use queue::{Queue, text as queue_text};
+
+use crate::{Argument, UNTOUCHED};
 use std::ffi::c_int;
 
-/// A wait context's number.
-pub type ContextId = usize;
+/// Results of a start (B1).
+pub const ERR: c_int = 0;
+pub const NO_JOBS: c_int = 1;
+pub const PAUSE: c_int = 2;
+pub const FINISH: c_int = 3;
 
-/// The thread's wait contexts, all there ever were.
-#[derive(Debug, Default)]
-pub struct Contexts(Vec<Context>);
+/// More than any list has room for (G2).
+const UNLISTABLE: usize = usize::MAX / 8;
 
-#[derive(Debug)]
-struct Context {
-    /// Newest first.
-    entries: Vec<Entry>,
-    numadd: usize,
-    numdel: usize,
-    callback: Option<usize>,
-    argument: usize,
-    status: c_int,
-    /// `ASYNC_WAIT_CTX_free` was called.
-    freed: bool,
-    /// That call is under way, or has not come yet.
-    owned: bool,
-    /// Jobs that were started with it and have not ended (D26).
-    jobs: usize,
-}
+/// A job's number.
+pub type Job = usize;
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: Key,
-    fd: c_int,
-    data: usize,
-    cleanup: bool,
-    add: bool,
-    del: bool,
-}
-
-/// What a cleanup is called with.
+/// Where a job stands (S2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as the entry was set")]
-pub struct Cleaned {
-    pub key: Key,
-    pub fd: c_int,
-    pub data: usize,
+enum State {
+    /// In the pool.
+    Idle,
+    Running,
+    Paused,
+    /// Paused for ever: its thread has ended (D15).
+    Abandoned,
+    /// Destroyed.
+    Gone,
 }
 
-impl Contexts {
-    /// A new one (G16).
-    pub fn make(&mut self) -> ContextId {
-        self.0.push(Context {
-            entries: Vec::new(),
-            numadd: 0,
-            numdel: 0,
-            callback: None,
-            argument: 0,
-            status: 0,
-            freed: false,
-            owned: true,
-            jobs: 0,
-        });
-        self.0.len() - 1
-    }
+/// One job's record, through all its uses.
+#[derive(Debug)]
+struct Record {
+    state: State,
+    /// The pool that counts it; none: it is destroyed at its end (D2, D3).
+    pool: Option<usize>,
+    /// The handle, once seen. The same in every use of the record (P4).
+    address: Option<usize>,
+    /// It has a pipe, for its whole life (W1).
+    pipe: bool,
+    /// The wait fd, once seen.
+    fd: Option<c_int>,
+    /// This use was started with five arguments, so that the pipe is its wait fd.
+    shown: bool,
+    /// A wake came after the last clear (W3 to W5).
+    woken: bool,
+    /// It does not pause any more.
+    cancelled: bool,
+    /// The wait context of this use (G9).
+    context: Option<ContextId>,
+}
 
-    /// One that was freed while a job used it (D26).
-    pub fn freed_in_use(&mut self) -> ContextId {
-        let context = self.make();
-        self.hold(context);
-        self.0[context].freed = true;
-        self.0[context].owned = false;
-        context
-    }
+/// The thread's pool (P1).
+#[derive(Debug)]
+struct Pool {
+    /// Tells it from earlier ones.
+    number: usize,
+    max: usize,
+    /// Records ever made for it (P1).
+    made: usize,
+    /// The job released last is the last here, and goes first (P4).
+    idle: Vec<Job>,
+}
 
-    /// A job is started with it.
-    pub fn hold(&mut self, context: ContextId) {
-        self.0[context].jobs += 1;
-    }
+/// A call of `ASYNC_start_job`, of either generation.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Whether there is a place for the handle.
+    pub job: bool,
+    /// The handle there; 0 is NULL.
+    pub handle: usize,
+    /// Whether there is a function.
+    pub function: bool,
+    pub argument: Argument,
+    /// Five arguments.
+    pub first_generation: bool,
+    pub context: Option<ContextId>,
+}
 
-    /// A job that was started with it has ended.
-    pub fn release(&mut self, context: ContextId) {
-        self.0[context].jobs -= 1;
-    }
-
-    /// Whether its memory is still there (D26).
-    pub fn lives(&self, context: ContextId) -> bool {
-        self.0[context].owned || self.0[context].jobs > 0
-    }
-
-    /// `ASYNC_WAIT_CTX_free` begins; false: it has no effect, being freed already.
-    pub fn free(&mut self, context: ContextId) -> bool {
-        !std::mem::replace(&mut self.0[context].freed, true)
-    }
-
-    /// The next cleanup that `ASYNC_WAIT_CTX_free` calls: newest first, those not deleted that have one (G17). The entry
-    /// is gone when its cleanup runs.
-    pub fn next_cleanup(&mut self, context: ContextId) -> Option<Cleaned> {
-        let context = &mut self.0[context];
-        while !context.entries.is_empty() {
-            let entry = context.remove(0);
-            if entry.cleanup && !entry.del {
-                let Entry { key, fd, data, .. } = entry;
-                return Some(Cleaned { key, fd, data });
-            }
+impl Call {
+    /// Whether the function gets a copy of the argument, or NULL. None: the argument cannot be copied.
+    pub fn gets_copy(&self) -> Option<bool> {
+        match self.argument {
+            Argument::Null(_) => Some(false), // B25, D13
+            // B24, D11: generation 1 finds no block of no bytes; for generation 2 no bytes are as good as NULL.
+            Argument::Bytes(0) if self.first_generation => None,
+            Argument::Bytes(length) => Some(length > 0), // B23
+            Argument::Huge => None,                      // D12
         }
-        None
-    }
-
-    /// `ASYNC_WAIT_CTX_free` returns.
-    pub fn freed(&mut self, context: ContextId) {
-        self.0[context].owned = false;
-    }
-
-    /// What a call comes to. On NULL every function returns 0 and writes nothing (D28).
-    pub fn call(&mut self, context: Option<ContextId>, call: ContextCall) -> Seen {
-        context
-            .and_then(|context| self.0[context].call(call))
-            .unwrap_or_default()
-    }
-
-    /// A pause ends (G30).
-    pub fn reset(&mut self, context: ContextId) {
-        let context = &mut self.0[context];
-        context.entries.retain(|entry| !entry.del);
-        context
-            .entries
-            .iter_mut()
-            .for_each(|entry| entry.add = false);
-        (context.numadd, context.numdel) = (0, 0);
     }
 }
 
-impl Context {
-    /// None: it returns 0 and writes nothing.
-    fn call(&mut self, call: ContextCall) -> Option<Seen> {
-        let mut seen = Seen {
-            result: 1,
-            ..Seen::default()
+/// What a start or resume comes to before any function runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing: it returns this, and writes nothing.
+    Returns(c_int),
+    /// The job runs.
+    Runs,
+}
+
+/// What the job that ran has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Paused(Job),
+    Finished(c_int),
+}
+
+/// A job that an ended thread left paused before the input began.
+#[derive(Clone, Copy, Debug)]
+pub struct Abandoned {
+    pub address: usize,
+    /// Its wait fd, if it was started with five arguments.
+    pub fd: Option<c_int>,
+}
+
+/// The thread.
+pub struct Model {
+    pub queue: Queue,
+    pub contexts: Contexts,
+    records: Vec<Record>,
+    pool: Option<Pool>,
+    /// Pools made.
+    pools: usize,
+    current: Option<Job>,
+    /// What the job has come to that ran last.
+    outcome: Option<Outcome>,
+    /// The thread's block counter (K1).
+    blocks: usize,
+    counts: Counts,
+    /// Bytes of every stack.
+    stack_bytes: usize,
+    /// What the process counts that is not this thread's.
+    elsewhere: Counts,
+    /// The thread has had a job or a pool: from then on it counts for itself.
+    counting: bool,
+    /// Most pipes there were at a time.
+    most_pipes: usize,
+}
+
+impl Model {
+    /// A thread that has not used the library. Jobs of others that were abandoned come with a freed wait context if they
+    /// have no wait fd.
+    pub fn new(abandoned: &[Abandoned], stack_bytes: usize) -> Model {
+        let mut contexts = Contexts::default();
+        let records = abandoned
+            .iter()
+            .map(|job| Record {
+                state: State::Abandoned,
+                pool: None,
+                address: Some(job.address),
+                pipe: false, // not one of this thread's
+                fd: job.fd,
+                shown: job.fd.is_some(),
+                woken: false,
+                cancelled: false,
+                context: job.fd.is_none().then(|| contexts.freed_in_use()),
+            })
+            .collect();
+        Model {
+            queue: Queue::default(),
+            contexts,
+            records,
+            pool: None,
+            pools: 0,
+            current: None,
+            outcome: None,
+            blocks: 0,
+            counts: Counts::default(),
+            stack_bytes,
+            elsewhere: Counts::default(),
+            counting: false,
+            most_pipes: 0,
+        }
+    }
+
+    /// `ASYNC_init_pool`, and with `pipes` false `ASYNC_init_thread` (G1).
+    pub fn init_pool(&mut self, max: usize, init: usize, pipes: bool) -> c_int {
+        // B8: the comparison comes first and takes 0 literally (P6); the pool there is stays.
+        if init > max {
+            self.queue.push(queue::INVALID_POOL_SIZE);
+            return 0;
+        }
+        // G2: more than can be listed.
+        if !pipes && init > UNLISTABLE {
+            self.queue.push(queue::POOL_MEMORY);
+            return 0;
+        }
+        // D2: the old idle jobs go; outstanding ones count against no pool. Also inside a job (B12).
+        self.new_pool(max);
+        // B10: jobs made now, generation 1's with a pipe each.
+        for _ in 0..init {
+            let job = self.create(pipes);
+            self.pool_mut().idle.push(job);
+        }
+        1
+    }
+
+    /// `ASYNC_free_pool`, `ASYNC_cleanup_thread`.
+    pub fn free_pool(&mut self) {
+        // D4: no effect inside a job.
+        if self.current.is_some() {
+            self.refuse(queue::FREE_INSIDE_JOB);
+            return;
+        }
+        self.destroy_idle();
+        self.pool = None; // B14; paused jobs stay (B15, D3).
+        self.blocks = 0; // B14
+    }
+
+    /// `ASYNC_start_job` up to where a function runs.
+    pub fn start(&mut self, call: &Call) -> Begun {
+        // Section 8: inside a job every call is the nested case, whatever handle it carries (D5, D7).
+        if self.current.is_some() {
+            return self.refuse_start(queue::NESTED);
+        }
+        if !call.job {
+            return self.refuse_start(queue::NULL_ARGUMENT); // D10
+        }
+        if call.handle != 0 {
+            return self.resume(call.handle, false);
+        }
+        if !call.function {
+            return self.refuse_start(queue::NULL_ARGUMENT); // D10
+        }
+        // B21: an unlimited pool, which stays.
+        if self.pool.is_none() {
+            self.new_pool(0);
+        }
+        // B45: the pool is asked before the argument is looked at.
+        let Some(job) = self.take(call.first_generation) else {
+            return Begun::Returns(NO_JOBS); // P2: no entry
         };
-        match call {
-            // G19. Nothing is added to one that is being freed (G18).
-            ContextCall::SetWaitFd { .. } if self.freed => return None,
-            ContextCall::SetWaitFd {
-                key,
-                fd,
-                data,
-                cleanup,
-            } => {
-                let (data, add, del) = (data.into(), true, false);
-                let entry = Entry {
-                    key,
-                    fd,
-                    data,
-                    cleanup,
-                    add,
-                    del,
-                };
-                self.entries.insert(0, entry);
-                self.numadd += 1;
-            }
-            // G20
-            ContextCall::GetFd { key, fd, data } => {
-                let entry = self.entries[self.find(key)?];
-                if fd {
-                    seen.fd = entry.fd;
-                }
-                if data {
-                    seen.data = entry.data;
-                }
-            }
-            // G21
-            ContextCall::GetAllFds { count: false, .. } => return None,
-            ContextCall::GetAllFds { array, .. } => {
-                let fds = self.fds(|entry| !entry.del);
-                seen.lists[0] = List::new(fds.len(), fds, array);
-            }
-            // G22
-            ContextCall::GetChangedFds { arrays, counts } => {
-                if counts != [true; 2] {
-                    return None;
-                }
-                let added = self.fds(|entry| entry.add && !entry.del);
-                let deleted = self.fds(|entry| entry.del && !entry.add);
-                seen.lists = [
-                    List::new(self.numadd, added, arrays[0]),
-                    List::new(self.numdel, deleted, arrays[1]),
-                ];
-            }
-            // G23
-            ContextCall::ClearFd(key) => {
-                let index = self.find(key)?;
-                if self.entries[index].add {
-                    self.remove(index); // G25: without a trace
-                } else {
-                    self.entries[index].del = true; // G24
-                    self.numdel += 1;
-                }
-            }
-            // G33
-            ContextCall::SetCallback { callback, argument } => {
-                (self.callback, self.argument) = (callback, argument.into());
-            }
-            // G34
-            ContextCall::GetCallback { callback, argument } => {
-                let number = self.callback?;
-                if argument {
-                    seen.data = self.argument;
-                }
-                if callback {
-                    seen.callback = Callback::Known(number, callback_answers(number, seen.data));
-                }
-            }
-            // G35
-            ContextCall::SetStatus(status) => self.status = status,
-            ContextCall::GetStatus => seen.result = self.status,
+        // The job goes back (B27).
+        if call.gets_copy().is_none() {
+            self.pool_mut().idle.push(job);
+            self.queue.push(queue::ARGUMENTS_MEMORY);
+            return Begun::Returns(ERR);
         }
-        Some(seen)
+        self.counts.starts += 1;
+        let record = &mut self.records[job];
+        record.shown = call.first_generation;
+        record.woken = false; // D19
+        record.cancelled = false;
+        record.context = call.context; // G9
+        if let Some(context) = call.context {
+            self.contexts.hold(context); // D26
+        }
+        self.run(job)
     }
 
-    /// The newest entry with this key that is not deleted.
-    fn find(&self, key: Key) -> Option<usize> {
-        (self.entries.iter()).position(|entry| entry.key == key && !entry.del)
+    /// `OSSL_ASYNC_cancel_job` up to where the function goes on; no handle is NULL for either pointer.
+    pub fn cancel(&mut self, handle: Option<usize>) -> Begun {
+        match handle.filter(|handle| *handle != 0) {
+            _ if self.current.is_some() => self.refuse_start(queue::NESTED),
+            None => self.refuse_start(queue::NULL_ARGUMENT),
+            Some(handle) => self.resume(handle, true),
+        }
     }
 
-    fn remove(&mut self, index: usize) -> Entry {
-        let entry = self.entries.remove(index);
-        self.numadd -= usize::from(entry.add);
-        self.numdel -= usize::from(entry.del);
-        entry
+    fn resume(&mut self, handle: usize, cancelled: bool) -> Begun {
+        // D6, D8: only a paused job of this thread; what the handle's record carries now counts.
+        match self.by_address(handle) {
+            Some(job) if self.records[job].state == State::Paused => {
+                self.counts.resumes += 1;
+                self.records[job].cancelled = cancelled;
+                // G30: the only place where changes are forgotten, inside the pause that ends.
+                if let Some(context) = self.records[job].context {
+                    self.contexts.reset(context);
+                }
+                self.run(job)
+            }
+            _ => self.refuse_start(queue::NOT_RESUMABLE),
+        }
     }
 
-    fn fds(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<c_int> {
-        let wanted = self.entries.iter().filter(|entry| wanted(entry));
-        wanted.map(|entry| entry.fd).collect()
+    fn run(&mut self, job: Job) -> Begun {
+        self.records[job].state = State::Running;
+        self.current = Some(job);
+        self.outcome = None;
+        Begun::Runs
     }
-}
 
-impl List {
-    fn new(count: usize, fds: Vec<c_int>, array: bool) -> List {
-        let fds = if array { fds } else { Vec::new() };
-        List { count, fds }
+    /// `ASYNC_pause_job`: what it returns, and whether it pauses before (B31, B32, K4).
+    pub fn pause(&mut self) -> (c_int, bool) {
+        let Some(job) = self.current else {
+            return (1, false);
+        };
+        if self.records[job].cancelled {
+            return (0, false);
+        }
+        if self.blocks > 0 {
+            return (1, false);
+        }
+        self.current = None;
+        self.counts.pauses += 1;
+        self.records[job].state = State::Paused;
+        self.outcome = Some(Outcome::Paused(job));
+        (1, true)
+    }
+
+    /// The running job's function returns.
+    pub fn finish(&mut self, value: c_int) {
+        let Some(job) = self.current.take() else {
+            return;
+        };
+        self.counts.finishes += 1;
+        self.outcome = Some(Outcome::Finished(value));
+        let record = &mut self.records[job];
+        record.state = State::Idle;
+        record.woken = false; // D19, D24
+        record.shown = false;
+        if let Some(context) = record.context.take() {
+            self.contexts.release(context);
+        }
+        // The pool that counts it takes it back (P4); otherwise it is destroyed (D2, D3).
+        match &mut self.pool {
+            Some(pool) if record.pool == Some(pool.number) => pool.idle.push(job),
+            _ => record.state = State::Gone,
+        }
+    }
+
+    /// The start or resume under way returns: its result, `*job` and `*ret` (B19). `handle` is what `*job` was.
+    pub fn returned(
+        &mut self,
+        begun: Begun,
+        handle: usize,
+    ) -> Result<(c_int, usize, c_int), String> {
+        match (begun, self.outcome.take()) {
+            (Begun::Returns(result), _) => Ok((result, handle, UNTOUCHED)),
+            (Begun::Runs, Some(Outcome::Paused(job))) => Ok((PAUSE, self.handle(job), UNTOUCHED)),
+            (Begun::Runs, Some(Outcome::Finished(value))) => Ok((FINISH, 0, value)),
+            (Begun::Runs, None) => Err("a start returns, and its job still runs".into()),
+        }
+    }
+
+    /// `ASYNC_block_pause`: inside a job only (K2).
+    pub fn block(&mut self) {
+        self.blocks += usize::from(self.current.is_some());
+    }
+
+    /// `ASYNC_unblock_pause`: inside a job only; 0 stays 0 (K2, K3).
+    pub fn unblock(&mut self) {
+        if self.current.is_some() {
+            self.blocks = self.blocks.saturating_sub(1);
+        }
+    }
+
+    /// Whether jobs do not pause now (K4).
+    pub fn is_blocked(&self) -> bool {
+        self.blocks > 0
+    }
+
+    /// The running job's wait context.
+    pub fn own_context(&self) -> Option<ContextId> {
+        self.current.and_then(|job| self.records[job].context)
+    }
+
+    /// The running job.
+    pub fn current(&self) -> Option<Job> {
+        self.current
+    }
+
+    /// `OSSL_ASYNC_set_stack_size`, now that there are stacks.
+    pub fn set_stack_size(&mut self) -> c_int {
+        self.queue.push(queue::STACK_SIZE);
+        0
+    }
+
+    /// The thread ends: idle jobs and pool go (D15). No job is paused.
+    pub fn thread_ends(&mut self) {
+        self.destroy_idle();
+        self.pool = None;
+    }
+
+    fn refuse(&mut self, code: u32) {
+        self.queue.push(code);
+        let counts = match self.counting {
+            true => &mut self.counts,
+            false => &mut self.elsewhere,
+        };
+        counts.refusals += 1;
+    }
+
+    /// A clean refusal (section 8): one entry, nothing written, nothing changed.
+    fn refuse_start(&mut self, code: u32) -> Begun {
+        self.refuse(code);
+        Begun::Returns(ERR)
+    }
+
+    fn new_pool(&mut self, max: usize) {
+        self.destroy_idle();
+        self.counting = true;
+        self.pools += 1;
+        self.pool = Some(Pool {
+            number: self.pools,
+            max,
+            made: 0,
+            idle: Vec::new(),
+        });
+    }
+
+    fn pool_mut(&mut self) -> &mut Pool {
+        self.pool.as_mut().expect("made before")
+    }
+
+    fn destroy_idle(&mut self) {
+        for job in self.pool.iter_mut().flat_map(|pool| pool.idle.drain(..)) {
+            self.records[job].state = State::Gone;
+        }
+    }
+
+    /// A job of the pool, with a pipe if it must have one (P2, P3); none: all are in use.
+    fn take(&mut self, pipe: bool) -> Option<Job> {
+        let pool = self.pool_mut();
+        if let Some(job) = pool.idle.pop() {
+            self.records[job].pipe |= pipe;
+            self.count_pipes();
+            return Some(job);
+        }
+        let grows = pool.max == 0 || pool.made < pool.max;
+        grows.then(|| self.create(pipe))
+    }
+
+    /// A new record of the pool (P1).
+    fn create(&mut self, pipe: bool) -> Job {
+        let pool = self.pool_mut();
+        pool.made += 1;
+        let number = pool.number;
+        self.counts.created += 1;
+        self.records.push(Record {
+            state: State::Idle,
+            pool: Some(number),
+            address: None,
+            pipe,
+            fd: None,
+            shown: false,
+            woken: false,
+            cancelled: false,
+            context: None,
+        });
+        self.count_pipes();
+        self.records.len() - 1
     }
 }

@@ -1,7 +1,8 @@
 //! What one implementation is seen to do: the log that two of them are compared by.
 
 use super::operation::Exclusion;
-use operations::{Cleaned, ContextCall, Seen};
+use operations::model::Cleaned;
+use operations::{ContextCall, Seen};
 
 /// An entry of an error queue, in terms that every version shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub enum Event {
         with: Option<Cleaned>,
         status: Option<i32>,
     },
-    /// The model of wait contexts says otherwise than what was last.
+    /// The model says otherwise than what was last.
     NotAsModelled(String),
     InitThread {
         max: usize,

@@ -7,16 +7,13 @@ mod jobs;
 use super::event::{Entry, Event, Failure, Pointer};
 use super::operation::{CONTEXTS, Call, Exclusion, JOBS, Operation, Start, Target};
 use super::table::{Libctx, LibctxFunctions, Table};
-use operations::{ContextCall, ContextId, Contexts};
+use operations::ContextCall;
+use operations::model::{ContextId, Model};
 use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::cell::{Cell, RefCell};
-use std::ffi::c_int;
+use std::fmt::Debug;
 use std::ptr;
 use std::thread;
-
-/// A start, a resume: `ASYNC_PAUSE` and `ASYNC_FINISH`.
-const PAUSE: c_int = 2;
-const FINISH: c_int = 3;
 
 /// libcrypto's default library context, for both sides: the global one, and two others.
 #[derive(Clone, Copy)]
@@ -74,14 +71,13 @@ pub struct Side {
     contexts: [Cell<*mut ASYNC_WAIT_CTX>; CONTEXTS],
     /// What the model calls them.
     context_ids: [Cell<ContextId>; CONTEXTS],
-    model: RefCell<Contexts>,
+    /// What the fuzzer compares the library with, and this walk both.
+    model: RefCell<Model>,
     /// Handles that appeared since the pool was made.
     seen: RefCell<Vec<*mut ASYNC_JOB>>,
     /// Those of jobs that have ended.
     ended: RefCell<Vec<*mut ASYNC_JOB>>,
     running: Cell<Option<usize>>,
-    /// The thread's block counter (K1 to K6).
-    blocks: Cell<u32>,
     /// Calls of `ASYNC_start_job`.
     starts: Cell<u64>,
     /// What it did.
@@ -118,11 +114,10 @@ impl Side {
             }; JOBS],
             contexts: [const { Cell::new(ptr::null_mut()) }; CONTEXTS],
             context_ids: [const { Cell::new(0) }; CONTEXTS],
-            model: RefCell::default(),
+            model: RefCell::new(Model::new(&[], 0)),
             seen: RefCell::default(),
             ended: RefCell::default(),
             running: Cell::new(None),
-            blocks: Cell::new(0),
             starts: Cell::new(0),
             log: RefCell::default(),
             failures: RefCell::default(),
@@ -165,6 +160,7 @@ impl Side {
     /// Calls `work` with this side at work, with its own default library context.
     fn work(&self, work: impl FnOnce()) {
         self.failures.borrow_mut().clear();
+        self.model.borrow_mut().queue.clear();
         let before = self
             .libctxs
             .as_ref()
@@ -181,7 +177,20 @@ impl Side {
     fn log(&self, event: Event) {
         let errors: Vec<Failure> = self.table.queue.take().collect();
         self.failures.borrow_mut().extend(&errors);
-        self.log_with(event, errors);
+        self.log_with(event, errors.clone());
+        let codes = self.model.borrow_mut().queue.take_all();
+        let want: Vec<Failure> = codes
+            .into_iter()
+            .map(|code| Failure::new(code >> 24, code & 0xfff))
+            .collect();
+        self.expect(&errors, &want);
+    }
+
+    /// Logs what the model says if that is not what was seen.
+    fn expect<T: PartialEq + Debug>(&self, got: &T, want: &T) {
+        if got != want {
+            self.log_with(Event::NotAsModelled(format!("{want:?}")), Vec::new());
+        }
     }
 
     /// Logs an event, and leaves the error queue alone.
@@ -212,14 +221,20 @@ impl Side {
 
     /// A wait context's place.
     fn context(&self, context: *mut ASYNC_WAIT_CTX) -> Pointer {
-        if context.is_null() {
-            return Pointer::Null;
+        match self.place_of(context) {
+            None if context.is_null() => Pointer::Null,
+            place => place.map_or(Pointer::Unknown, Pointer::Known),
         }
-        let place = self
-            .contexts
-            .iter()
-            .position(|known| known.get() == context);
-        place.map_or(Pointer::Unknown, Pointer::Known)
+    }
+
+    /// What the model calls a wait context.
+    fn context_id(&self, context: *mut ASYNC_WAIT_CTX) -> Option<ContextId> {
+        Some(self.context_ids[self.place_of(context)?].get())
+    }
+
+    fn place_of(&self, context: *mut ASYNC_WAIT_CTX) -> Option<usize> {
+        let mut known = self.contexts.iter().map(Cell::get);
+        known.position(|known| !known.is_null() && known == context)
     }
 
     /// The place of one of the paused jobs.
@@ -261,7 +276,7 @@ impl Side {
             Call::StartWithoutResult => Some(Exclusion::NullArguments),
             Call::PauseJob
                 if running.is_some_and(|job| self.context_of(job).is_none())
-                    && self.blocks.get() == 0 =>
+                    && !self.model.borrow().is_blocked() =>
             {
                 Some(Exclusion::PauseWithoutContext)
             }

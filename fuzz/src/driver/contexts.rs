@@ -2,7 +2,8 @@
 
 use super::super::operation::Target;
 use super::{DEPTH, Driver, Frame, at_work};
-use operations::{Cleaned, ContextCall, ContextId, Functions, Functions3, Key};
+use operations::model::{Cleaned, ContextId};
+use operations::{ContextCall, Functions, Functions3, Key};
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -1,9 +1,9 @@
 //! Jobs and their functions, the pool, wait fds.
 
-use super::super::model::{Begun, Call, FINISH, Outcome, PAUSE};
 use super::super::operation::{Omitted, Start, Target};
 use super::{Driver, Frame, at_work};
-use operations::{Argument, Block, ContextId, JobFn, UNTOUCHED};
+use operations::model::{Begun, Call, ContextId};
+use operations::{Argument, Block, JobFn, UNTOUCHED};
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -152,18 +152,10 @@ impl Driver<'_> {
         self.launched.set(launched);
         self.depth.set(depth);
 
-        let mut model = self.model.borrow_mut();
-        let want = match (begun, model.returned()) {
-            (Begun::Returns(result), _) => (result, handle.addr(), UNTOUCHED),
-            (Begun::Runs, Some(Outcome::Paused(job))) => (PAUSE, model.handle(job), UNTOUCHED),
-            (Begun::Runs, Some(Outcome::Finished(value))) => match omitted {
-                Omitted::Result => (FINISH, 0, UNTOUCHED),
-                _ => (FINISH, 0, value),
-            },
-            (Begun::Runs, None) => {
-                let why = format!("the start is {result}, and the job has not come to that");
-                return self.fail(&why);
-            }
+        let want = match self.model.borrow_mut().returned(begun, handle.addr()) {
+            Ok((result, handle, _)) if omitted == Omitted::Result => (result, handle, UNTOUCHED),
+            Ok(want) => want,
+            Err(why) => return self.fail(&format!("{why}: {result}")),
         };
         let got = (result, variable.get().addr(), ret);
         self.expect("result, *job and *ret of the start", got, want);

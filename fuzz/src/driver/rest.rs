@@ -1,10 +1,10 @@
 //! Errors, counts, other threads, descriptors.
 
-use super::super::model::{FINISH, PAUSE, queue_text};
 use super::super::operation::{CONTEXTS, Elsewhere, Errors, Handle, Target};
 use super::super::world::MemFunctions;
 use super::Driver;
 use operations::UNTOUCHED;
+use operations::model::{FINISH, PAUSE, queue_text};
 use ossl_async::capi::*;
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;

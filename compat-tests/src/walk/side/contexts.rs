@@ -4,10 +4,10 @@ use super::{Side, at_work};
 use crate::walk::event::Event;
 use crate::walk::operation::Target;
 use crate::walk::table::Table;
-use operations::{Cleaned, ContextCall, Key};
+use operations::model::Cleaned;
+use operations::{ContextCall, Key};
 use ossl_async::capi::ASYNC_WAIT_CTX;
 use std::ffi::{c_int, c_void};
-use std::fmt::Debug;
 use std::ptr;
 
 impl Side {
@@ -17,7 +17,7 @@ impl Side {
         if context.get().is_null() {
             // SAFETY: it has no conditions.
             context.set(unsafe { (self.table.functions.wait_ctx_new)() });
-            self.context_ids[place].set(self.model.borrow_mut().make());
+            self.context_ids[place].set(self.model.borrow_mut().contexts.make());
             self.log(Event::New {
                 context: self.context(context.get()),
             });
@@ -41,7 +41,7 @@ impl Side {
         let (place, pointer) = self.target(on);
         let context = self.context(pointer);
         let id = place.map(|place| self.context_ids[place].get());
-        id.inspect(|id| _ = self.model.borrow_mut().free(*id));
+        id.inspect(|id| _ = self.model.borrow_mut().contexts.free(*id));
         // SAFETY: NULL, or a context that no job uses.
         unsafe { (self.table.functions.wait_ctx_free)(pointer) };
         if let Some(place) = place {
@@ -49,7 +49,7 @@ impl Side {
         }
         self.log(Event::Free { context });
         if let Some(id) = id {
-            let missing = self.model.borrow_mut().next_cleanup(id);
+            let missing = self.model.borrow_mut().contexts.next_cleanup(id);
             self.expect(&None, &missing);
         }
     }
@@ -57,7 +57,7 @@ impl Side {
     pub(super) fn on_context(&self, on: Target, call: ContextCall) {
         let (place, pointer) = self.target(on);
         let id = place.map(|place| self.context_ids[place].get());
-        let want = self.model.borrow_mut().call(id, call);
+        let want = self.model.borrow_mut().contexts.call(id, call);
         let Table {
             functions,
             functions3,
@@ -71,13 +71,6 @@ impl Side {
             seen: seen.clone(),
         });
         self.expect(&seen, &want);
-    }
-
-    /// Logs what the model says if that is another thing.
-    fn expect<T: PartialEq + Debug>(&self, got: &T, want: &T) {
-        if got != want {
-            self.log(Event::NotAsModelled(format!("{want:?}")));
-        }
     }
 }
 
@@ -102,7 +95,7 @@ extern "C" fn clean_up(
     });
     if let Some(place) = place {
         let id = side.context_ids[place].get();
-        let want = side.model.borrow_mut().next_cleanup(id);
+        let want = side.model.borrow_mut().contexts.next_cleanup(id);
         side.expect(&with, &want);
     }
 }

@@ -1,8 +1,10 @@
 //! Jobs: starts, resumes, what runs in them, and the functions that know the thread's current one.
 
-use super::{FINISH, PAUSE, Place, Side, at_work};
+use super::{Place, Side, at_work};
 use crate::walk::event::{Event, Pointer};
 use crate::walk::operation::{Exclusion, JOBS, Start, Whose};
+use crate::walk::table::exceeds_int;
+use operations::model::{Call, FINISH, PAUSE};
 use operations::{Argument, Block, JobFn, UNTOUCHED};
 use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::ffi::{c_int, c_void};
@@ -23,10 +25,7 @@ impl Side {
             .map_or(ptr::null_mut(), |place| self.make(place.into()));
         *self.places[place].start.borrow_mut() = Some(start.clone());
         self.places[place].live.set(true);
-        let result = self.start_job(place, context, run_script, start.argument);
-        if result != PAUSE {
-            self.places[place].live.set(false);
-        }
+        self.start_job(place, context, run_script, start.argument);
     }
 
     /// Resumes a paused job, with a function, arguments and a context that must be ignored (B22, G9).
@@ -41,10 +40,7 @@ impl Side {
             Some(Argument::Bytes(1..)) => Argument::Huge,
             Some(other) => other,
         };
-        let result = self.start_job(place, context, wrong_function, argument);
-        if result != PAUSE {
-            self.places[place].live.set(false);
-        }
+        self.start_job(place, context, wrong_function, argument);
     }
 
     pub(super) fn start_job(
@@ -53,13 +49,25 @@ impl Side {
         context: *mut ASYNC_WAIT_CTX,
         function: JobFn,
         argument: Argument,
-    ) -> c_int {
+    ) {
         let block = Block::new(argument, 0);
-        let Place { handle, own, .. } = &self.places[place];
+        let Place {
+            handle, own, live, ..
+        } = &self.places[place];
         let resumed = !handle.get().is_null();
         if !resumed {
             own.set(ptr::null_mut());
         }
+        let call = Call {
+            job: true,
+            handle: handle.get().addr(),
+            function: true,
+            argument,
+            first_generation: false,
+            context: self.context_id(context),
+        };
+        let before = handle.get().addr();
+        let begun = self.model.borrow_mut().start(&call);
         let mut ret = UNTOUCHED;
         self.running.set(Some(place));
         self.starts.set(self.starts.get() + 1);
@@ -90,13 +98,13 @@ impl Side {
             ret,
             untouched: block.is_untouched(),
         });
+        let want = self.model.borrow_mut().returned(begun, before);
+        self.expect(&Ok((result, handle.get().addr(), ret)), &want);
         if result != PAUSE {
             handle.set(ptr::null_mut());
         }
-        if handle.get().is_null() && result == PAUSE {
-            return 0; // nothing to resume it by
-        }
-        result
+        // Without a handle there is nothing to resume it by.
+        live.set(!handle.get().is_null());
     }
 
     /// The function of the running job, with its argument.
@@ -124,7 +132,12 @@ impl Side {
             // SAFETY: as above; the function may write its copy (B23).
             unsafe { *argument.cast::<u8>() ^= 0x80 };
         }
-        self.places[place].own.set(self.current_job());
+        let current = self.current_job();
+        self.places[place].own.set(current);
+        let entered = self.model.borrow_mut().entered(current.addr());
+        if let Err(why) = entered {
+            self.log_with(Event::NotAsModelled(why), Vec::new());
+        }
         for call in Arc::clone(&start.script).iter() {
             let starts = self.starts.get();
             self.call(call);
@@ -135,6 +148,7 @@ impl Side {
                 });
             }
         }
+        self.model.borrow_mut().finish(start.value);
         start.value
     }
 
@@ -150,6 +164,11 @@ impl Side {
         if result != 0 {
             self.forget_handles();
         }
+        // Whether there are more than an int holds is a matter of the version (G2).
+        if result != 0 || !exceeds_int(max) {
+            let want = self.model.borrow_mut().init_pool(max, init, false);
+            self.expect(&result, &want);
+        }
         let event = Event::InitThread { max, init, result };
         if leave_error && self.running.get().is_some() {
             self.log_with(event, Vec::new());
@@ -161,7 +180,7 @@ impl Side {
     pub(super) fn cleanup_thread(&self) {
         // SAFETY: no job is under way.
         unsafe { (self.table.functions.cleanup_thread)() };
-        self.blocks.set(0);
+        self.model.borrow_mut().free_pool();
         self.forget_handles();
         self.log(Event::CleanupThread);
     }
@@ -175,38 +194,33 @@ impl Side {
     pub(super) fn pause_job(&self) {
         let inside = self.running.get();
         let starts = self.starts.get();
+        let want = self.model.borrow_mut().pause();
         // SAFETY: the running job has a wait context, or does not pause.
         let result = unsafe { (self.table.functions.pause_job)() };
         let paused = self.starts.get() != starts;
-        let context = inside.and_then(|job| self.context_of(job));
-        if let Some(place) = context.filter(|_| paused) {
-            self.model.borrow_mut().reset(self.context_ids[place].get());
-        }
         self.log(Event::PauseJob {
             inside: inside.is_some(),
             result,
             paused,
         });
+        self.expect(&(result, paused), &want);
     }
 
     pub(super) fn block(&self, block: bool) {
         let inside = self.running.get().is_some();
         let functions = &self.table.functions;
-        let (function, blocks) = if block {
-            (functions.block_pause, self.blocks.get() + 1)
+        let mut model = self.model.borrow_mut();
+        let (function, event) = if block {
+            model.block();
+            (functions.block_pause, Event::BlockPause { inside })
         } else {
-            (functions.unblock_pause, self.blocks.get().saturating_sub(1))
+            model.unblock();
+            (functions.unblock_pause, Event::UnblockPause { inside })
         };
+        drop(model);
         // SAFETY: they have no conditions.
         unsafe { function() };
-        if inside {
-            self.blocks.set(blocks);
-        }
-        self.log(if block {
-            Event::BlockPause { inside }
-        } else {
-            Event::UnblockPause { inside }
-        });
+        self.log(event);
     }
 
     pub(super) fn current_job(&self) -> *mut ASYNC_JOB {
@@ -214,6 +228,8 @@ impl Side {
         let current = unsafe { (self.table.functions.get_current_job)() };
         let job = self.job(current);
         self.log(Event::GetCurrentJob { job });
+        let want = self.model.borrow().current_handle();
+        self.expect(&current.addr(), &want.unwrap_or(current.addr()));
         current
     }
 
@@ -247,6 +263,8 @@ impl Side {
             live,
             context: self.context(context),
         });
+        let want = self.model.borrow().wait_ctx(handle.addr());
+        self.expect(&self.context_id(context), &want);
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can be counted: jobs, pipes, and what other threads add to the process's counts.
 
-use super::{Counts, Model, Record, State};
-use operations::ContextId;
+use super::{ContextId, Counts, Model, Record, State};
 
 impl Model {
     /// Pipes that there are now, and the most there were.

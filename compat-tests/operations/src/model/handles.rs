@@ -1,7 +1,6 @@
 //! Handles and wait fds: what they are is learned when the library first gives them, and what they mean is asked here.
 
-use super::{Job, Model, Record, State};
-use operations::ContextId;
+use super::{ContextId, Job, Model, Record, State};
 use std::ffi::c_int;
 
 impl Model {
@@ -86,7 +85,7 @@ impl Model {
     }
 
     /// The handle of a job that was seen.
-    pub fn handle(&self, job: Job) -> usize {
+    pub(super) fn handle(&self, job: Job) -> usize {
         self.records[job].address.unwrap_or_default()
     }
 
