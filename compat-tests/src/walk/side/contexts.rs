@@ -39,9 +39,10 @@ impl Side {
 
     pub(super) fn free(&self, on: Target) {
         let (place, pointer) = self.target(on);
-        let context = self.context(pointer);
-        let id = place.map(|place| self.context_ids[place].get());
-        id.inspect(|id| _ = self.model.borrow_mut().contexts.free(*id));
+        let (context, id) = (self.context(pointer), self.context_id(pointer));
+        if let Some(id) = id {
+            self.model.borrow_mut().contexts.free(id);
+        }
         // SAFETY: NULL, or a context that no job uses.
         unsafe { (self.table.functions.wait_ctx_free)(pointer) };
         if let Some(place) = place {
@@ -55,8 +56,8 @@ impl Side {
     }
 
     pub(super) fn on_context(&self, on: Target, call: ContextCall) {
-        let (place, pointer) = self.target(on);
-        let id = place.map(|place| self.context_ids[place].get());
+        let (_, pointer) = self.target(on);
+        let id = self.context_id(pointer);
         let want = self.model.borrow_mut().contexts.call(id, call);
         let Table {
             functions,
@@ -87,14 +88,12 @@ extern "C" fn clean_up(
         (side.table.functions3).map(|functions| unsafe { (functions.get_status)(pointer) });
     let data = data.addr();
     let with = Key::of(key, pointer).map(|key| Cleaned { key, fd, data });
-    let place = (side.contexts.iter()).position(|known| known.get() == pointer);
     side.log(Event::CleanedUp {
         context: side.context(pointer),
         with,
         status,
     });
-    if let Some(place) = place {
-        let id = side.context_ids[place].get();
+    if let Some(id) = side.context_id(pointer) {
         let want = side.model.borrow_mut().contexts.next_cleanup(id);
         side.expect(&with, &want);
     }
