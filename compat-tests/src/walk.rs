@@ -1,6 +1,7 @@
-//! Random walks: sequences of operations that two implementations of the second generation carry out side by side in one
-//! process, and that must look the same on both. `operation` says what a walk consists of and what is left out, `side`
-//! carries it out, `event` is what is compared, `tally` what must have been met.
+//! Random walks: sequences of operations that two implementations of the second generation carry out side
+//! by side in one process. They must look the same on both, and do what the fuzzer's model says.
+//! `operation` says what a walk consists of and what is left out, `side` carries it out, `event` is what
+//! is compared, `tally` what must have been met.
 
 mod defects;
 mod event;
@@ -165,6 +166,8 @@ fn step(operation: &Operation, sides: &[Side; 2]) -> TestCaseResult {
         format!("ossl-async left {forwarded:?} in libcrypto's queue, libcrypto {raised:?}")
     } else if logs[0][begin[0]..] != logs[1][begin[1]..] {
         "different".into()
+    } else if let Some(want) = logs[0][begin[0]..].iter().find_map(Entry::model_says) {
+        format!("alike, but the model says {want}")
     } else {
         return Ok(());
     };

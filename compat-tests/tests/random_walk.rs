@@ -1,5 +1,5 @@
-//! Random walks on the system's libcrypto and on the library, in one process: every result, output, descriptor list,
-//! handle and error must be the same.
+//! Random walks on the system's libcrypto and on the library, in one process: every result, output,
+//! descriptor list, handle and error must be the same, and what the fuzzer's model says.
 //!
 //! `OSSL_ASYNC_WALK_OPERATIONS` says how many calls to compare (100000), `OSSL_ASYNC_WALK_SEED` which walks to take (1).
 

@@ -6,10 +6,10 @@ mod contexts;
 mod jobs;
 mod rest;
 
-use super::model::{ContextId, Counts, Model};
 use super::operation::{CONTEXTS, Input, Operation, PLACES, Target};
 use super::world::{self, World};
 use jobs::{JobFrame, Pending};
+use operations::model::{ContextId, Counts, Model};
 use ossl_async::capi::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
@@ -19,14 +19,11 @@ use std::ptr;
 /// Cleanups within cleanups that carry out operations.
 const DEPTH: usize = 8;
 
-/// What outputs hold before a call.
-const UNTOUCHED: c_int = 0x5a5a_5a5a;
-
 /// One input at work on the calling thread.
 pub struct Driver<'a> {
     world: &'static World,
     /// The process's counts before the input.
-    before: (Counts, u64),
+    before: Counts,
     input: RefCell<Input<'a>>,
     model: RefCell<Model>,
     /// The operations so far, and in which job each was.
@@ -69,14 +66,14 @@ struct Frame<'f> {
 }
 
 impl<'a> Driver<'a> {
-    pub fn new(world: &'static World, before: (Counts, u64), input: &'a [u8]) -> Driver<'a> {
+    pub fn new(world: &'static World, before: Counts, input: &'a [u8]) -> Driver<'a> {
         let abandoned = world.abandoned.map(|job| job.address);
         let handles = abandoned.map(ptr::with_exposed_provenance_mut);
         Driver {
             world,
             before,
             input: RefCell::new(Input::new(input)),
-            model: RefCell::new(Model::new(&world.abandoned)),
+            model: RefCell::new(Model::new(&world.abandoned, world.stack_bytes)),
             trace: RefCell::default(),
             failure: RefCell::default(),
             places: [const { Cell::new(ptr::null_mut()) }; PLACES],
@@ -163,31 +160,7 @@ impl<'a> Driver<'a> {
             Operation::GetWaitCtx(handle) => self.get_wait_ctx(self.handle(handle)),
             Operation::NewContext(place) => self.new_context(place),
             Operation::FreeContext(on) => self.free(target(on)),
-            Operation::SetWaitFd {
-                on,
-                key,
-                fd,
-                data,
-                cleanup,
-            } => self.set_wait_fd(target(on), key, fd, data, cleanup),
-            Operation::GetFd { on, key, fd, data } => self.get_fd(target(on), key, fd, data),
-            Operation::GetAllFds { on, array, count } => self.all_fds(target(on), array, count),
-            Operation::GetChangedFds { on, arrays, counts } => {
-                self.changed_fds(target(on), arrays, counts);
-            }
-            Operation::ClearFd { on, key } => self.clear_fd(target(on), key),
-            Operation::SetCallback {
-                on,
-                callback,
-                argument,
-            } => self.set_callback(target(on), callback, argument),
-            Operation::GetCallback {
-                on,
-                callback,
-                argument,
-            } => self.get_callback(target(on), callback, argument),
-            Operation::SetStatus { on, status } => self.set_status(target(on), status),
-            Operation::GetStatus(on) => self.get_status(target(on)),
+            Operation::OnContext { on, call } => self.on_context(target(on), call),
             Operation::Errors(what) => self.errors(what),
             Operation::Stats { process, size } => self.stats(process, size),
             Operation::MemFunctions { allocate, free } => self.mem_functions(allocate, free),
@@ -218,9 +191,7 @@ impl<'a> Driver<'a> {
         self.expect("the error queue's ends", queue, (first.into(), last.into()));
 
         let counts = model.thread_counts();
-        let stack_bytes = counts.stacks() * self.world.stack_bytes;
-        let stats = (counts, stack_bytes);
-        self.expect("the thread's counts", world::thread_stats(), stats);
+        self.expect("the thread's counts", world::thread_stats(), counts);
 
         let wait_fds: Vec<_> = model.wait_fds().collect();
         let mut polled: Vec<_> = wait_fds.iter().map(|(fd, _)| to_poll(*fd)).collect();

@@ -8,6 +8,7 @@
 mod input;
 
 pub use input::Input;
+use operations::{Argument, ContextCall};
 use std::ffi::c_int;
 
 /// Variables for handles.
@@ -53,51 +54,8 @@ pub enum Operation {
     NewContext(usize),
     /// `ASYNC_WAIT_CTX_free`, also of contexts that jobs use.
     FreeContext(Target),
-    /// `ASYNC_WAIT_CTX_set_wait_fd`.
-    SetWaitFd {
-        on: Target,
-        key: Key,
-        fd: c_int,
-        data: u8,
-        cleanup: bool,
-    },
-    /// `ASYNC_WAIT_CTX_get_fd`, with or without each output.
-    GetFd {
-        on: Target,
-        key: Key,
-        fd: bool,
-        data: bool,
-    },
-    /// `ASYNC_WAIT_CTX_get_all_fds`, with or without the array and the number.
-    GetAllFds {
-        on: Target,
-        array: bool,
-        count: bool,
-    },
-    /// `ASYNC_WAIT_CTX_get_changed_fds`: for either list, whether there is an array, and whether there is a number.
-    GetChangedFds {
-        on: Target,
-        arrays: [bool; 2],
-        counts: [bool; 2],
-    },
-    /// `ASYNC_WAIT_CTX_clear_fd`.
-    ClearFd { on: Target, key: Key },
-    /// `ASYNC_WAIT_CTX_set_callback`: one of two, or NULL.
-    SetCallback {
-        on: Target,
-        callback: Option<usize>,
-        argument: u8,
-    },
-    /// `ASYNC_WAIT_CTX_get_callback`, with or without each output.
-    GetCallback {
-        on: Target,
-        callback: bool,
-        argument: bool,
-    },
-    /// `ASYNC_WAIT_CTX_set_status`.
-    SetStatus { on: Target, status: c_int },
-    /// `ASYNC_WAIT_CTX_get_status`.
-    GetStatus(Target),
+    /// A call on a wait context.
+    OnContext { on: Target, call: ContextCall },
     /// A call of the error queue.
     Errors(Errors),
     /// `OSSL_ASYNC_process_stats`, or else `OSSL_ASYNC_thread_stats`, with so many bytes; none: NULL.
@@ -138,17 +96,6 @@ pub enum Omitted {
     Handle,
 }
 
-/// What a job function gets.
-#[derive(Clone, Copy, Debug)]
-pub enum Argument {
-    /// NULL, and the size that is said.
-    Null(usize),
-    /// So many bytes.
-    Bytes(usize),
-    /// A few bytes, and a size that no allocator has.
-    Huge,
-}
-
 /// A handle by number: NULL, then those of abandoned jobs, then those that this input has seen, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Handle(pub u8);
@@ -162,14 +109,6 @@ pub enum Target {
     Own,
     /// The one whose cleanup this is in, or NULL.
     Cleaned,
-}
-
-/// A key of a wait context's entry.
-#[derive(Clone, Copy, Debug)]
-pub enum Key {
-    Fixed(u8),
-    /// The wait context itself.
-    Context,
 }
 
 /// A call of the error queue.

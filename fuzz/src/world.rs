@@ -1,6 +1,6 @@
 //! What all inputs share: what the process is like before the first of them, and two jobs that an ended thread left paused.
 
-use super::model::{Abandoned, Counts};
+use operations::model::{Abandoned, Counts};
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -16,7 +16,7 @@ pub struct World {
     /// The wait context of the latter, which was freed.
     pub context: usize,
     /// Bytes of every stack.
-    pub stack_bytes: u64,
+    pub stack_bytes: usize,
     /// What the program may set a stack's size to, and may not any more.
     pub stack_size: usize,
     /// The functions for stacks. They stay as they are, a stack having been made (G40).
@@ -41,11 +41,10 @@ pub fn this() -> &'static World {
         let mut mem_functions = (None, None);
         // SAFETY: both can be written.
         unsafe { ASYNC_get_mem_functions(&mut mem_functions.0, &mut mem_functions.1) };
-        let (_, stack_bytes) = process_stats();
         World {
             abandoned,
             context,
-            stack_bytes: stack_bytes / 2,
+            stack_bytes: process_stats().stack_bytes / 2,
             stack_size: OSSL_ASYNC_get_stack_size(),
             mem_functions,
             open: (0..DESCRIPTORS).map(is_open).collect(),
@@ -55,18 +54,11 @@ pub fn this() -> &'static World {
 
 impl World {
     /// The input's thread has ended: all there is left of it are counts.
-    pub fn check_end(&self, before: (Counts, u64), model: Counts) -> Result<(), String> {
-        let (counts, stack_bytes) = process_stats();
-        if counts - before.0 != model {
-            let counted = counts - before.0;
+    pub fn check_end(&self, before: Counts, model: Counts) -> Result<(), String> {
+        let counted = process_stats() - before;
+        if counted != model {
             return Err(format!(
                 "at the end the process has counted {counted:?}, not {model:?}"
-            ));
-        }
-        if stack_bytes != before.1 {
-            return Err(format!(
-                "{stack_bytes} bytes of stack instead of {}",
-                before.1
             ));
         }
         // A new descriptor is the lowest that is free, so that those left open show.
@@ -102,75 +94,20 @@ impl World {
     }
 }
 
-/// The members of `OSSL_ASYNC_STATS` that the model knows; later ones come after them.
-pub type Members = [usize; 11];
-
-/// The process's counts, and its bytes of stack.
-pub fn process_stats() -> (Counts, u64) {
-    let mut members: Members = Default::default();
+/// The process's counts.
+pub fn process_stats() -> Counts {
+    let mut counts = Counts::default();
     // SAFETY: so many bytes can be written.
-    unsafe { OSSL_ASYNC_process_stats(members.as_mut_ptr().cast(), size_of::<Members>()) };
-    counts(members)
+    unsafe { OSSL_ASYNC_process_stats((&raw mut counts).cast(), size_of::<Counts>()) };
+    counts
 }
 
 /// The calling thread's.
-pub fn thread_stats() -> (Counts, u64) {
-    let mut members: Members = Default::default();
+pub fn thread_stats() -> Counts {
+    let mut counts = Counts::default();
     // SAFETY: as above.
-    unsafe { OSSL_ASYNC_thread_stats(members.as_mut_ptr().cast(), size_of::<Members>()) };
-    counts(members)
-}
-
-fn counts(members: Members) -> (Counts, u64) {
-    let [created, idle, running, paused, abandoned, rest @ ..] = members.map(|count| count as u64);
-    let [starts, pauses, resumes, finishes, refusals, stack_bytes] = rest;
-    let counts = Counts {
-        created,
-        idle,
-        running,
-        paused,
-        abandoned,
-        starts,
-        pauses,
-        resumes,
-        finishes,
-        refusals,
-    };
-    (counts, stack_bytes)
-}
-
-/// The members as the library writes them.
-pub fn members(counts: &Counts, stack_bytes: u64) -> Members {
-    let Counts {
-        created,
-        idle,
-        running,
-        paused,
-        abandoned,
-        ..
-    } = *counts;
-    let Counts {
-        starts,
-        pauses,
-        resumes,
-        finishes,
-        refusals,
-        ..
-    } = *counts;
-    [
-        created,
-        idle,
-        running,
-        paused,
-        abandoned,
-        starts,
-        pauses,
-        resumes,
-        finishes,
-        refusals,
-        stack_bytes,
-    ]
-    .map(|count| count as usize)
+    unsafe { OSSL_ASYNC_thread_stats((&raw mut counts).cast(), size_of::<Counts>()) };
+    counts
 }
 
 fn is_open(fd: c_int) -> bool {

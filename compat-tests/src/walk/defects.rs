@@ -1,6 +1,8 @@
 //! Defects planted in front of an implementation, each of which a walk must find.
 
-use super::table::{Functions, Functions3, Job, JobFn, Libcrypto, Table, WaitCtx, exceeds_int};
+use super::table::{Libcrypto, Table, exceeds_int};
+use operations::{CallbackFn, Functions, Functions3, JobFn};
+use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
@@ -139,14 +141,14 @@ pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table
     defects
 }
 
-unsafe extern "C" fn clear_anything(context: *mut WaitCtx, key: *const c_void) -> c_int {
+unsafe extern "C" fn clear_anything(context: *mut ASYNC_WAIT_CTX, key: *const c_void) -> c_int {
     // SAFETY: as the caller of this has it.
     unsafe { (sound().functions.clear_fd)(context, key) };
     1
 }
 
 unsafe extern "C" fn get_anything(
-    context: *mut WaitCtx,
+    context: *mut ASYNC_WAIT_CTX,
     key: *const c_void,
     fd: *mut c_int,
     data: *mut *mut c_void,
@@ -159,7 +161,7 @@ unsafe extern "C" fn get_anything(
 }
 
 unsafe extern "C" fn oldest_first(
-    context: *mut WaitCtx,
+    context: *mut ASYNC_WAIT_CTX,
     fds: *mut c_int,
     count: *mut usize,
 ) -> c_int {
@@ -174,7 +176,7 @@ unsafe extern "C" fn oldest_first(
 }
 
 unsafe extern "C" fn all_added(
-    context: *mut WaitCtx,
+    context: *mut ASYNC_WAIT_CTX,
     added: *mut c_int,
     adds: *mut usize,
     deleted: *mut c_int,
@@ -210,8 +212,8 @@ unsafe extern "C" fn pause_less() -> c_int {
 }
 
 unsafe extern "C" fn no_jobs_is_an_error(
-    job: *mut *mut Job,
-    context: *mut WaitCtx,
+    job: *mut *mut ASYNC_JOB,
+    context: *mut ASYNC_WAIT_CTX,
     ret: *mut c_int,
     function: Option<JobFn>,
     argument: *mut c_void,
@@ -224,8 +226,8 @@ unsafe extern "C" fn no_jobs_is_an_error(
 }
 
 unsafe extern "C" fn no_bytes_are_an_error(
-    job: *mut *mut Job,
-    context: *mut WaitCtx,
+    job: *mut *mut ASYNC_JOB,
+    context: *mut ASYNC_WAIT_CTX,
     ret: *mut c_int,
     function: Option<JobFn>,
     argument: *mut c_void,
@@ -241,8 +243,8 @@ unsafe extern "C" fn no_bytes_are_an_error(
 }
 
 unsafe extern "C" fn no_bytes_are_copied(
-    job: *mut *mut Job,
-    context: *mut WaitCtx,
+    job: *mut *mut ASYNC_JOB,
+    context: *mut ASYNC_WAIT_CTX,
     ret: *mut c_int,
     function: Option<JobFn>,
     argument: *mut c_void,
@@ -253,8 +255,8 @@ unsafe extern "C" fn no_bytes_are_copied(
 }
 
 unsafe extern "C" fn result_at_pause(
-    job: *mut *mut Job,
-    context: *mut WaitCtx,
+    job: *mut *mut ASYNC_JOB,
+    context: *mut ASYNC_WAIT_CTX,
     ret: *mut c_int,
     function: Option<JobFn>,
     argument: *mut c_void,
@@ -283,7 +285,7 @@ unsafe extern "C" fn huge_limit_the_other_way(max: usize, init: usize) -> c_int 
     if exceeds_int(max) { 1 - result } else { result }
 }
 
-unsafe extern "C" fn wait_ctx_inside_only(job: *mut Job) -> *mut WaitCtx {
+unsafe extern "C" fn wait_ctx_inside_only(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
     // SAFETY: as the caller of this has it.
     unsafe {
         if (sound().functions.get_current_job)() != job {
@@ -296,8 +298,8 @@ unsafe extern "C" fn wait_ctx_inside_only(job: *mut Job) -> *mut WaitCtx {
 thread_local!(static HAS_JOBS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
 
 unsafe extern "C" fn start_and_note(
-    job: *mut *mut Job,
-    context: *mut WaitCtx,
+    job: *mut *mut ASYNC_JOB,
+    context: *mut ASYNC_WAIT_CTX,
     ret: *mut c_int,
     function: Option<JobFn>,
     argument: *mut c_void,
@@ -308,7 +310,7 @@ unsafe extern "C" fn start_and_note(
     unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size) }
 }
 
-unsafe extern "C" fn wait_ctx_at_home_only(job: *mut Job) -> *mut WaitCtx {
+unsafe extern "C" fn wait_ctx_at_home_only(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
     if !HAS_JOBS.get() {
         return std::ptr::null_mut();
     }
@@ -317,8 +319,8 @@ unsafe extern "C" fn wait_ctx_at_home_only(job: *mut Job) -> *mut WaitCtx {
 }
 
 unsafe extern "C" fn set_only(
-    context: *mut WaitCtx,
-    callback: Option<super::table::CallbackFn>,
+    context: *mut ASYNC_WAIT_CTX,
+    callback: Option<CallbackFn>,
     argument: *mut c_void,
 ) -> c_int {
     if callback.is_none() && !context.is_null() {

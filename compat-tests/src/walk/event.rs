@@ -1,6 +1,8 @@
 //! What one implementation is seen to do: the log that two of them are compared by.
 
 use super::operation::Exclusion;
+use operations::model::Cleaned;
+use operations::{ContextCall, Seen};
 
 /// An entry of an error queue, in terms that every version shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +36,6 @@ pub enum Pointer {
     Unknown,
 }
 
-/// A key of a wait context's entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    Null,
-    /// One of some constant addresses.
-    Fixed(u8),
-    /// The wait context itself.
-    Context,
-    Unknown,
-}
-
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -69,11 +60,11 @@ pub enum Event {
     /// A wait context called for an entry when it was freed.
     CleanedUp {
         context: Pointer,
-        key: Key,
-        fd: i32,
-        data: usize,
+        with: Option<Cleaned>,
         status: Option<i32>,
     },
+    /// The model says otherwise than what was last.
+    NotAsModelled(String),
     InitThread {
         max: usize,
         init: usize,
@@ -118,73 +109,15 @@ pub enum Event {
     Free {
         context: Pointer,
     },
-    SetWaitFd {
+    OnContext {
         context: Pointer,
-        key: Key,
-        fd: i32,
-        result: i32,
-    },
-    GetFd {
-        context: Pointer,
-        key: Key,
-        result: i32,
-        fd: i32,
-        data: usize,
-    },
-    GetAllFds {
-        context: Pointer,
-        result: i32,
-        count: usize,
-        fds: Option<Vec<i32>>,
-    },
-    GetChangedFds {
-        context: Pointer,
-        result: i32,
-        added: usize,
-        deleted: usize,
-        added_fds: Option<Vec<i32>>,
-        deleted_fds: Option<Vec<i32>>,
-    },
-    ClearFd {
-        context: Pointer,
-        key: Key,
-        result: i32,
-    },
-    SetCallback {
-        context: Pointer,
-        set: bool,
-        result: i32,
-    },
-    GetCallback {
-        context: Pointer,
-        result: i32,
-        callback: Callback,
-        argument: usize,
-        answer: Option<i32>,
-    },
-    SetStatus {
-        context: Pointer,
-        status: i32,
-        result: i32,
-    },
-    GetStatus {
-        context: Pointer,
-        result: i32,
+        call: ContextCall,
+        seen: Seen,
     },
     /// The thread's default library context was replaced; `before` is what it was.
     SetLibctx {
         before: Pointer,
     },
-}
-
-/// A callback as `get_callback` gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Callback {
-    /// The output was not written.
-    Untouched,
-    Null,
-    Ours,
-    Unknown,
 }
 
 /// An event, whose job it was in, and what was in the error queue after it.
@@ -194,4 +127,14 @@ pub struct Entry {
     pub running: Option<usize>,
     pub event: Event,
     pub errors: Vec<Failure>,
+}
+
+impl Entry {
+    /// What the model says, where that is something else.
+    pub fn model_says(&self) -> Option<&str> {
+        match &self.event {
+            Event::NotAsModelled(want) => Some(want),
+            _ => None,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! out because the two implementations differ there on purpose.
 
 use super::table::Libcrypto;
+use operations::{Argument, ContextCall, Key};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
@@ -36,19 +37,6 @@ pub struct Start {
     pub value: i32,
 }
 
-/// A job function's argument, and the size that is said.
-#[derive(Clone, Copy, Debug)]
-pub enum Argument {
-    /// NULL and a size (B25, D13).
-    Null(usize),
-    /// So many bytes.
-    Bytes(u8),
-    /// Some bytes, and a size that no allocator has (B27).
-    Huge,
-    /// Not NULL, and 0.
-    Nothing,
-}
-
 /// A call of one function, inside a job or outside.
 #[derive(Clone, Debug)]
 pub enum Call {
@@ -73,32 +61,7 @@ pub enum Call {
     StartWithoutResult,
     New(u8),
     Free(Target),
-    SetWaitFd {
-        on: Target,
-        key: KeyChoice,
-        fd: i32,
-        data: u8,
-        cleanup: bool,
-    },
-    GetFd(Target, KeyChoice),
-    GetAllFds {
-        on: Target,
-        array: bool,
-    },
-    GetChangedFds {
-        on: Target,
-        added: bool,
-        deleted: bool,
-    },
-    ClearFd(Target, KeyChoice),
-    SetCallback {
-        on: Target,
-        set: bool,
-        argument: u8,
-    },
-    GetCallback(Target),
-    SetStatus(Target, i32),
-    GetStatus(Target),
+    OnContext(Target, ContextCall),
     /// Replaces the default library context; 0 is the global one.
     SetLibctx(u8),
     /// Another thread makes the call while this one waits, as an engine's would.
@@ -124,15 +87,6 @@ pub enum Whose {
     Paused(u8),
     /// One that has ended.
     Idle(u8),
-}
-
-/// A key.
-#[derive(Clone, Copy, Debug)]
-pub enum KeyChoice {
-    Null,
-    Fixed(u8),
-    /// The wait context itself, as OpenSSL's own tests do.
-    Context,
 }
 
 /// Why a walk does not do something.
@@ -288,12 +242,12 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
-fn key() -> impl Strategy<Value = KeyChoice> {
+fn key() -> impl Strategy<Value = Key> {
     prop_oneof![
-        8 => Just(KeyChoice::Fixed(0)),
-        1 => Just(KeyChoice::Fixed(1)),
-        1 => Just(KeyChoice::Null),
-        1 => Just(KeyChoice::Context),
+        8 => Just(Key::Fixed(1)),
+        1 => Just(Key::Fixed(2)),
+        1 => Just(Key::Fixed(0)),
+        1 => Just(Key::Context),
     ]
 }
 
@@ -314,19 +268,22 @@ fn init() -> impl Strategy<Value = Call> {
 
 /// What any thread may do to a wait context and ask of a job, if they take turns.
 fn of_any_thread() -> impl Strategy<Value = Call> {
+    use Call::OnContext;
+    use ContextCall::*;
     prop_oneof![
-        14 => (target(), key(), fd(), below(3), any::<bool>())
-            .prop_map(|(on, key, fd, data, cleanup)| Call::SetWaitFd { on, key, fd, data, cleanup }),
-        8 => (target(), key()).prop_map(|(on, key)| Call::ClearFd(on, key)),
-        4 => (target(), key()).prop_map(|(on, key)| Call::GetFd(on, key)),
-        4 => (target(), prop::bool::weighted(0.75)).prop_map(|(on, array)| Call::GetAllFds { on, array }),
-        10 => (target(), prop::bool::weighted(0.85), prop::bool::weighted(0.85))
-            .prop_map(|(on, added, deleted)| Call::GetChangedFds { on, added, deleted }),
-        2 => (target(), prop::bool::weighted(0.75), below(3))
-            .prop_map(|(on, set, argument)| Call::SetCallback { on, set, argument }),
-        2 => target().prop_map(Call::GetCallback),
-        2 => (target(), prop_oneof![0..4, any::<i32>()]).prop_map(|(on, status)| Call::SetStatus(on, status)),
-        2 => target().prop_map(Call::GetStatus),
+        14 => (target(), key(), fd(), below(3), any::<bool>()).prop_map(|(on, key, fd, data, cleanup)|
+            OnContext(on, SetWaitFd { key, fd, data, cleanup })),
+        8 => (target(), key()).prop_map(|(on, key)| OnContext(on, ClearFd(key))),
+        4 => (target(), key()).prop_map(|(on, key)| OnContext(on, GetFd { key, fd: true, data: true })),
+        4 => (target(), prop::bool::weighted(0.75))
+            .prop_map(|(on, array)| OnContext(on, GetAllFds { array, count: true })),
+        10 => (target(), prop::bool::weighted(0.85), prop::bool::weighted(0.85)).prop_map(|(on, added, deleted)|
+            OnContext(on, GetChangedFds { arrays: [added, deleted], counts: [true; 2] })),
+        2 => (target(), prop::bool::weighted(0.75), below(3)).prop_map(|(on, set, argument)|
+            OnContext(on, SetCallback { callback: set.then_some(0), argument })),
+        2 => target().prop_map(|on| OnContext(on, GetCallback { callback: true, argument: true })),
+        2 => (target(), prop_oneof![0..4, any::<i32>()]).prop_map(|(on, status)| OnContext(on, SetStatus(status))),
+        2 => target().prop_map(|on| OnContext(on, GetStatus)),
         3 => prop_oneof![
             Just(Whose::Own),
             below(JOBS).prop_map(Whose::Paused),
@@ -369,10 +326,10 @@ const SCRIPT: RangeInclusive<usize> = 0..=10;
 
 fn start() -> impl Strategy<Value = Start> {
     let argument = prop_oneof![
-        12 => (1..=64u8).prop_map(Argument::Bytes),
+        12 => (1..=64u8).prop_map(|n| Argument::Bytes(n.into())),
         8 => prop_oneof![Just(0), Just(8), Just(usize::MAX)].prop_map(Argument::Null),
         1 => Just(Argument::Huge),
-        1 => Just(Argument::Nothing),
+        1 => Just(Argument::Bytes(0)),
     ];
     let context = prop::option::weighted(0.9, below(CONTEXTS));
     (context, argument, script(), any::<i8>()).prop_map(|(context, argument, script, value)| {

@@ -6,18 +6,14 @@ mod jobs;
 
 use super::event::{Entry, Event, Failure, Pointer};
 use super::operation::{CONTEXTS, Call, Exclusion, JOBS, Operation, Start, Target};
-use super::table::{Functions3, Job, Libctx, LibctxFunctions, Table, WaitCtx};
+use super::table::{Libctx, LibctxFunctions, Table};
+use operations::ContextCall;
+use operations::model::{ContextId, Model};
+use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::cell::{Cell, RefCell};
-use std::ffi::c_int;
+use std::fmt::Debug;
 use std::ptr;
 use std::thread;
-
-/// A start, a resume: `ASYNC_PAUSE` and `ASYNC_FINISH`.
-const PAUSE: c_int = 2;
-const FINISH: c_int = 3;
-
-/// What outputs hold before a call.
-const UNTOUCHED: c_int = 0x5a5a_5a5a;
 
 /// libcrypto's default library context, for both sides: the global one, and two others.
 #[derive(Clone, Copy)]
@@ -55,11 +51,11 @@ impl Libctxs {
 /// A place for a job.
 struct Place {
     /// The caller's handle.
-    handle: Cell<*mut Job>,
+    handle: Cell<*mut ASYNC_JOB>,
     /// Running or paused.
     live: Cell<bool>,
     /// The handle, as the job itself knows it.
-    own: Cell<*mut Job>,
+    own: Cell<*mut ASYNC_JOB>,
     start: RefCell<Option<Start>>,
 }
 
@@ -72,14 +68,16 @@ pub struct Side {
     /// The default library context that this side's caller has chosen.
     libctx: Cell<*mut Libctx>,
     places: [Place; JOBS],
-    contexts: [Cell<*mut WaitCtx>; CONTEXTS],
+    contexts: [Cell<*mut ASYNC_WAIT_CTX>; CONTEXTS],
+    /// What the model calls them.
+    context_ids: [Cell<ContextId>; CONTEXTS],
+    /// What the fuzzer compares the library with, and this walk both.
+    model: RefCell<Model>,
     /// Handles that appeared since the pool was made.
-    seen: RefCell<Vec<*mut Job>>,
+    seen: RefCell<Vec<*mut ASYNC_JOB>>,
     /// Those of jobs that have ended.
-    ended: RefCell<Vec<*mut Job>>,
+    ended: RefCell<Vec<*mut ASYNC_JOB>>,
     running: Cell<Option<usize>>,
-    /// The thread's block counter (K1 to K6).
-    blocks: Cell<u32>,
     /// Calls of `ASYNC_start_job`.
     starts: Cell<u64>,
     /// What it did.
@@ -115,10 +113,11 @@ impl Side {
                 }
             }; JOBS],
             contexts: [const { Cell::new(ptr::null_mut()) }; CONTEXTS],
+            context_ids: [const { Cell::new(0) }; CONTEXTS],
+            model: RefCell::new(Model::new(&[], 0)),
             seen: RefCell::default(),
             ended: RefCell::default(),
             running: Cell::new(None),
-            blocks: Cell::new(0),
             starts: Cell::new(0),
             log: RefCell::default(),
             failures: RefCell::default(),
@@ -161,6 +160,7 @@ impl Side {
     /// Calls `work` with this side at work, with its own default library context.
     fn work(&self, work: impl FnOnce()) {
         self.failures.borrow_mut().clear();
+        self.model.borrow_mut().queue.clear();
         let before = self
             .libctxs
             .as_ref()
@@ -177,7 +177,20 @@ impl Side {
     fn log(&self, event: Event) {
         let errors: Vec<Failure> = self.table.queue.take().collect();
         self.failures.borrow_mut().extend(&errors);
-        self.log_with(event, errors);
+        self.log_with(event, errors.clone());
+        let codes = self.model.borrow_mut().queue.take_all();
+        let want: Vec<Failure> = codes
+            .into_iter()
+            .map(|code| Failure::new(code >> 24, code & 0xfff))
+            .collect();
+        self.expect(&errors, &want);
+    }
+
+    /// Logs what the model says if that is not what was seen.
+    fn expect<T: PartialEq + Debug>(&self, got: &T, want: &T) {
+        if got != want {
+            self.log_with(Event::NotAsModelled(format!("{want:?}")), Vec::new());
+        }
     }
 
     /// Logs an event, and leaves the error queue alone.
@@ -194,7 +207,7 @@ impl Side {
     }
 
     /// A job's number.
-    fn job(&self, handle: *mut Job) -> Pointer {
+    fn job(&self, handle: *mut ASYNC_JOB) -> Pointer {
         if handle.is_null() {
             return Pointer::Null;
         }
@@ -207,15 +220,21 @@ impl Side {
     }
 
     /// A wait context's place.
-    fn context(&self, context: *mut WaitCtx) -> Pointer {
-        if context.is_null() {
-            return Pointer::Null;
+    fn context(&self, context: *mut ASYNC_WAIT_CTX) -> Pointer {
+        match self.place_of(context) {
+            None if context.is_null() => Pointer::Null,
+            place => place.map_or(Pointer::Unknown, Pointer::Known),
         }
-        let place = self
-            .contexts
-            .iter()
-            .position(|known| known.get() == context);
-        place.map_or(Pointer::Unknown, Pointer::Known)
+    }
+
+    /// What the model calls a wait context.
+    fn context_id(&self, context: *mut ASYNC_WAIT_CTX) -> Option<ContextId> {
+        Some(self.context_ids[self.place_of(context)?].get())
+    }
+
+    fn place_of(&self, context: *mut ASYNC_WAIT_CTX) -> Option<usize> {
+        let mut known = self.contexts.iter().map(Cell::get);
+        known.position(|known| !known.is_null() && known == context)
     }
 
     /// The place of one of the paused jobs.
@@ -257,7 +276,7 @@ impl Side {
             Call::StartWithoutResult => Some(Exclusion::NullArguments),
             Call::PauseJob
                 if running.is_some_and(|job| self.context_of(job).is_none())
-                    && self.blocks.get() == 0 =>
+                    && !self.model.borrow().is_blocked() =>
             {
                 Some(Exclusion::PauseWithoutContext)
             }
@@ -271,34 +290,18 @@ impl Side {
                     .any(|job| self.places[job].live.get() && self.context_of(job) == place);
                 is_used.then_some(Exclusion::ContextInUse)
             }
-            Call::SetWaitFd { on, .. }
-            | Call::GetFd(on, _)
-            | Call::GetAllFds { on, .. }
-            | Call::GetChangedFds { on, .. }
-            | Call::ClearFd(on, _)
-            | Call::GetCallback(on)
-            | Call::SetStatus(on, _)
-            | Call::GetStatus(on)
-                if target(on) =>
+            Call::OnContext(on, call)
+                if target(on) && !matches!(call, ContextCall::SetCallback { .. }) =>
             {
                 Some(Exclusion::NullContext)
             }
-            Call::SetCallback { .. }
-            | Call::GetCallback(_)
-            | Call::SetStatus(..)
-            | Call::GetStatus(_)
-                if self.table.functions3.is_none() =>
-            {
+            Call::OnContext(_, call) if call.is_of_3() && self.table.functions3.is_none() => {
                 Some(Exclusion::Version)
             }
             Call::SetLibctx(_) if self.libctxs.is_none() => Some(Exclusion::Version),
             Call::Elsewhere(call) => self.exclusion(call),
             _ => None,
         }
-    }
-
-    fn functions3(&self) -> Functions3 {
-        self.table.functions3.expect("left out otherwise")
     }
 
     fn call(&self, call: &Call) {
@@ -332,37 +335,7 @@ impl Side {
                 self.make(place.into());
             }
             Call::Free(on) => self.free(on),
-            Call::SetWaitFd {
-                on,
-                key,
-                fd,
-                data,
-                cleanup,
-            } => self.set_wait_fd(on, key, fd, data, cleanup),
-            Call::GetFd(on, key) => self.get_fd(on, key),
-            Call::GetAllFds { on, array } => self.get_all_fds(on, array),
-            Call::GetChangedFds { on, added, deleted } => self.get_changed_fds(on, added, deleted),
-            Call::ClearFd(on, key) => self.clear_fd(on, key),
-            Call::SetCallback { on, set, argument } => self.set_callback(on, set, argument),
-            Call::GetCallback(on) => self.get_callback(on),
-            Call::SetStatus(on, status) => {
-                let (_, pointer) = self.target(on);
-                // SAFETY: the context lives.
-                let result = unsafe { (self.functions3().set_status)(pointer, status) };
-                let context = self.context(pointer);
-                self.log(Event::SetStatus {
-                    context,
-                    status,
-                    result,
-                });
-            }
-            Call::GetStatus(on) => {
-                let (_, pointer) = self.target(on);
-                // SAFETY: the context lives.
-                let result = unsafe { (self.functions3().get_status)(pointer) };
-                let context = self.context(pointer);
-                self.log(Event::GetStatus { context, result });
-            }
+            Call::OnContext(on, call) => self.on_context(on, call),
             Call::SetLibctx(which) => {
                 let libctxs = self.libctxs.expect("left out otherwise");
                 let before = libctxs.set(libctxs.all[usize::from(which)]);

@@ -2,100 +2,19 @@
 //! that object which answers.
 
 use super::event::Failure;
+use operations::{Functions, Functions3};
+use ossl_async::capi::ASYNC_JOB;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
-/// What a `Job *` points to.
-#[repr(C)]
-pub struct Job(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
-
-/// What an `ASYNC_WAIT_CTX *` points to.
-#[repr(C)]
-pub struct WaitCtx(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
-
 /// What an `OSSL_LIB_CTX *` points to.
 #[repr(C)]
 pub struct Libctx(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
 
-/// A job's function.
-pub type JobFn = extern "C" fn(*mut c_void) -> c_int;
-
-/// What a wait context calls for each of its entries when it is freed.
-pub type CleanupFn = extern "C" fn(*mut WaitCtx, *const c_void, c_int, *mut c_void);
-
-/// A wait context's callback.
-pub type CallbackFn = extern "C" fn(*mut c_void) -> c_int;
-
-/// A structure of C functions, and where each is looked up.
-macro_rules! functions {
-    ($(#[$about:meta])* $name:ident { $($field:ident $symbol:literal ($($argument:ty),*) $(-> $result:ty)?;)* }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy)]
-        pub struct $name {
-            $(pub $field: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
-        }
-
-        impl $name {
-            /// Looks the functions up; answers with the first name that the object lacks.
-            fn look_up(object: &Object) -> Result<$name, String> {
-                Ok($name {
-                    // SAFETY: an object that has a function of this name means OpenSSL's, whose prototype this is.
-                    $($field: unsafe {
-                        mem::transmute::<*mut c_void, unsafe extern "C" fn($($argument),*) $(-> $result)?>(
-                            object.symbol($symbol)?,
-                        )
-                    },)*
-                })
-            }
-
-            /// The functions' names and addresses.
-            fn addresses(&self) -> Vec<(&'static CStr, *const c_void)> {
-                vec![$(($symbol, self.$field as *const c_void)),*]
-            }
-        }
-    };
-}
-
-functions! {
-    /// What every version of the second generation has (7.1 of the behaviour reference).
-    Functions {
-        init_thread c"ASYNC_init_thread" (usize, usize) -> c_int;
-        cleanup_thread c"ASYNC_cleanup_thread" ();
-        start_job c"ASYNC_start_job"
-            (*mut *mut Job, *mut WaitCtx, *mut c_int, Option<JobFn>, *mut c_void, usize) -> c_int;
-        pause_job c"ASYNC_pause_job" () -> c_int;
-        get_current_job c"ASYNC_get_current_job" () -> *mut Job;
-        get_wait_ctx c"ASYNC_get_wait_ctx" (*mut Job) -> *mut WaitCtx;
-        block_pause c"ASYNC_block_pause" ();
-        unblock_pause c"ASYNC_unblock_pause" ();
-        is_capable c"ASYNC_is_capable" () -> c_int;
-        wait_ctx_new c"ASYNC_WAIT_CTX_new" () -> *mut WaitCtx;
-        wait_ctx_free c"ASYNC_WAIT_CTX_free" (*mut WaitCtx);
-        set_wait_fd c"ASYNC_WAIT_CTX_set_wait_fd"
-            (*mut WaitCtx, *const c_void, c_int, *mut c_void, Option<CleanupFn>) -> c_int;
-        get_fd c"ASYNC_WAIT_CTX_get_fd" (*mut WaitCtx, *const c_void, *mut c_int, *mut *mut c_void) -> c_int;
-        get_all_fds c"ASYNC_WAIT_CTX_get_all_fds" (*mut WaitCtx, *mut c_int, *mut usize) -> c_int;
-        get_changed_fds c"ASYNC_WAIT_CTX_get_changed_fds"
-            (*mut WaitCtx, *mut c_int, *mut usize, *mut c_int, *mut usize) -> c_int;
-        clear_fd c"ASYNC_WAIT_CTX_clear_fd" (*mut WaitCtx, *const c_void) -> c_int;
-    }
-}
-
-functions! {
-    /// What came with 3.0.
-    Functions3 {
-        set_callback c"ASYNC_WAIT_CTX_set_callback" (*mut WaitCtx, Option<CallbackFn>, *mut c_void) -> c_int;
-        get_callback c"ASYNC_WAIT_CTX_get_callback"
-            (*mut WaitCtx, *mut Option<CallbackFn>, *mut *mut c_void) -> c_int;
-        set_status c"ASYNC_WAIT_CTX_set_status" (*mut WaitCtx, c_int) -> c_int;
-        get_status c"ASYNC_WAIT_CTX_get_status" (*mut WaitCtx) -> c_int;
-    }
-}
-
-functions! {
+operations::functions! {
     /// libcrypto's default library context (3.0). Both implementations mean the same one.
     LibctxFunctions {
         new c"OSSL_LIB_CTX_new" () -> *mut Libctx;
@@ -252,12 +171,13 @@ impl Libcrypto {
         };
         let table = Table {
             name: "libcrypto",
-            functions: Functions::look_up(object)?,
-            functions3: Functions3::look_up(object).ok(),
+            functions: object.functions()?,
+            functions3: object.functions3().ok(),
             queue: Queue::look_up(object, c"ERR_get_error", c"ERR_clear_error", packing)?,
         };
         table.assert_lies_at(base.0);
-        let libctx = LibctxFunctions::look_up(object).ok();
+        // SAFETY: it is libcrypto.
+        let libctx = unsafe { LibctxFunctions::look_up(|name| object.symbol(name)) }.ok();
         for (symbol, address) in libctx.iter().flat_map(LibctxFunctions::addresses) {
             let at = base_of(address).map(|(at, _)| at);
             assert_eq!(at, Some(base.0), "{symbol:?} lies elsewhere");
@@ -297,8 +217,8 @@ impl Table {
     fn look_up_ossl_async(object: &Object) -> Result<Table, String> {
         Ok(Table {
             name: "ossl-async",
-            functions: Functions::look_up(object)?,
-            functions3: Some(Functions3::look_up(object)?),
+            functions: object.functions()?,
+            functions3: Some(object.functions3()?),
             queue: Queue::look_up(
                 object,
                 c"OSSL_ASYNC_ERR_get_error",
@@ -336,7 +256,7 @@ pub fn assert_separate(one: &Table, other: &Table) {
     /// What the job saw: its own implementation's current job and the other's.
     struct Seen {
         tables: [Table; 2],
-        current: [*mut Job; 2],
+        current: [*mut ASYNC_JOB; 2],
     }
 
     extern "C" fn look(argument: *mut c_void) -> c_int {
@@ -410,6 +330,16 @@ impl Object {
         // SAFETY: `dlerror` has no conditions.
         let why = unsafe { libc::dlerror() };
         Err(text(why))
+    }
+
+    fn functions(&self) -> Result<Functions, String> {
+        // SAFETY: an object that has a function of such a name means OpenSSL's.
+        unsafe { Functions::look_up(|name| self.symbol(name)) }
+    }
+
+    fn functions3(&self) -> Result<Functions3, String> {
+        // SAFETY: as above.
+        unsafe { Functions3::look_up(|name| self.symbol(name)) }
     }
 
     fn symbol(&self, name: &CStr) -> Result<*mut c_void, String> {

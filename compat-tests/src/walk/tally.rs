@@ -3,6 +3,7 @@
 use super::event::{Entry, Event, Failure, Pointer};
 use super::operation::{Exclusion, LEFT_OUT};
 use super::table::{Libcrypto, exceeds_int};
+use operations::{ContextCall, Seen};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -121,6 +122,7 @@ impl Entry {
             Event::LeftOut(_)
             | Event::Entered { .. }
             | Event::Resumed { .. }
+            | Event::NotAsModelled(_)
             | Event::WrongFunction => return None,
             Event::CleanedUp { .. } => ("  cleanup called by it", "done".into()),
             Event::Elsewhere => ("  calls of another thread", "made".into()),
@@ -177,65 +179,63 @@ impl Entry {
             Event::IsCapable { result } => ("ASYNC_is_capable", result.to_string()),
             Event::New { context } => ("ASYNC_WAIT_CTX_new", of(*context, "context")),
             Event::Free { context } => ("ASYNC_WAIT_CTX_free", of(*context, "context")),
-            Event::SetWaitFd { result, .. } => ("ASYNC_WAIT_CTX_set_wait_fd", result.to_string()),
-            Event::GetFd { result, .. } => ("ASYNC_WAIT_CTX_get_fd", result.to_string()),
-            Event::GetAllFds { count, fds, .. } => (
-                "ASYNC_WAIT_CTX_get_all_fds",
-                match (count, fds) {
-                    (0, _) => "none",
-                    (_, None) => "some, counted",
-                    (1, _) => "one",
-                    (_, Some(fds)) if repeats(&fds[..*count]) => "the same fd twice",
-                    _ => "two and more",
-                }
-                .into(),
-            ),
-            Event::GetChangedFds {
-                added,
-                deleted,
-                added_fds,
-                deleted_fds,
-                ..
-            } => (
-                "ASYNC_WAIT_CTX_get_changed_fds",
-                match (added, deleted, added_fds, deleted_fds) {
-                    (0, 0, ..) => "none",
-                    (_, _, None, None) => "counted",
-                    (1.., 0, ..) => "added",
-                    (0, 1.., ..) => "deleted",
-                    (_, _, Some(new), Some(old))
-                        if new[..*added].iter().any(|fd| old[..*deleted].contains(fd)) =>
-                    {
-                        "the same fd in both"
-                    }
-                    _ => "both",
-                }
-                .into(),
-            ),
-            Event::ClearFd { result, .. } => ("ASYNC_WAIT_CTX_clear_fd", result.to_string()),
-            Event::SetCallback {
+            Event::OnContext {
                 context,
-                set,
-                result,
-            } => (
-                "ASYNC_WAIT_CTX_set_callback",
-                match (context, set) {
-                    (Pointer::Null, _) => format!("{result} for NULL"),
-                    (_, true) => result.to_string(),
-                    (_, false) => format!("{result} unset"),
-                },
-            ),
-            Event::GetCallback { result, .. } => {
-                ("ASYNC_WAIT_CTX_get_callback", result.to_string())
-            }
-            Event::SetStatus { result, .. } => ("ASYNC_WAIT_CTX_set_status", result.to_string()),
-            Event::GetStatus { result, .. } => (
-                "ASYNC_WAIT_CTX_get_status",
-                if *result == 0 { "0" } else { "another" }.into(),
-            ),
+                call,
+                seen,
+            } => class_on_context(*context, *call, seen),
             Event::SetLibctx { .. } => ("OSSL_LIB_CTX_set0_default", inside.into()),
         };
         Some((function, class))
+    }
+}
+
+/// The same for a call on a wait context.
+fn class_on_context(context: Pointer, call: ContextCall, seen: &Seen) -> (&'static str, String) {
+    let Seen { result, lists, .. } = seen;
+    let [all, deleted] = lists;
+    let with_result = |function| (function, result.to_string());
+    match call {
+        ContextCall::SetWaitFd { .. } => with_result("ASYNC_WAIT_CTX_set_wait_fd"),
+        ContextCall::GetFd { .. } => with_result("ASYNC_WAIT_CTX_get_fd"),
+        ContextCall::GetAllFds { array, .. } => (
+            "ASYNC_WAIT_CTX_get_all_fds",
+            match all.count {
+                0 => "none",
+                _ if !array => "some, counted",
+                1 => "one",
+                _ if repeats(&all.fds) => "the same fd twice",
+                _ => "two and more",
+            }
+            .into(),
+        ),
+        ContextCall::GetChangedFds { arrays, .. } => (
+            "ASYNC_WAIT_CTX_get_changed_fds",
+            match (all.count, deleted.count) {
+                (0, 0) => "none",
+                _ if arrays == [false; 2] => "counted",
+                (_, 0) => "added",
+                (0, _) => "deleted",
+                _ if all.fds.iter().any(|fd| deleted.fds.contains(fd)) => "the same fd in both",
+                _ => "both",
+            }
+            .into(),
+        ),
+        ContextCall::ClearFd(_) => with_result("ASYNC_WAIT_CTX_clear_fd"),
+        ContextCall::SetCallback { callback, .. } => (
+            "ASYNC_WAIT_CTX_set_callback",
+            match (context, callback) {
+                (Pointer::Null, _) => format!("{result} for NULL"),
+                (_, Some(_)) => result.to_string(),
+                (_, None) => format!("{result} unset"),
+            },
+        ),
+        ContextCall::GetCallback { .. } => with_result("ASYNC_WAIT_CTX_get_callback"),
+        ContextCall::SetStatus(_) => with_result("ASYNC_WAIT_CTX_set_status"),
+        ContextCall::GetStatus => (
+            "ASYNC_WAIT_CTX_get_status",
+            if *result == 0 { "0" } else { "another" }.into(),
+        ),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Jobs and their functions, the pool, wait fds.
 
-use super::super::model::{Begun, Call, ContextId, FINISH, Given, Outcome, PAUSE};
-use super::super::operation::{Argument, Omitted, Start, Target};
-use super::{Driver, Frame, UNTOUCHED, at_work};
+use super::super::operation::{Omitted, Start, Target};
+use super::{Driver, Frame, at_work};
+use operations::model::{Begun, Call, ContextId};
+use operations::{Argument, Block, JobFn, UNTOUCHED};
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -10,14 +11,8 @@ use std::ptr;
 /// Jobs that there may be at a time.
 const MOST_JOBS: usize = 24;
 
-/// A size that no allocator has.
-const HUGE: usize = usize::MAX / 2;
-
-/// A job's function.
-type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
-
 /// Two that do the same, so that one from an earlier use of a record shows.
-const FUNCTIONS: [Function; 2] = [body::<0>, body::<1>];
+const FUNCTIONS: [JobFn; 2] = [body::<0>, body::<1>];
 
 extern "C" fn body<const NUMBER: usize>(argument: *mut c_void) -> c_int {
     at_work().body(NUMBER, argument.cast())
@@ -69,20 +64,11 @@ impl Driver<'_> {
     pub(super) fn start(&self, start: Start, context: Option<ContextId>) {
         let place = &self.places[start.place];
         let handle = place.get();
-        let (length, huge) = match start.argument {
-            Argument::Null(_) => (0, false),
-            Argument::Bytes(length) => (length, false),
-            Argument::Huge => (16, true),
-        };
         let call = Call {
             job: start.omitted != Omitted::Handle,
             handle: handle.expose_provenance(),
             function: start.omitted != Omitted::Function,
-            given: match start.argument {
-                Argument::Null(_) => Given::Null,
-                Argument::Bytes(length) => Given::Bytes(length),
-                Argument::Huge => Given::TooMany,
-            },
+            argument: start.argument,
             first_generation: start.generation == 1,
             context: context.filter(|_| start.generation == 2),
         };
@@ -95,14 +81,7 @@ impl Driver<'_> {
 
         let count = self.starts.get();
         let number = (count % 2) as usize;
-        let mut block: Vec<u8> = (0..length).map(|n| (n as u64 + 7 * count) as u8).collect();
-        block.reserve(16); // so that there is an address for no bytes too
-        let before = block.clone();
-        let (argument, size) = match start.argument {
-            Argument::Null(size) => (ptr::null_mut(), size),
-            _ if huge => (block.as_mut_ptr(), HUGE),
-            _ => (block.as_mut_ptr(), length),
-        };
+        let block = Block::new(start.argument, (7 * count) as u8);
         let function = if handle.is_null() {
             FUNCTIONS[number]
         } else {
@@ -113,12 +92,12 @@ impl Driver<'_> {
             self.pending.set(Some(Pending {
                 function: number,
                 argument: (call.gets_copy() == Some(true))
-                    .then(|| (before.clone(), argument.addr())),
+                    .then(|| (block.before().to_vec(), block.argument.addr())),
             }));
         }
         let context = self.context_address(context);
         self.launch(start.place, start.omitted, begun, |job, ret| {
-            let argument = argument.cast();
+            let (argument, size) = (block.argument, block.size);
             // SAFETY: the handle is NULL or the library's own, the pointers are NULL or good, the function gets NULL or its
             // copy of as many bytes as there are; where more are said no allocator has as many. The context lives.
             unsafe {
@@ -128,12 +107,9 @@ impl Driver<'_> {
                 }
             }
         });
-        if std::hint::black_box(&block) != &before {
+        if !block.is_untouched() {
             self.fail("the caller's argument was written to");
         }
-        // Whatever looks at it from now on finds out.
-        block.fill(0xee);
-        drop(std::hint::black_box(block));
     }
 
     pub(super) fn cancel(&self, place: usize, omitted: Omitted) {
@@ -176,18 +152,10 @@ impl Driver<'_> {
         self.launched.set(launched);
         self.depth.set(depth);
 
-        let mut model = self.model.borrow_mut();
-        let want = match (begun, model.returned()) {
-            (Begun::Returns(result), _) => (result, handle.addr(), UNTOUCHED),
-            (Begun::Runs, Some(Outcome::Paused(job))) => (PAUSE, model.handle(job), UNTOUCHED),
-            (Begun::Runs, Some(Outcome::Finished(value))) => match omitted {
-                Omitted::Result => (FINISH, 0, UNTOUCHED),
-                _ => (FINISH, 0, value),
-            },
-            (Begun::Runs, None) => {
-                let why = format!("the start is {result}, and the job has not come to that");
-                return self.fail(&why);
-            }
+        let want = match self.model.borrow_mut().returned(begun, handle.addr()) {
+            Ok((result, handle, _)) if omitted == Omitted::Result => (result, handle, UNTOUCHED),
+            Ok(want) => want,
+            Err(why) => return self.fail(&format!("{why}: {result}")),
         };
         let got = (result, variable.get().addr(), ret);
         self.expect("result, *job and *ret of the start", got, want);

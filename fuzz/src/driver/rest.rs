@@ -1,9 +1,10 @@
 //! Errors, counts, other threads, descriptors.
 
-use super::super::model::{FINISH, PAUSE, queue_text};
 use super::super::operation::{CONTEXTS, Elsewhere, Errors, Handle, Target};
-use super::super::world::{MemFunctions, members};
-use super::{Driver, UNTOUCHED};
+use super::super::world::MemFunctions;
+use super::Driver;
+use operations::UNTOUCHED;
+use operations::model::{FINISH, PAUSE, queue_text};
 use ossl_async::capi::*;
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;
@@ -70,13 +71,11 @@ impl Driver<'_> {
 
     pub(super) fn stats(&self, process: bool, size: Option<usize>) {
         let model = self.model.borrow();
-        let (counts, stack_bytes) = match process {
-            true => (self.before.0 + model.process_counts(), self.before.1),
-            false => (model.thread_counts(), 0),
+        let want = match process {
+            true => self.before + model.process_counts(),
+            false => model.thread_counts(),
         };
-        let stacks = model.thread_counts().stacks();
-        let stack_bytes = stack_bytes + stacks * self.world.stack_bytes;
-        let want = members(&counts, stack_bytes);
+        let want = want.bytes();
         let mut got = [FILL; 256];
         let to = got.as_mut_ptr().cast();
         // SAFETY: NULL, or room for any size of one byte.
@@ -91,9 +90,8 @@ impl Driver<'_> {
         self.expect("the result of the counts", result, size.is_some().into());
         // As many bytes as were asked for, and no more. What the model does not know it takes as it is.
         let size = size.unwrap_or(0);
-        let known = size.min(size_of_val(&want));
+        let known = size.min(want.len());
         let written = size.min(size_of::<OSSL_ASYNC_STATS>());
-        let want: Vec<u8> = want.iter().flat_map(|count| count.to_ne_bytes()).collect();
         let mut wanted = [FILL; 256];
         wanted[..written].copy_from_slice(&got[..written]);
         wanted[..known].copy_from_slice(&want[..known]);
@@ -113,7 +111,7 @@ impl Driver<'_> {
         // SAFETY: the handle is NULL or the library's own.
         let used = unsafe { OSSL_ASYNC_get_stack_used(handle) };
         let uses = self.model.borrow().uses_stack(handle.addr());
-        let is_right = (used != 0) == uses && used as u64 <= self.world.stack_bytes;
+        let is_right = (used != 0) == uses && used <= self.world.stack_bytes;
         if !is_right {
             let why = format!("{used} bytes of stack are used, and the model says {uses}");
             self.fail(&why);
@@ -219,9 +217,7 @@ impl Driver<'_> {
                 self.expect("a job elsewhere", got, want);
             }
             Elsewhere::Pool => {
-                self.model
-                    .borrow_mut()
-                    .pool_elsewhere(JOBS_ELSEWHERE as u64);
+                self.model.borrow_mut().pool_elsewhere(JOBS_ELSEWHERE);
                 let got = on_another_thread(|| {
                     let pool =
                         ASYNC_init_pool(0, 0) + ASYNC_init_pool(JOBS_ELSEWHERE, JOBS_ELSEWHERE);

@@ -1,8 +1,7 @@
 //! Operations from bytes.
 
-use super::{
-    Argument, CONTEXTS, Elsewhere, Errors, Handle, Key, Omitted, Operation, PLACES, Start, Target,
-};
+use super::{CONTEXTS, Elsewhere, Errors, Handle, Omitted, Operation, PLACES, Start, Target};
+use operations::{Argument, ContextCall, Key};
 use std::ffi::c_int;
 
 /// The bytes that were not used yet.
@@ -81,6 +80,40 @@ impl<'a> Input<'a> {
         }
     }
 
+    fn context_call(&mut self, which: u8) -> ContextCall {
+        match which {
+            14 => ContextCall::SetWaitFd {
+                key: self.key(),
+                fd: self.number(),
+                data: self.byte(),
+                cleanup: self.bit(),
+            },
+            15 => {
+                let (key, [fd, data]) = (self.key(), self.bits());
+                ContextCall::GetFd { key, fd, data }
+            }
+            16 => {
+                let [array, count] = self.bits();
+                ContextCall::GetAllFds { array, count }
+            }
+            17 => ContextCall::GetChangedFds {
+                arrays: self.bits(),
+                counts: self.bits(),
+            },
+            18 => ContextCall::ClearFd(self.key()),
+            19 => ContextCall::SetCallback {
+                callback: Some(self.below(3)).filter(|callback| *callback < 2),
+                argument: self.byte(),
+            },
+            20 => {
+                let [callback, argument] = self.bits();
+                ContextCall::GetCallback { callback, argument }
+            }
+            21 => ContextCall::SetStatus(self.number()),
+            _ => ContextCall::GetStatus,
+        }
+    }
+
     fn start(&mut self) -> Start {
         let place = self.below(PLACES);
         let style = self.byte();
@@ -140,48 +173,10 @@ impl Iterator for Input<'_> {
             11 => Operation::GetWaitCtx(self.handle()),
             12 => Operation::NewContext(self.below(CONTEXTS)),
             13 => Operation::FreeContext(self.target()),
-            14 => Operation::SetWaitFd {
+            which @ 14..=22 => Operation::OnContext {
                 on: self.target(),
-                key: self.key(),
-                fd: self.number(),
-                data: self.byte(),
-                cleanup: self.bit(),
+                call: self.context_call(which),
             },
-            15 => {
-                let (on, key, [fd, data]) = (self.target(), self.key(), self.bits());
-                Operation::GetFd { on, key, fd, data }
-            }
-            16 => {
-                let (on, [array, count]) = (self.target(), self.bits());
-                Operation::GetAllFds { on, array, count }
-            }
-            17 => Operation::GetChangedFds {
-                on: self.target(),
-                arrays: self.bits(),
-                counts: self.bits(),
-            },
-            18 => Operation::ClearFd {
-                on: self.target(),
-                key: self.key(),
-            },
-            19 => Operation::SetCallback {
-                on: self.target(),
-                callback: Some(self.below(3)).filter(|callback| *callback < 2),
-                argument: self.byte(),
-            },
-            20 => {
-                let (on, [callback, argument]) = (self.target(), self.bits());
-                Operation::GetCallback {
-                    on,
-                    callback,
-                    argument,
-                }
-            }
-            21 => Operation::SetStatus {
-                on: self.target(),
-                status: self.number(),
-            },
-            22 => Operation::GetStatus(self.target()),
             23 => Operation::Errors(match self.byte() % 4 {
                 0 => Errors::Get,
                 1 => {

@@ -1,23 +1,19 @@
 //! Jobs: starts, resumes, what runs in them, and the functions that know the thread's current one.
 
-use super::{FINISH, PAUSE, Place, Side, UNTOUCHED, at_work};
+use super::{Place, Side, at_work};
 use crate::walk::event::{Event, Pointer};
-use crate::walk::operation::{Argument, Exclusion, JOBS, Start, Whose};
-use crate::walk::table::{Job, JobFn, WaitCtx};
+use crate::walk::operation::{Exclusion, JOBS, Start, Whose};
+use crate::walk::table::exceeds_int;
+use operations::model::{Call, FINISH, PAUSE};
+use operations::{Argument, Block, JobFn, UNTOUCHED};
+use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::ffi::{c_int, c_void};
-use std::hint;
 use std::ptr;
 use std::sync::Arc;
 
-/// What the caller's argument block holds once the job was started.
-const SPENT: u8 = 0xee;
-
-/// A size that no allocator has.
-const HUGE: usize = usize::MAX / 2;
-
 impl Side {
     pub(super) fn start(&self, start: &Start) {
-        if matches!(start.argument, Argument::Nothing) && !self.runs_with_no_bytes {
+        if start.argument == Argument::Bytes(0) && !self.runs_with_no_bytes {
             return self.leave_out(Exclusion::NoBytes);
         }
         let Some(place) = (0..JOBS).find(|place| !self.places[*place].live.get()) else {
@@ -27,78 +23,51 @@ impl Side {
         let context = start
             .context
             .map_or(ptr::null_mut(), |place| self.make(place.into()));
-        let length = match start.argument {
-            Argument::Bytes(length) => length,
-            _ => 8,
-        };
-        let mut block: Vec<u8> = (0..length).collect();
-        let (argument, size) = match start.argument {
-            Argument::Null(size) => (ptr::null_mut(), size),
-            Argument::Bytes(length) => (block.as_mut_ptr(), length.into()),
-            Argument::Huge => (block.as_mut_ptr(), HUGE),
-            Argument::Nothing => (block.as_mut_ptr(), 0),
-        };
         *self.places[place].start.borrow_mut() = Some(start.clone());
         self.places[place].live.set(true);
-        // Behind an empty box the optimiser may not look: the block is written while the call runs, or should not be.
-        let untouched = || (0..length).eq(hint::black_box(&block).iter().copied());
-        let result = self.start_job(
-            place,
-            context,
-            run_script,
-            argument.cast(),
-            size,
-            &untouched,
-        );
-        if result != PAUSE {
-            self.places[place].live.set(false);
-        }
-        // Whatever looks at the caller's block from now on finds out (B23).
-        block.fill(SPENT);
-        drop(hint::black_box(block));
+        self.start_job(place, context, run_script, start.argument);
     }
 
     /// Resumes a paused job, with a function, arguments and a context that must be ignored (B22, G9).
     pub(super) fn resume(&self, place: usize, with: Option<&Start>) {
-        let mut byte = 0_u8;
         let context = with
             .and_then(|start| start.context)
             .map_or(ptr::null_mut(), |place| {
                 self.contexts[usize::from(place)].get()
             });
-        let (argument, size) = match with.map(|start| start.argument) {
-            None => (ptr::null_mut(), 0),
-            Some(Argument::Null(size)) => (ptr::null_mut(), size),
-            Some(Argument::Nothing) => (&raw mut byte, 0),
-            Some(_) => (&raw mut byte, HUGE),
+        let argument = match with.map(|start| start.argument) {
+            None => Argument::Null(0),
+            Some(Argument::Bytes(1..)) => Argument::Huge,
+            Some(other) => other,
         };
-        let result = self.start_job(
-            place,
-            context,
-            wrong_function,
-            argument.cast(),
-            size,
-            &|| true,
-        );
-        if result != PAUSE {
-            self.places[place].live.set(false);
-        }
+        self.start_job(place, context, wrong_function, argument);
     }
 
     pub(super) fn start_job(
         &self,
         place: usize,
-        context: *mut WaitCtx,
+        context: *mut ASYNC_WAIT_CTX,
         function: JobFn,
-        argument: *mut c_void,
-        size: usize,
-        untouched: &dyn Fn() -> bool,
-    ) -> c_int {
-        let Place { handle, own, .. } = &self.places[place];
+        argument: Argument,
+    ) {
+        let block = Block::new(argument, 0);
+        let Place {
+            handle, own, live, ..
+        } = &self.places[place];
         let resumed = !handle.get().is_null();
         if !resumed {
             own.set(ptr::null_mut());
         }
+        let call = Call {
+            job: true,
+            handle: handle.get().addr(),
+            function: true,
+            argument,
+            first_generation: false,
+            context: self.context_id(context),
+        };
+        let before = handle.get().addr();
+        let begun = self.model.borrow_mut().start(&call);
         let mut ret = UNTOUCHED;
         self.running.set(Some(place));
         self.starts.set(self.starts.get() + 1);
@@ -111,8 +80,8 @@ impl Side {
                 context,
                 &mut ret,
                 Some(function),
-                argument,
-                size,
+                block.argument,
+                block.size,
             )
         };
         self.running.set(None);
@@ -127,15 +96,15 @@ impl Side {
             result,
             job: self.job(handle.get()),
             ret,
-            untouched: untouched(),
+            untouched: block.is_untouched(),
         });
+        let want = self.model.borrow_mut().returned(begun, before);
+        self.expect(&Ok((result, handle.get().addr(), ret)), &want);
         if result != PAUSE {
             handle.set(ptr::null_mut());
         }
-        if handle.get().is_null() && result == PAUSE {
-            return 0; // nothing to resume it by
-        }
-        result
+        // Without a handle there is nothing to resume it by.
+        live.set(!handle.get().is_null());
     }
 
     /// The function of the running job, with its argument.
@@ -144,7 +113,7 @@ impl Side {
         let start = self.places[place].start.borrow().clone();
         let Some(start) = start else { return -1 };
         let length = match start.argument {
-            Argument::Bytes(length) => length.into(),
+            Argument::Bytes(length) => length,
             _ => 0,
         };
         let bytes = || {
@@ -157,13 +126,18 @@ impl Side {
             job: self.handle_outside(),
             bytes: bytes(),
             aligned: argument.addr() % 16 == 0,
-            no_bytes: matches!(start.argument, Argument::Nothing),
+            no_bytes: start.argument == Argument::Bytes(0),
         });
         if !argument.is_null() && length > 0 {
             // SAFETY: as above; the function may write its copy (B23).
             unsafe { *argument.cast::<u8>() ^= 0x80 };
         }
-        self.places[place].own.set(self.current_job());
+        let current = self.current_job();
+        self.places[place].own.set(current);
+        let entered = self.model.borrow_mut().entered(current.addr());
+        if let Err(why) = entered {
+            self.log_with(Event::NotAsModelled(why), Vec::new());
+        }
         for call in Arc::clone(&start.script).iter() {
             let starts = self.starts.get();
             self.call(call);
@@ -174,6 +148,7 @@ impl Side {
                 });
             }
         }
+        self.model.borrow_mut().finish(start.value);
         start.value
     }
 
@@ -189,6 +164,11 @@ impl Side {
         if result != 0 {
             self.forget_handles();
         }
+        // Whether there are more than an int holds is a matter of the version (G2).
+        if result != 0 || !exceeds_int(max) {
+            let want = self.model.borrow_mut().init_pool(max, init, false);
+            self.expect(&result, &want);
+        }
         let event = Event::InitThread { max, init, result };
         if leave_error && self.running.get().is_some() {
             self.log_with(event, Vec::new());
@@ -200,7 +180,7 @@ impl Side {
     pub(super) fn cleanup_thread(&self) {
         // SAFETY: no job is under way.
         unsafe { (self.table.functions.cleanup_thread)() };
-        self.blocks.set(0);
+        self.model.borrow_mut().free_pool();
         self.forget_handles();
         self.log(Event::CleanupThread);
     }
@@ -214,6 +194,7 @@ impl Side {
     pub(super) fn pause_job(&self) {
         let inside = self.running.get();
         let starts = self.starts.get();
+        let want = self.model.borrow_mut().pause();
         // SAFETY: the running job has a wait context, or does not pause.
         let result = unsafe { (self.table.functions.pause_job)() };
         let paused = self.starts.get() != starts;
@@ -222,33 +203,33 @@ impl Side {
             result,
             paused,
         });
+        self.expect(&(result, paused), &want);
     }
 
     pub(super) fn block(&self, block: bool) {
         let inside = self.running.get().is_some();
         let functions = &self.table.functions;
-        let (function, blocks) = if block {
-            (functions.block_pause, self.blocks.get() + 1)
+        let mut model = self.model.borrow_mut();
+        let (function, event) = if block {
+            model.block();
+            (functions.block_pause, Event::BlockPause { inside })
         } else {
-            (functions.unblock_pause, self.blocks.get().saturating_sub(1))
+            model.unblock();
+            (functions.unblock_pause, Event::UnblockPause { inside })
         };
+        drop(model);
         // SAFETY: they have no conditions.
         unsafe { function() };
-        if inside {
-            self.blocks.set(blocks);
-        }
-        self.log(if block {
-            Event::BlockPause { inside }
-        } else {
-            Event::UnblockPause { inside }
-        });
+        self.log(event);
     }
 
-    pub(super) fn current_job(&self) -> *mut Job {
+    pub(super) fn current_job(&self) -> *mut ASYNC_JOB {
         // SAFETY: it has no conditions.
         let current = unsafe { (self.table.functions.get_current_job)() };
         let job = self.job(current);
         self.log(Event::GetCurrentJob { job });
+        let want = self.model.borrow().current_handle();
+        self.expect(&current.addr(), &want.unwrap_or(current.addr()));
         current
     }
 
@@ -282,6 +263,8 @@ impl Side {
             live,
             context: self.context(context),
         });
+        let want = self.model.borrow().wait_ctx(handle.addr());
+        self.expect(&self.context_id(context), &want);
     }
 }
 

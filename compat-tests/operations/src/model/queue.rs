@@ -39,6 +39,11 @@ impl Queue {
         self.0.pop_front().unwrap_or(0)
     }
 
+    /// Takes all of them out, oldest first.
+    pub fn take_all(&mut self) -> VecDeque<u32> {
+        std::mem::take(&mut self.0)
+    }
+
     pub fn first(&self) -> u32 {
         self.0.front().copied().unwrap_or(0)
     }

@@ -14,6 +14,7 @@ pub use contexts::{Cleaned, ContextId, Contexts};
 pub use counts::Counts;
 pub use queue::{Queue, text as queue_text};
 
+use crate::{Argument, UNTOUCHED};
 use std::ffi::c_int;
 
 /// Results of a start (B1).
@@ -84,32 +85,21 @@ pub struct Call {
     pub handle: usize,
     /// Whether there is a function.
     pub function: bool,
-    pub given: Given,
+    pub argument: Argument,
     /// Five arguments.
     pub first_generation: bool,
     pub context: Option<ContextId>,
 }
 
-/// The argument of a start.
-#[derive(Clone, Copy, Debug)]
-pub enum Given {
-    /// NULL, whatever the size.
-    Null,
-    /// So many bytes.
-    Bytes(usize),
-    /// More bytes than any allocator has.
-    TooMany,
-}
-
 impl Call {
     /// Whether the function gets a copy of the argument, or NULL. None: the argument cannot be copied.
     pub fn gets_copy(&self) -> Option<bool> {
-        match self.given {
-            Given::Null => Some(false), // B25, D13
+        match self.argument {
+            Argument::Null(_) => Some(false), // B25, D13
             // B24, D11: generation 1 finds no block of no bytes; for generation 2 no bytes are as good as NULL.
-            Given::Bytes(0) if self.first_generation => None,
-            Given::Bytes(length) => Some(length > 0), // B23
-            Given::TooMany => None,                   // D12
+            Argument::Bytes(0) if self.first_generation => None,
+            Argument::Bytes(length) => Some(length > 0), // B23
+            Argument::Huge => None,                      // D12
         }
     }
 }
@@ -125,7 +115,7 @@ pub enum Begun {
 
 /// What the job that ran has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+enum Outcome {
     Paused(Job),
     Finished(c_int),
 }
@@ -152,6 +142,8 @@ pub struct Model {
     /// The thread's block counter (K1).
     blocks: usize,
     counts: Counts,
+    /// Bytes of every stack.
+    stack_bytes: usize,
     /// What the process counts that is not this thread's.
     elsewhere: Counts,
     /// The thread has had a job or a pool: from then on it counts for itself.
@@ -163,7 +155,7 @@ pub struct Model {
 impl Model {
     /// A thread that has not used the library. Jobs of others that were abandoned come with a freed wait context if they
     /// have no wait fd.
-    pub fn new(abandoned: &[Abandoned]) -> Model {
+    pub fn new(abandoned: &[Abandoned], stack_bytes: usize) -> Model {
         let mut contexts = Contexts::default();
         let records = abandoned
             .iter()
@@ -189,6 +181,7 @@ impl Model {
             outcome: None,
             blocks: 0,
             counts: Counts::default(),
+            stack_bytes,
             elsewhere: Counts::default(),
             counting: false,
             most_pipes: 0,
@@ -341,9 +334,18 @@ impl Model {
         }
     }
 
-    /// The start under way returns: what its job has come to, unless that still runs.
-    pub fn returned(&mut self) -> Option<Outcome> {
-        self.outcome.take()
+    /// The start or resume under way returns: its result, `*job` and `*ret` (B19). `handle` is what `*job` was.
+    pub fn returned(
+        &mut self,
+        begun: Begun,
+        handle: usize,
+    ) -> Result<(c_int, usize, c_int), String> {
+        match (begun, self.outcome.take()) {
+            (Begun::Returns(result), _) => Ok((result, handle, UNTOUCHED)),
+            (Begun::Runs, Some(Outcome::Paused(job))) => Ok((PAUSE, self.handle(job), UNTOUCHED)),
+            (Begun::Runs, Some(Outcome::Finished(value))) => Ok((FINISH, 0, value)),
+            (Begun::Runs, None) => Err("a start returns, and its job still runs".into()),
+        }
     }
 
     /// `ASYNC_block_pause`: inside a job only (K2).
@@ -356,6 +358,11 @@ impl Model {
         if self.current.is_some() {
             self.blocks = self.blocks.saturating_sub(1);
         }
+    }
+
+    /// Whether jobs do not pause now (K4).
+    pub fn is_blocked(&self) -> bool {
+        self.blocks > 0
     }
 
     /// The running job's wait context.

@@ -1,6 +1,7 @@
 //! Wait contexts as 7.5 and 7.6 of the behaviour reference describe them: a list with an add and a del flag each, newest
 //! first, and two counters.
 
+use crate::contexts::{Callback, ContextCall, Key, List, Seen, callback_answers};
 use std::ffi::c_int;
 
 /// A wait context's number.
@@ -29,7 +30,7 @@ struct Context {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    key: usize,
+    key: Key,
     fd: c_int,
     data: usize,
     cleanup: bool,
@@ -39,8 +40,9 @@ struct Entry {
 
 /// What a cleanup is called with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as the entry was set")]
 pub struct Cleaned {
-    pub key: usize,
+    pub key: Key,
     pub fd: c_int,
     pub data: usize,
 }
@@ -110,67 +112,11 @@ impl Contexts {
         self.0[context].owned = false;
     }
 
-    /// `ASYNC_WAIT_CTX_set_wait_fd` (G19; D28 for none). Nothing is added to one that is being freed (G18).
-    pub fn set_wait_fd(
-        &mut self,
-        context: Option<ContextId>,
-        what: Cleaned,
-        cleanup: bool,
-    ) -> c_int {
-        let Some(context) = self.get(context).filter(|context| !context.freed) else {
-            return 0;
-        };
-        let Cleaned { key, fd, data } = what;
-        let (add, del) = (true, false);
-        let entry = Entry {
-            key,
-            fd,
-            data,
-            cleanup,
-            add,
-            del,
-        };
-        context.entries.insert(0, entry);
-        context.numadd += 1;
-        1
-    }
-
-    /// `ASYNC_WAIT_CTX_get_fd`: descriptor and data, if it is 1 (G20).
-    pub fn get_fd(&mut self, context: Option<ContextId>, key: usize) -> Option<(c_int, usize)> {
-        let context = self.get(context)?;
-        let entry = context.entries[context.find(key)?];
-        Some((entry.fd, entry.data))
-    }
-
-    /// `ASYNC_WAIT_CTX_get_all_fds`: the descriptors (G21).
-    pub fn all_fds(&mut self, context: Option<ContextId>) -> Option<Vec<c_int>> {
-        Some(self.get(context)?.fds(|entry| !entry.del))
-    }
-
-    /// `ASYNC_WAIT_CTX_get_changed_fds`: the two counts, and the two lists (G22).
-    pub fn changed_fds(&mut self, context: Option<ContextId>) -> Option<[(usize, Vec<c_int>); 2]> {
-        let context = self.get(context)?;
-        Some([
-            (context.numadd, context.fds(|entry| entry.add && !entry.del)),
-            (context.numdel, context.fds(|entry| entry.del && !entry.add)),
-        ])
-    }
-
-    /// `ASYNC_WAIT_CTX_clear_fd` (G23).
-    pub fn clear_fd(&mut self, context: Option<ContextId>, key: usize) -> c_int {
-        let Some(context) = self.get(context) else {
-            return 0;
-        };
-        let Some(index) = context.find(key) else {
-            return 0;
-        };
-        if context.entries[index].add {
-            context.remove(index); // G25: without a trace
-        } else {
-            context.entries[index].del = true; // G24
-            context.numdel += 1;
-        }
-        1
+    /// What a call comes to. On NULL every function returns 0 and writes nothing (D28).
+    pub fn call(&mut self, context: Option<ContextId>, call: ContextCall) -> Seen {
+        context
+            .and_then(|context| self.0[context].call(call))
+            .unwrap_or_default()
     }
 
     /// A pause ends (G30).
@@ -183,50 +129,97 @@ impl Contexts {
             .for_each(|entry| entry.add = false);
         (context.numadd, context.numdel) = (0, 0);
     }
-
-    /// `ASYNC_WAIT_CTX_set_callback` (G33).
-    pub fn set_callback(
-        &mut self,
-        context: Option<ContextId>,
-        callback: Option<usize>,
-        argument: usize,
-    ) -> c_int {
-        let Some(context) = self.get(context) else {
-            return 0;
-        };
-        (context.callback, context.argument) = (callback, argument);
-        1
-    }
-
-    /// `ASYNC_WAIT_CTX_get_callback`: callback and argument, if it is 1 (G34).
-    pub fn get_callback(&mut self, context: Option<ContextId>) -> Option<(usize, usize)> {
-        let context = self.get(context)?;
-        Some((context.callback?, context.argument))
-    }
-
-    /// `ASYNC_WAIT_CTX_set_status` (G35).
-    pub fn set_status(&mut self, context: Option<ContextId>, status: c_int) -> c_int {
-        let Some(context) = self.get(context) else {
-            return 0;
-        };
-        context.status = status;
-        1
-    }
-
-    /// `ASYNC_WAIT_CTX_get_status` (G35).
-    pub fn get_status(&mut self, context: Option<ContextId>) -> c_int {
-        self.get(context).map_or(0, |context| context.status)
-    }
-
-    /// None for NULL: every function then returns 0 and writes nothing (D28).
-    fn get(&mut self, context: Option<ContextId>) -> Option<&mut Context> {
-        context.map(|context| &mut self.0[context])
-    }
 }
 
 impl Context {
+    /// None: it returns 0 and writes nothing.
+    fn call(&mut self, call: ContextCall) -> Option<Seen> {
+        let mut seen = Seen {
+            result: 1,
+            ..Seen::default()
+        };
+        match call {
+            // G19. Nothing is added to one that is being freed (G18).
+            ContextCall::SetWaitFd { .. } if self.freed => return None,
+            ContextCall::SetWaitFd {
+                key,
+                fd,
+                data,
+                cleanup,
+            } => {
+                let (data, add, del) = (data.into(), true, false);
+                let entry = Entry {
+                    key,
+                    fd,
+                    data,
+                    cleanup,
+                    add,
+                    del,
+                };
+                self.entries.insert(0, entry);
+                self.numadd += 1;
+            }
+            // G20
+            ContextCall::GetFd { key, fd, data } => {
+                let entry = self.entries[self.find(key)?];
+                if fd {
+                    seen.fd = entry.fd;
+                }
+                if data {
+                    seen.data = entry.data;
+                }
+            }
+            // G21
+            ContextCall::GetAllFds { count: false, .. } => return None,
+            ContextCall::GetAllFds { array, .. } => {
+                let fds = self.fds(|entry| !entry.del);
+                seen.lists[0] = List::new(fds.len(), fds, array);
+            }
+            // G22
+            ContextCall::GetChangedFds { arrays, counts } => {
+                if counts != [true; 2] {
+                    return None;
+                }
+                let added = self.fds(|entry| entry.add && !entry.del);
+                let deleted = self.fds(|entry| entry.del && !entry.add);
+                seen.lists = [
+                    List::new(self.numadd, added, arrays[0]),
+                    List::new(self.numdel, deleted, arrays[1]),
+                ];
+            }
+            // G23
+            ContextCall::ClearFd(key) => {
+                let index = self.find(key)?;
+                if self.entries[index].add {
+                    self.remove(index); // G25: without a trace
+                } else {
+                    self.entries[index].del = true; // G24
+                    self.numdel += 1;
+                }
+            }
+            // G33
+            ContextCall::SetCallback { callback, argument } => {
+                (self.callback, self.argument) = (callback, argument.into());
+            }
+            // G34
+            ContextCall::GetCallback { callback, argument } => {
+                let number = self.callback?;
+                if argument {
+                    seen.data = self.argument;
+                }
+                if callback {
+                    seen.callback = Callback::Known(number, callback_answers(number, seen.data));
+                }
+            }
+            // G35
+            ContextCall::SetStatus(status) => self.status = status,
+            ContextCall::GetStatus => seen.result = self.status,
+        }
+        Some(seen)
+    }
+
     /// The newest entry with this key that is not deleted.
-    fn find(&self, key: usize) -> Option<usize> {
+    fn find(&self, key: Key) -> Option<usize> {
         (self.entries.iter()).position(|entry| entry.key == key && !entry.del)
     }
 
@@ -240,5 +233,12 @@ impl Context {
     fn fds(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<c_int> {
         let wanted = self.entries.iter().filter(|entry| wanted(entry));
         wanted.map(|entry| entry.fd).collect()
+    }
+}
+
+impl List {
+    fn new(count: usize, fds: Vec<c_int>, array: bool) -> List {
+        let fds = if array { fds } else { Vec::new() };
+        List { count, fds }
     }
 }

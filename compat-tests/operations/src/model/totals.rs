@@ -22,10 +22,13 @@ impl Model {
 
     /// What `OSSL_ASYNC_thread_stats` says: nothing before the thread's first job or pool.
     pub fn thread_counts(&self) -> Counts {
-        self.counts.with(|state| {
-            let count = self.records.iter().filter(|record| record.state == state);
-            count.count() as u64
-        })
+        self.counts.with(
+            |state| {
+                let count = self.records.iter().filter(|record| record.state == state);
+                count.count()
+            },
+            self.stack_bytes,
+        )
     }
 
     /// What `OSSL_ASYNC_process_stats` says more than before the input.
@@ -39,7 +42,7 @@ impl Model {
     }
 
     /// Another thread makes `jobs` jobs, runs one to its end, and ends (D15).
-    pub fn pool_elsewhere(&mut self, jobs: u64) {
+    pub fn pool_elsewhere(&mut self, jobs: usize) {
         self.elsewhere.created += jobs;
         self.elsewhere.starts += 1;
         self.elsewhere.finishes += 1;

@@ -85,7 +85,7 @@ impl Model {
     }
 
     /// The handle of a job that was seen.
-    pub fn handle(&self, job: Job) -> usize {
+    pub(super) fn handle(&self, job: Job) -> usize {
         self.records[job].address.unwrap_or_default()
     }
 
