@@ -1,10 +1,10 @@
 //! The dispatcher: start, resume, pause. Section 2 of the behaviour reference, without its defects.
 //!
 //! ```text
-//!      the thread's own stack                            the job's stack (stack.rs)
+//!      the thread's own stack                            the job's stack (src/stack)
 //!   ┌───────────────────────────┐                     ┌────────────────────────────┐ high
 //!   │ main, ...                 │                     │ record                     │
-//!   │ ASYNC_start_job           │   enter, once       │ start_func: serve, for ever  │
+//!   │ ASYNC_start_job           │   enter, once       │ start_func, for ever       │
 //!   │   start / resume          │ ──────────────────> │   call the function        │
 //!   │     run ── suspended in   │                     │     ...                    │
 //!   │            Thread::       │       switch        │     ASYNC_pause_job        │
