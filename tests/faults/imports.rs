@@ -17,7 +17,16 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
     ("bcmp", "computes"),
     ("strlen", "computes"),
     ("free", "has no result"),
-    ("__rust_dealloc", "the same; newer Rusts mangle its name"),
+    (
+        "__rust_alloc",
+        "malloc below it fails; newer Rusts mangle these names",
+    ),
+    ("__rust_alloc_zeroed", "the same"),
+    ("__rust_dealloc", "it only frees"),
+    (
+        "__rust_no_alloc_shim_is_unstable",
+        "a mark, which nobody calls",
+    ),
     ("makecontext", "has no result; it computes"),
     ("_setjmp", "saves registers"),
     ("_longjmp", "loads registers, and has no result"),
