@@ -35,6 +35,15 @@ const PAUSED: c_int = 2;
 const FINISHED: c_int = 3;
 const NO_JOBS: c_int = 1;
 
+/// Loads a file, which nobody else sees. It is never unloaded.
+fn load(file: &Path) -> *mut c_void {
+    let name = CString::new(file.to_str().expect("text")).expect("no NUL");
+    // SAFETY: it is the library, or what was just linked with it; no other code runs when it is loaded.
+    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    assert!(!handle.is_null(), "{file:?} can be loaded");
+    handle
+}
+
 /// The plugin, loaded once; none in a build without jobs.
 fn plugin(what: &str) -> Option<Plugin> {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
@@ -53,10 +62,10 @@ fn plugin(what: &str) -> Option<Plugin> {
                 .arg(&library)
                 .arg("-ldl");
         });
-        let name = CString::new(plugin.to_str().expect("text")).expect("no NUL");
-        // SAFETY: the file was just made; it runs no code when it is loaded but the library's.
-        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-        assert!(!handle.is_null(), "{plugin:?} can be loaded");
+        // Some versions of Rust give the library a SONAME, by which the dynamic linker would look for it in cargo's
+        // LD_LIBRARY_PATH. It does not look for what it has loaded by that name, so the library is loaded first.
+        load(&library);
+        let handle = load(&plugin);
         let symbol = |name: &CStr| {
             // SAFETY: the handle is never closed.
             let address = unsafe { libc::dlsym(handle, name.as_ptr()) };
