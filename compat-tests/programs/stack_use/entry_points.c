@@ -10,7 +10,8 @@
  * was changed. The last two lines have how many entries libcrypto's error queue got, and how many bytes below the stack
  * were changed.
  *
- * Otherwise one line: the bytes that a thread took for what it did, those that an empty thread takes left out.
+ * Otherwise one line: the bytes that a thread took for what it did, from the caller's stack pointer likewise. The end of the
+ * thread counts where it goes deeper than that of an empty thread.
  *
  * Every function is found by name before, so that the dynamic linker does nothing on these stacks.
  */
@@ -324,6 +325,7 @@ static void measure_jobs(void)
 /* ---------------------------------------------------------------------------------------- on a thread's stack */
 
 static unsigned char of_thread[65536] __attribute__((aligned(4096)));
+static volatile unsigned char *caller;
 static volatile int went_well;
 
 static void empty(void) { went_well = 1; }
@@ -365,20 +367,41 @@ static const struct thing {
     {"first_question", first_question},
 };
 
-static void *run(void *thing)
+/* Paints what lies below the thread's caller, inline: a call would use it. */
+#define PAINT_BELOW_CALLER() \
+    do { \
+        volatile unsigned char *byte; \
+        for (byte = of_thread; byte < caller; byte++) \
+            *byte = PAINT; \
+    } while (0)
+
+/* The bytes between the caller and the lowest byte that was changed. */
+static size_t changed(void)
 {
+    volatile unsigned char *byte = of_thread;
+
+    while (byte < caller && *byte == PAINT)
+        byte++;
+    return (size_t)(caller - byte);
+}
+
+/* What the thread's beginning left there is painted over, and what the call left, so that the thread's end is seen by itself. */
+static void *__attribute__((noinline)) run(void *thing)
+{
+    STACK_POINTER(caller);
+    PAINT_BELOW_CALLER();
     ((const struct thing *)thing)->run();
+    took = changed();
+    PAINT_BELOW_CALLER();
     return NULL;
 }
 
-/* What a thread takes of its stack, its end included. */
-static size_t taken_by(const struct thing *thing)
+/* Runs a thread that does this. Answers what its end takes. */
+static size_t taken_by_the_end_of(const struct thing *thing)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    size_t untouched = 0;
 
-    memset(of_thread, PAINT, sizeof(of_thread));
     pthread_attr_init(&attributes);
     went_well = 0;
     if (pthread_attr_setstack(&attributes, of_thread, sizeof(of_thread)) != 0
@@ -388,9 +411,7 @@ static size_t taken_by(const struct thing *thing)
         fprintf(stderr, "%s went wrong\n", thing->name);
         exit(2);
     }
-    while (untouched < sizeof(of_thread) && of_thread[untouched] == PAINT)
-        untouched++;
-    return sizeof(of_thread) - untouched;
+    return changed();
 }
 
 int main(int argc, char **argv)
@@ -422,9 +443,9 @@ int main(int argc, char **argv)
     }
     for (i = 1; i < sizeof(things) / sizeof(things[0]); i++)
         if (strcmp(what, things[i].name) == 0) {
-            size_t nothing = taken_by(things);
+            size_t empty = taken_by_the_end_of(things), end = taken_by_the_end_of(things + i);
 
-            printf("%zu\n", taken_by(things + i) - nothing);
+            printf("%zu\n", end > empty && end > took ? end : took);
             return 0;
         }
     return 2;
