@@ -249,8 +249,23 @@ fn lightweight_guards_cost_no_mapping_each() {
 // Rules: D6, D24, F8
 #[test]
 fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
-    // SAFETY: affects the child only.
-    let locked = || unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) == 0 };
+    // What is mapped from then on. A user may not lock more than a few MiB, of which a thread and some stacks need one.
+    let locked = || {
+        // SAFETY: affects the child only, and leaves it no mapping.
+        unsafe {
+            let may = libc::mlockall(libc::MCL_FUTURE) == 0;
+            let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let room = libc::mmap(
+                std::ptr::null_mut(),
+                1024 * KIB,
+                libc::PROT_NONE,
+                kind,
+                -1,
+                0,
+            );
+            may && room != libc::MAP_FAILED && libc::munmap(room, 1024 * KIB) == 0
+        }
+    };
     if in_child(|| assert!(locked())) != Ending::Exit(0) {
         return left_out("this much memory may not be locked");
     }
@@ -284,6 +299,7 @@ fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
             assert!(!readable(job.wait_fd()));
             job.finish(2);
         };
-        std::thread::spawn(next).join().unwrap();
+        let thread = std::thread::Builder::new().stack_size(128 * KIB);
+        thread.spawn(next).unwrap().join().unwrap();
     });
 }

@@ -6,6 +6,8 @@
 #define OSSL_ASYNC_WAIT_CTX_API
 #include <openssl/async.h>
 
+#include "locked.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,38 +96,43 @@ static void page_tables(void)
     each("page tables", "/proc/self/status", "VmPTE:", MOST);
 }
 
-static void locked(const char *what, int flags)
+static void locked(const char *what, int flags, size_t job)
 {
-    if (mlockall(flags) != 0)
+    int count = lock_memory(flags, 400, job);
+
+    if (count == 0)
         printf("%s: cannot lock\n", what);
     else
-        each(what, "/proc/self/smaps", "Locked:", 400);
+        each(what, "/proc/self/smaps", "Locked:", count);
 }
 
 static void locked_all(void)
 {
-    locked("locked", MCL_CURRENT | MCL_FUTURE);
+    locked("locked", MCL_CURRENT | MCL_FUTURE, STACK_LOCKED);
 }
 
 static void locked_on_fault(void)
 {
-    locked("locked on fault", MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+    /* The kernel counts all addresses. */
+    locked("locked on fault", MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT, GUARD_LOCKED);
 }
 
-/* Jobs that are there when the memory is locked. */
+/* Jobs that are there when the memory is locked. Their guards count as well then, and up to as many jobs more in their slabs. */
 static void locked_later(void)
 {
+    int count = lock_memory(MCL_CURRENT | MCL_FUTURE, 2 * 400, GUARD_LOCKED) / 2;
     long before;
 
-    start(400);
+    munlockall();
+    start(count);
     before = kib("/proc/self/smaps", "Locked:");
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    if (count == 0 || mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
         printf("locked later: cannot lock\n");
         return;
     }
     before += kib("/proc/self/smaps", "Locked:");
-    finish(400);
-    printf("locked later: %ld KiB in all\n", before);
+    finish(count);
+    printf("locked later: %ld KiB in all, %d jobs\n", before, count);
 }
 
 static double now(void)

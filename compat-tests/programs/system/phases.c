@@ -1,24 +1,31 @@
 /*
  * A process's life with jobs, phase by phase. Each phase lies between two system calls that nobody else makes, so that
  * tests/system.rs can tell with strace which calls the library makes in it. What the C library does at the beginning and
- * the end of threads lies outside. With the argument "locked" all memory is locked first.
+ * the end of threads lies outside. With the argument "locked" all memory is locked first, and there are as many jobs as there
+ * is room for: a user may be refused those of one phase, that of idle jobs. With "locked behind" memory is locked behind jobs
+ * enough for it.
  */
 #define _GNU_SOURCE 1
 #define OSSL_ASYNC_WAIT_CTX_API
 #include <openssl/async.h>
+
+#include "locked.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define JOBS 2500
 #define WITH_PIPES 100
+/* The fewest that make sense. */
+#define LEAST 8
+/* So many idle jobs keep their memory, and their stacks use up their slabs. */
+#define WARM_JOBS 1024
 /* More finishes than two rounds after which idle jobs give their memory back. */
 #define ENOUGH 140000
 
@@ -130,12 +137,18 @@ int main(int argc, char **argv)
 {
     Dl_info library;
     pthread_t other;
-    int status = -1;
+    pthread_attr_t attributes;
+    int locked = argc > 1 && strcmp(argv[1], "locked") == 0, behind = argc > 2 && strcmp(argv[2], "behind") == 0;
+    int status = -1, count = JOBS, begun = 1, pipes;
 
-    if (argc > 1 && strcmp(argv[1], "locked") == 0 && mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    if (locked)
+        count = lock_memory(MCL_CURRENT | MCL_FUTURE, JOBS, STACK_LOCKED);
+    if (count < LEAST) {
         printf("cannot lock\n");
         return 0;
     }
+    if (behind)
+        munlockall();
     need(dladdr(dlsym(RTLD_DEFAULT, "ASYNC_pause_job"), &library));
     printf("%s\n", library.dli_fname);
     fflush(stdout);
@@ -155,11 +168,18 @@ int main(int argc, char **argv)
     need(pthread_key_create(&after, end_end_of_thread) == 0);
     need(atexit(begin_end_of_process) == 0);
 
+    if (behind) {
+        begun = WARM_JOBS;
+        start(1, begun - 1, 0);
+        count = begun + lock_memory(MCL_FUTURE, JOBS - begun, STACK_LOCKED);
+        need(count >= begun + LEAST);
+    }
+    pipes = count - begun > 2 * WITH_PIPES ? WITH_PIPES : (count - begun) / 2;
     begin(GROWTH);
-    start(1, JOBS - WITH_PIPES - 1, 0);
+    start(begun, count - begun - pipes, 0);
     end(GROWTH);
     begin(GROWTH_WITH_PIPES);
-    start(JOBS - WITH_PIPES, WITH_PIPES, 1);
+    start(count - pipes, pipes, 1);
     end(GROWTH_WITH_PIPES);
 
     begin(WAIT_FD);
@@ -172,28 +192,32 @@ int main(int argc, char **argv)
     ASYNC_clear_wake(jobs[0]);
     end(WAKES);
 
-    finish(0, JOBS);
+    finish(0, count);
     begin(WARM);
-    start(0, WITH_PIPES, 1); /* the last that finished, which have pipes */
-    finish(0, WITH_PIPES);
-    start(0, JOBS, 0);
-    finish(0, JOBS);
+    start(0, pipes, 1); /* the last that finished, which have pipes */
+    finish(0, pipes);
+    start(0, count, 0);
+    finish(0, count);
     end(WARM);
 
-    begin(IDLE);
-    for (int i = 0; i < ENOUGH; i++) {
-        ASYNC_JOB *job = NULL;
-        int ret = 0;
+    if (count > WARM_JOBS) {
+        begin(IDLE);
+        for (int i = 0; i < ENOUGH; i++) {
+            ASYNC_JOB *job = NULL;
+            int ret = 0;
 
-        need(ASYNC_start_job(&job, NULL, &ret, returns, NULL, 0) == ASYNC_FINISH);
+            need(ASYNC_start_job(&job, NULL, &ret, returns, NULL, 0) == ASYNC_FINISH);
+        }
+        start(0, count, 0); /* those that gave it back take it again */
+        end(IDLE);
+        finish(0, count);
     }
-    start(0, JOBS, 0); /* those that gave it back take it again */
-    end(IDLE);
-    finish(0, JOBS);
     begin(FREE_POOL);
     ASYNC_free_pool();
     end(FREE_POOL);
 
-    need(pthread_create(&other, NULL, thread, NULL) == 0 && pthread_join(other, NULL) == 0);
+    /* A small stack, for which there is room in locked memory. */
+    need(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0);
+    need(pthread_create(&other, &attributes, thread, NULL) == 0 && pthread_join(other, NULL) == 0);
     return 0;
 }

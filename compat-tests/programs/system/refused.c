@@ -3,7 +3,8 @@
  * "madvise:102" for one advice alone, and among them words that say how:
  *
  *     later    the filter comes after the first job, otherwise before
- *     locked   all memory is locked (mlockall)
+ *     locked   all memory is locked (mlockall). There are as many jobs then as there is room for
+ *     behind   as many jobs as have guards of one kind are there before that and before the filter, all paused
  *     forked   all happens in a forked child
  *     ignored  the calls answer 0 and do nothing, as emulators have it of what they do not know
  *
@@ -14,6 +15,8 @@
 #define OSSL_ASYNC_WAIT_CTX_API
 #include <openssl/async.h>
 #include <openssl/err.h>
+
+#include "locked.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -39,6 +41,8 @@
 /* More than have guards of one kind. */
 #define SIX 400
 #define FIVE 20
+/* The first job, and two of a thread. */
+#define OTHERS 3
 #define GUARD (80 * 1024)
 
 static const struct {
@@ -139,7 +143,7 @@ struct job {
     char *local;
 };
 
-static struct job six[SIX], five[FIVE];
+static struct job six[SIX], five[FIVE], before[IN_MAPPINGS];
 static int ends[2];
 static unsigned long errors[8];
 static int several;
@@ -300,8 +304,10 @@ static int end_of_overflow(void)
 int main(int argc, char **argv)
 {
     static struct job first;
-    int later = 0, locked = 0, forked = 0, paused, wakes = 0, clears = 0, woken = 0, status = 0;
+    int later = 0, locked = 0, behind = 0, forked = 0, paused, wakes = 0, clears = 0, woken = 0, status = 0;
+    int count = SIX, pipes = FIVE;
     Dl_info library;
+    pthread_attr_t attributes;
     pthread_t other;
 
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
@@ -312,6 +318,8 @@ int main(int argc, char **argv)
             later = 1;
         else if (strcmp(argv[i], "locked") == 0)
             locked = 1;
+        else if (strcmp(argv[i], "behind") == 0)
+            behind = 1;
         else if (strcmp(argv[i], "forked") == 0)
             forked = 1;
         else if (strcmp(argv[i], "ignored") == 0)
@@ -324,9 +332,19 @@ int main(int argc, char **argv)
     if (pipe2(ends, O_NONBLOCK) != 0 || !dladdr(dlsym(RTLD_DEFAULT, "ASYNC_pause_job"), &library))
         fail("a pipe, or the library");
     say("%s\n", library.dli_fname);
-    if (locked && mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-        say("cannot lock\n");
-        return 0;
+    if (behind && start_all(before, IN_MAPPINGS, 0) != IN_MAPPINGS)
+        fail("jobs before");
+    if (locked) {
+        int room = lock_memory(behind ? MCL_FUTURE : MCL_CURRENT | MCL_FUTURE, OTHERS + FIVE + SIX, GUARD_LOCKED);
+
+        if (room < 4 * OTHERS) {
+            say("cannot lock\n");
+            return 0;
+        }
+        if (room < OTHERS + FIVE + SIX) {
+            pipes = (room - OTHERS) / 4;
+            count = room - OTHERS - pipes;
+        }
     }
     if (forked) {
         pid_t child = fork();
@@ -339,12 +357,13 @@ int main(int argc, char **argv)
         fail("the first job");
     install();
 
-    paused = start_all(six, SIX, 0);
+    say("of %d, pipes %d\n", count, pipes);
+    paused = start_all(six, count, 0);
     say("six %d\n", paused);
-    paused = start_all(five, FIVE, 1);
+    paused = start_all(five, pipes, 1);
     say("five %d\n", paused);
     say("unguarded %d\n", unguarded(six, SIX) + unguarded(five, FIVE));
-    for (int i = 0; i < FIVE; i++) {
+    for (int i = 0; i < pipes; i++) {
         int wait = ASYNC_get_wait_fd(five[i].job);
 
         ASYNC_wake(five[i].job);
@@ -356,12 +375,15 @@ int main(int argc, char **argv)
     finish_all(six, SIX);
     finish_all(five, FIVE);
     ASYNC_free_pool();
-    woken = start_all(six, SIX, 0);
+    woken = start_all(six, count, 0);
     say("again %d, unguarded %d\n", woken, unguarded(six, SIX));
     finish_all(six, SIX);
-    if (pthread_create(&other, NULL, thread, NULL) == 0)
+    /* A small stack, for which there is room in locked memory. */
+    if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0
+        && pthread_create(&other, &attributes, thread, NULL) == 0)
         pthread_join(other, NULL);
     say("overflow %d\n", end_of_overflow());
+    finish_all(before, IN_MAPPINGS);
     if (later)
         finish_all(&first, 1);
     say("errors");
