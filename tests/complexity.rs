@@ -24,7 +24,7 @@ const FEW: usize = 10;
 const IN_A_ROW: usize = 32;
 
 fn many() -> usize {
-    env::var("OSSL_ASYNC_MANY_JOBS").map_or(10_000, |number| number.parse().expect("a number"))
+    env::var("OSSL_ASYNC_MANY_JOBS").map_or(2_000, |number| number.parse().expect("a number"))
 }
 
 unsafe extern "C" fn pauses_once(_: *mut c_void) -> c_int {

@@ -1,13 +1,32 @@
 //! The limits that a process really meets: descriptors, address space, data, mappings, locked memory, thread-specific
 //! keys. Every test runs in a child. Failures one call at a time are in `tests/faults`.
-#![cfg(not(ossl_async_null))]
 
 mod common;
+#[path = "common/ignorable.rs"]
+mod ignorable;
 use common::*;
+use ignorable::{ignore, ignore_for_want, ignore_with_sanitizers};
 use ossl_async::capi::*;
 use ossl_async::{Error, Job, Pool, StartError, stats};
 use std::ffi::{c_int, c_void};
 use std::ptr;
+
+ignorable::main_with! {
+    the_descriptor_limit_gives_a_partial_pool_and_no_jobs,
+    starts_at_the_descriptor_limit_touch_no_stack_and_do_not_count,
+    a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack,
+    with_any_room_for_addresses_there_are_as_many_jobs_as_fit_and_later_all,
+    with_any_room_for_data_there_are_as_many_jobs_as_fit_and_later_all,
+    without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is,
+    more_jobs_can_be_paused_than_a_process_may_have_mappings,
+    in_locked_memory_stacks_are_guarded_and_used_again,
+    of_a_paused_job_only_what_can_be_used_is_locked,
+    of_a_paused_job_only_touched_pages_are_locked_on_fault,
+    memory_that_is_locked_when_jobs_exist_keeps_their_guards_and_new_ones_have_theirs,
+    what_may_be_locked_limits_the_jobs_and_nothing_else,
+    a_thread_that_cannot_be_cleaned_up_after_gets_no_jobs,
+    many_threads_at_once_find_one_key,
+}
 
 const PAGE: usize = 4096;
 
@@ -25,7 +44,6 @@ fn close_all_but_the_standard_descriptors() {
 }
 
 // Rules: B10, D18, B19
-#[test]
 fn the_descriptor_limit_gives_a_partial_pool_and_no_jobs() {
     alone(|| {
         // The limit is on numbers: no gaps, and none of other tests' descriptors.
@@ -58,12 +76,8 @@ fn page_faults() -> libc::c_long {
 }
 
 // Rules: D18, P8, B19, B10
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer's allocator makes mappings of its own"
-)]
 fn starts_at_the_descriptor_limit_touch_no_stack_and_do_not_count() {
+    ignore_with_sanitizers("a sanitizer's allocator makes mappings of its own");
     alone(|| {
         assert_eq!(ASYNC_init_pool(3, 0), 1);
         let mut job = pausing(1, 1);
@@ -105,12 +119,8 @@ fn about_process(file: &str, line: &str) -> u64 {
 }
 
 // Rules: D17
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "what a sanitizer reserves exceeds any limit of the address space"
-)]
 fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
+    ignore_with_sanitizers("what a sanitizer reserves exceeds any limit of the address space");
     alone(|| {
         // What all slabs but the smallest would need does not fit. Nothing else in this child maps memory.
         let before = limit(libc::RLIMIT_AS, u64::MAX);
@@ -167,7 +177,6 @@ fn with_room(resource: libc::__rlimit_resource_t, in_use: fn() -> u64, room: u64
 }
 
 // Rules: D17, D18, B19, P8
-#[test]
 fn with_any_room_for_addresses_there_are_as_many_jobs_as_fit_and_later_all() {
     let in_use = || about_process("statm", "") * PAGE as u64;
     for kib in (0..3000).step_by(100).chain([9000]) {
@@ -176,7 +185,6 @@ fn with_any_room_for_addresses_there_are_as_many_jobs_as_fit_and_later_all() {
 }
 
 // Rules: D17, D18, B19, P8
-#[test]
 fn with_any_room_for_data_there_are_as_many_jobs_as_fit_and_later_all() {
     let in_use = || about_process("status", "VmData:") << 10;
     for kib in (0..3000).step_by(100).chain([9000]) {
@@ -229,14 +237,10 @@ fn is_guarded(job: &CJob) -> bool {
 }
 
 // Rules: D17, D18, F8, D22
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer that finds no mapping ends the process"
-)]
 fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
+    ignore_with_sanitizers("a sanitizer that finds no mapping ends the process");
     let Some(most) = most_mappings() else {
-        return left_out("vm.max_map_count is not known, or too large to be used up");
+        ignore("vm.max_map_count is not known, or too large to be used up");
     };
     let light_guards = has_light_guards(); // later there is no mapping left to ask with
     alone(|| {
@@ -266,14 +270,10 @@ fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
 }
 
 // Rules: B19, D17, D18, D22
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer's allocator makes mappings of its own"
-)]
 fn more_jobs_can_be_paused_than_a_process_may_have_mappings() {
+    ignore_with_sanitizers("a sanitizer's allocator makes mappings of its own");
     let Some(most) = most_mappings() else {
-        return left_out("vm.max_map_count is not known, or too large to be exceeded");
+        ignore("vm.max_map_count is not known, or too large to be exceeded");
     };
     alone(|| {
         let before = mappings();
@@ -301,6 +301,18 @@ fn more_jobs_can_be_paused_than_a_process_may_have_mappings() {
     });
 }
 
+/// The exit status of a child that may not lock memory.
+const NOT_LOCKED: c_int = 77;
+
+/// Runs `work` in a child, which ends well, or with `NOT_LOCKED`: then the test is ignored.
+#[track_caller]
+fn alone_and_locked(work: impl FnOnce()) {
+    match in_child(work) {
+        Ending::Exit(NOT_LOCKED) => ignore_for_want("memory may not be locked"),
+        ended => assert_eq!(ended, Ending::Exit(0)),
+    }
+}
+
 /// Has all memory from now on locked.
 fn lock_memory() -> bool {
     // SAFETY: nothing moves, and nothing is unmapped.
@@ -308,11 +320,10 @@ fn lock_memory() -> bool {
 }
 
 // Rules: D17, F8, D22, D6
-#[test]
 fn in_locked_memory_stacks_are_guarded_and_used_again() {
-    alone(|| {
+    alone_and_locked(|| {
         if !lock_memory() {
-            return left_out("memory may not be locked");
+            std::process::exit(NOT_LOCKED);
         }
         assert_eq!(ASYNC_init_pool(5, 2), 1);
         for round in 0..3 {
@@ -349,12 +360,12 @@ fn locked_kib() -> u64 {
 /// Has so many jobs pause where memory is locked in this way: at most so many KiB a job are, and they have guards.
 fn locked_for_each_job(flags: c_int, most: u64) {
     const JOBS: usize = 300;
-    alone(|| {
+    alone_and_locked(|| {
         // What the test itself needs is there before.
         let mut jobs: Vec<CJob> = (0..JOBS).map(|n| pausing(1, n as c_int)).collect();
         // SAFETY: nothing moves, and nothing is unmapped.
         if unsafe { libc::mlockall(flags) } != 0 {
-            return left_out("memory may not be locked");
+            std::process::exit(NOT_LOCKED);
         }
         jobs[0].go_with(NO_CTX);
         let before = locked_kib();
@@ -369,40 +380,28 @@ fn locked_for_each_job(flags: c_int, most: u64) {
 }
 
 // Rules: D17, F8, D22
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer maps more addresses than can be locked"
-)]
 fn of_a_paused_job_only_what_can_be_used_is_locked() {
+    ignore_with_sanitizers("a sanitizer maps more addresses than can be locked");
     locked_for_each_job(libc::MCL_CURRENT | libc::MCL_FUTURE, 140);
 }
 
 // Rules: D17, F8, D22
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer maps more addresses than can be locked"
-)]
 fn of_a_paused_job_only_touched_pages_are_locked_on_fault() {
+    ignore_with_sanitizers("a sanitizer maps more addresses than can be locked");
     let on_fault = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
     locked_for_each_job(on_fault, 6);
 }
 
 // Rules: D17, F8, D22
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer maps more addresses than can be locked"
-)]
 fn memory_that_is_locked_when_jobs_exist_keeps_their_guards_and_new_ones_have_theirs() {
-    alone(|| {
+    ignore_with_sanitizers("a sanitizer maps more addresses than can be locked");
+    alone_and_locked(|| {
         // Guards of both kinds, and a slab of which some slots are not guarded yet.
         let mut jobs: Vec<CJob> = (0..400).map(|n| pausing(2, n)).collect();
         jobs[..300].iter_mut().for_each(pause);
         // SAFETY: nothing moves, and nothing is unmapped.
         if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
-            return left_out("memory may not be locked");
+            std::process::exit(NOT_LOCKED);
         }
         assert!(jobs[..300].iter().all(is_guarded));
         jobs.iter_mut().for_each(pause);
@@ -417,25 +416,21 @@ fn memory_that_is_locked_when_jobs_exist_keeps_their_guards_and_new_ones_have_th
 }
 
 // Rules: D17, D18, B19
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer's own memory counts as locked too"
-)]
 fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
-    alone(|| {
+    ignore_with_sanitizers("a sanitizer's own memory counts as locked too");
+    alone_and_locked(|| {
         let mut jobs: Vec<CJob> = (0..9).map(|n| pausing(1, n)).collect();
         drop(vec![1u8; 100_000]);
         assert_eq!(ASYNC_init_pool(9, 0), 1);
-        // Whoever may lock what he likes has no limit.
-        // SAFETY: this child goes on as nobody.
-        if unsafe { libc::geteuid() == 0 && libc::setresuid(65534, 65534, 65534) != 0 } {
-            return left_out("this process cannot become another user's");
-        }
+        // Root has no limit. This child goes on as nobody.
+        // SAFETY: changes nothing but that.
+        let is_limited =
+            unsafe { libc::geteuid() != 0 || libc::setresuid(65534, 65534, 65534) == 0 };
+        assert!(is_limited, "root may become nobody");
         let in_use = about_process("status", "VmLck:") << 10;
         let before = limit(libc::RLIMIT_MEMLOCK, in_use + (470 << 10));
         if !lock_memory() {
-            return left_out("memory may not be locked");
+            std::process::exit(NOT_LOCKED);
         }
         jobs[0].pause();
         jobs[1].pause();
@@ -464,7 +459,6 @@ fn take_every_key() -> Vec<libc::pthread_key_t> {
 }
 
 // Rules: B9, B18, B19, P10
-#[test]
 fn a_thread_that_cannot_be_cleaned_up_after_gets_no_jobs() {
     alone(|| {
         let keys = take_every_key();
@@ -493,7 +487,6 @@ fn a_thread_that_cannot_be_cleaned_up_after_gets_no_jobs() {
 }
 
 // Rules: F10, D15
-#[test]
 fn many_threads_at_once_find_one_key() {
     alone(|| {
         let keys = take_every_key();

@@ -1,10 +1,24 @@
 //! Stacks: how much there is, what lies below, what an overflow does, what is given back (F1, F8, D22).
-#![cfg(not(ossl_async_null))]
 
 mod common;
+#[path = "common/ignorable.rs"]
+mod ignorable;
 use common::*;
+use ignorable::{ignore, ignore_for_want};
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
+
+ignorable::main_with! {
+    every_stack_has_what_is_promised_and_a_guard_below,
+    the_whole_stack_can_be_written,
+    a_frame_that_does_not_fit_faults_at_any_depth,
+    endless_recursion_faults,
+    freed_jobs_give_their_memory_back_and_paused_ones_keep_it,
+    freed_stacks_are_used_again,
+    a_stack_is_never_backed_by_huge_pages,
+    lightweight_guards_cost_no_mapping_each,
+    locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead,
+}
 
 const KIB: usize = 1024;
 /// What the documentation promises.
@@ -29,7 +43,6 @@ fn resident(start: usize, length: usize) -> usize {
 }
 
 // Rules: F1, F8
-#[test]
 fn every_stack_has_what_is_promised_and_a_guard_below() {
     // Enough for several slabs.
     let mut jobs: Vec<CJob> = (0..100).map(|_| pausing(1, 0)).collect();
@@ -68,7 +81,6 @@ unsafe extern "C" fn use_it_all(_: *mut c_void) -> c_int {
 }
 
 // Rules: F8, F1
-#[test]
 fn the_whole_stack_can_be_written() {
     let (mut handle, mut ret) = (std::ptr::null_mut(), 0);
     // SAFETY: the function needs no argument.
@@ -100,7 +112,6 @@ fn descend(end: usize, left: usize, frame: usize) {
 }
 
 // Rules: D22, F8
-#[test]
 fn a_frame_that_does_not_fit_faults_at_any_depth() {
     for frame in [33 * KIB, 40 * KIB, 66 * KIB, 80 * KIB] {
         for left in [0, 4 * KIB, 16 * KIB, frame - 4 * KIB] {
@@ -132,7 +143,6 @@ fn a_frame_that_does_not_fit_faults_at_any_depth() {
 }
 
 // Rules: D22
-#[test]
 fn endless_recursion_faults() {
     let ending = in_child(|| {
         CJob::new(|| {
@@ -145,7 +155,6 @@ fn endless_recursion_faults() {
 }
 
 // Rules: B14, B15
-#[test]
 fn freed_jobs_give_their_memory_back_and_paused_ones_keep_it() {
     // A child: here other tests would take what is given up.
     alone(|| {
@@ -169,7 +178,6 @@ fn freed_jobs_give_their_memory_back_and_paused_ones_keep_it() {
 }
 
 // Rules: D6, F8
-#[test]
 fn freed_stacks_are_used_again() {
     alone(|| {
         let mut addresses = std::collections::HashSet::new();
@@ -210,10 +218,9 @@ fn smaps(address: usize) -> String {
 }
 
 // Rules: F8
-#[test]
 fn a_stack_is_never_backed_by_huge_pages() {
     if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
-        return left_out("this kernel has no transparent huge pages");
+        ignore("this kernel has no transparent huge pages");
     }
     let mut job = pausing(1, 0);
     job.pause();
@@ -227,7 +234,6 @@ fn a_stack_is_never_backed_by_huge_pages() {
 }
 
 // Rules: F8, D17
-#[test]
 fn lightweight_guards_cost_no_mapping_each() {
     alone(|| {
         // The guards of the first stacks are mappings in any case.
@@ -247,7 +253,6 @@ fn lightweight_guards_cost_no_mapping_each() {
 }
 
 // Rules: D6, D24, F8
-#[test]
 fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
     // What is mapped from then on. A user may not lock more than a few MiB, of which a thread and some stacks need one.
     let locked = || {
@@ -267,7 +272,7 @@ fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
         }
     };
     if in_child(|| assert!(locked())) != Ending::Exit(0) {
-        return left_out("this much memory may not be locked");
+        ignore_for_want("this much memory may not be locked");
     }
     alone(|| {
         assert!(locked());

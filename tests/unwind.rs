@@ -1,15 +1,26 @@
 //! The end of a job's stack: whoever walks it (glibc's `backtrace`, the unwinder, Rust, a debugger) comes to the job's base
 //! and stops there, in the first use of a stack and in later ones, before and after a pause.
-#![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
 
 mod common;
+#[path = "common/ignorable.rs"]
+mod ignorable;
 use common::*;
+use ignorable::{ignore, ignore_for_want, ignore_with_sanitizers};
 use ossl_async::capi::*;
 use ossl_async::{Job, Step};
 use std::backtrace::Backtrace;
 use std::env;
 use std::ffi::{c_int, c_void};
 use std::process::{Command, Output, Stdio};
+
+ignorable::main_with! {
+    a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses,
+    a_walk_inside_a_job_shows_nothing_of_whoever_started_it,
+    a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base,
+    a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes,
+    a_debuggers_backtrace_ends_at_the_jobs_base,
+    a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch,
+}
 
 unsafe extern "C" {
     fn backtrace(frames: *mut *mut c_void, size: c_int) -> c_int;
@@ -80,7 +91,6 @@ fn base(frames: &[usize], count: usize) -> &[usize] {
 }
 
 // Rules: F1, F3
-#[test]
 fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
     alone(|| {
         let mut job = CJob::new(|| {
@@ -104,7 +114,6 @@ fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
 }
 
 // Rules: F1
-#[test]
 fn a_walk_inside_a_job_shows_nothing_of_whoever_started_it() {
     alone(|| {
         from_depth(200, &|| {
@@ -125,7 +134,6 @@ impl CJob {
 }
 
 // Rules: F1, F11
-#[test]
 fn a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base() {
     fn named_and_found_again() -> String {
         from_depth(5, &|| Backtrace::force_capture().to_string())
@@ -180,7 +188,6 @@ fn is_inside() -> bool {
 }
 
 // Rules: F11
-#[test]
 fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
     if is_inside() {
         // The second use of its stack, after a pause, deep down.
@@ -207,12 +214,8 @@ fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
 }
 
 // Rules: F1, F3
-#[test]
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "LeakSanitizer does not run under a debugger"
-)]
 fn a_debuggers_backtrace_ends_at_the_jobs_base() {
+    ignore_with_sanitizers("LeakSanitizer does not run under a debugger");
     if is_inside() {
         let mut job = CJob::new(|| {
             let stop = stop_for_debugger;
@@ -230,9 +233,7 @@ fn a_debuggers_backtrace_ends_at_the_jobs_base() {
     let backtrace = "bt -frame-arguments none";
     let stops = [backtrace, "continue"].repeat(4);
     let commands = [&["run"], &stops[..]].concat();
-    let Some(text) = debug("a_debuggers_backtrace_ends_at_the_jobs_base", &commands) else {
-        return;
-    };
+    let text = debug("a_debuggers_backtrace_ends_at_the_jobs_base", &commands);
     // From SIGTRAP to SIGTRAP: four stops, each with a list of frames.
     let traces: Vec<&str> = text.split("received signal SIGTRAP").skip(1).collect();
     assert_eq!(traces.len(), 4, "{text}");
@@ -251,15 +252,13 @@ fn a_debuggers_backtrace_ends_at_the_jobs_base() {
 }
 
 // Rules: F1, F2, F3
-#[test]
-#[cfg(all(target_arch = "x86_64", debug_assertions))] // counts instructions, and wants the shim's names
-#[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "LeakSanitizer does not run under a debugger"
-)]
 fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
+    ignore_with_sanitizers("LeakSanitizer does not run under a debugger");
+    if cfg!(not(all(target_arch = "x86_64", debug_assertions))) {
+        ignore("it counts instructions of x86-64, and wants the shim's names");
+    }
     if ossl_async::switch_method() != "registers" {
-        return; // it stops in functions that are not called
+        ignore("it stops in functions that are not called");
     }
     if is_inside() {
         let mut job = pausing(1, 1);
@@ -288,10 +287,10 @@ fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
     commands.push(String::from("continue"));
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     let name = "a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch";
-    let Some(text) = debug(name, &commands) else {
-        return;
-    };
-    let stops: Vec<&str> = text.split("hit Breakpoint").skip(1).collect();
+    let text = debug(name, &commands);
+    // "Breakpoint 1, FUNCTION" where it is hit, "Breakpoint 1 at ADDRESS" where it is set.
+    let is_hit = |part: &&str| part[1..].starts_with(", ");
+    let stops: Vec<&str> = text.split("Breakpoint ").skip(1).filter(is_hit).collect();
     assert_eq!(stops.len(), switches.len(), "{text}");
     for (stop, (function, first)) in stops.iter().zip(switches) {
         let mut sides = vec![];
@@ -312,12 +311,11 @@ fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
     }
 }
 
-/// Runs a test under gdb with these commands, to a normal end, and answers what it printed; none if there is no gdb.
-fn debug(test: &str, commands: &[&str]) -> Option<String> {
+/// Runs a test under gdb with these commands, to a normal end, and returns what it printed.
+fn debug(test: &str, commands: &[&str]) -> String {
     let gdb = Command::new("gdb").arg("--version").output();
     if !gdb.is_ok_and(|output| output.status.success()) {
-        left_out(&format!("{test}: gdb is not installed"));
-        return None;
+        ignore_for_want("gdb is not installed");
     }
     let mut wrapper = vec!["gdb", "-nx", "-q", "-batch"];
     for command in [&["set debuginfod enabled off"], commands].concat() {
@@ -334,7 +332,7 @@ fn debug(test: &str, commands: &[&str]) -> Option<String> {
             "{text}\n{complaints}"
         );
     }
-    Some(text)
+    text
 }
 
 fn stop_for_debugger() {

@@ -657,7 +657,6 @@ CASE(threads_that_cancel_at_the_same_time_do_not_disturb_each_other, "Header: as
         pthread_join(threads[i], NULL);
 }
 
-#ifndef WITHOUT_FORKS_OF_JOBS /* ThreadSanitizer does not follow jobs into a forked child */
 static void cancel_the_copy(void)
 {
     CHECK_CANCELS(other, GAVE_UP);
@@ -677,4 +676,3 @@ CASE(a_child_cancels_its_copy_and_its_parents_job_goes_on, "Rules: D16")
         ASYNC_free_pool();
     }
 }
-#endif

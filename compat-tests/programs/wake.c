@@ -434,8 +434,6 @@ CASE(a_thread_that_is_cancelled_while_it_wakes_leaves_the_pipe_in_order, "Rules:
 
 /* ----------------------------------------------------------------------------------------------------- fork */
 
-#ifndef WITHOUT_FORKS_OF_JOBS /* ThreadSanitizer does not follow jobs into a forked child */
-
 static int deep_value(void *arg)
 {
     int value = *(int *)arg;
@@ -509,4 +507,3 @@ CASE(a_fork_while_another_thread_wakes_leaves_the_child_a_job_it_can_finish_and_
     ASYNC_free_pool();
 }
 
-#endif

@@ -6,12 +6,24 @@ use compare::measurements::{Goal, MEASUREMENTS, Measurement, THREADS};
 use compare::options::{self, Options};
 use compare::report;
 use compare::rounds::{self, Results};
-use compat_tests::{left_out, openssl_is_installed};
+use compat_tests::{need_jobs, openssl_is_installed};
 use criterion::Criterion;
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        the_comparison_measures_everything_and_shows_every_row,
+        the_comparison_shows_medians_shares_and_whether_goals_are_met,
+        the_comparison_refuses_what_it_does_not_know,
+        the_comparison_measures_what_it_is_asked_for,
+        the_hot_paths_can_be_measured,
+    ]
+    .run()
+}
 
 #[path = "../benches/compare"]
 mod compare {
@@ -29,14 +41,6 @@ mod hot {
     pub mod rust;
 }
 
-/// Whether there is something to measure.
-fn capable(what: &str) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-    }
-    ossl_async::is_capable()
-}
-
 fn parse(arguments: &[&str]) -> Result<Option<Options>, String> {
     Options::parse(arguments.iter().map(OsString::from)).map_err(|error| error.to_string())
 }
@@ -51,11 +55,8 @@ fn cells<'a>(text: &'a str, title: &str) -> Vec<&'a str> {
     row[2..row.len() - 1].to_vec()
 }
 
-#[test]
 fn the_comparison_measures_everything_and_shows_every_row() {
-    if !capable("the comparison") {
-        return;
-    }
+    need_jobs();
     let options = parse(&["--bench", "--quick", "--rounds", "2"])
         .expect("these are options")
         .expect("none of them asks for help");
@@ -91,7 +92,6 @@ fn the_comparison_measures_everything_and_shows_every_row() {
     assert_eq!(left_out, one_processor, "{text}");
 }
 
-#[test]
 fn the_comparison_shows_medians_shares_and_whether_goals_are_met() {
     let mut results = Results {
         libcrypto: Some("OpenSSL 3".to_owned()),
@@ -156,7 +156,6 @@ fn the_comparison_shows_medians_shares_and_whether_goals_are_met() {
     );
 }
 
-#[test]
 fn the_comparison_refuses_what_it_does_not_know() {
     for (arguments, word) in [
         (&["--rounds", "0"][..], "1 to 1000"),
@@ -178,7 +177,6 @@ fn the_comparison_refuses_what_it_does_not_know() {
     }
 }
 
-#[test]
 fn the_comparison_measures_what_it_is_asked_for() {
     let all = parse(&[]).unwrap().expect("no help");
     assert_eq!((all.rounds, all.quick), (20, false));
@@ -201,11 +199,8 @@ fn the_comparison_measures_what_it_is_asked_for() {
     );
 }
 
-#[test]
 fn the_hot_paths_can_be_measured() {
-    if !capable("the hot paths") {
-        return;
-    }
+    need_jobs();
     let mut criterion = Criterion::default()
         .without_plots()
         .sample_size(10)

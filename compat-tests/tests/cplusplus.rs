@@ -2,27 +2,46 @@
 //! process. Where threads end in jobs of C++ is in `process.rs`.
 
 use compat_tests::{
-    LINKAGES, Linkage, command, compile, compile_to, expected_library, left_out, left_out_for_want,
+    LINKAGES, Linkage, command, compile, compile_to, expected_library, ignore_for_want, need_jobs,
     program_source, root, run, static_link,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![jobs_have_exceptions_of_their_own_in_a_static_program,];
+    for (run_time, name) in RUN_TIMES
+        .into_iter()
+        .zip(["the_systems_run_time", "libc_plus_plus"])
+    {
+        let test = |what| format!("{what}::{name}");
+        tests.add(test("jobs_have_exceptions_of_their_own"), || {
+            check_linked(run_time)
+        });
+        tests.add(
+            test("a_run_time_that_everybody_sees_later_is_noticed"),
+            || check_late(run_time, "global"),
+        );
+        tests.add(
+            test("a_run_time_that_only_a_plugin_sees_is_noticed"),
+            || check_late(run_time, "local"),
+        );
+    }
+    tests.run()
+}
 
 /// Compilers, each with its run-time.
 const RUN_TIMES: [&[&str]; 2] = [&["c++"], &["clang++", "-stdlib=libc++"]];
 
-/// Compiles one of the programs of C++; none, and that is said, where it cannot be.
+/// Compiles one of the programs of C++.
 fn compiled(
     run_time: &[&str],
     file: &str,
     kind: &str,
     complete: impl FnOnce(&mut Command),
-) -> Option<PathBuf> {
-    let what = format!("{file} with {}", run_time.join(" "));
-    if !ossl_async::is_capable() {
-        left_out(&what, "this build of the library has no jobs");
-        return None;
-    }
+) -> PathBuf {
+    need_jobs();
     let empty = Command::new(run_time[0])
         .args(&run_time[1..])
         .args([
@@ -35,8 +54,7 @@ fn compiled(
         ])
         .output();
     if !empty.is_ok_and(|output| output.status.success()) {
-        left_out_for_want(&what, "compiler or run-time is not installed");
-        return None;
+        ignore_for_want("compiler or run-time is not installed");
     }
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cplusplus");
     std::fs::create_dir_all(&directory).expect("the target directory can be written");
@@ -57,7 +75,7 @@ fn compiled(
         .arg(root().join("compat-tests/programs/cplusplus").join(file));
     complete(&mut compiler);
     compile_to(&program, &mut compiler);
-    Some(program)
+    program
 }
 
 /// Eleven cases in four places.
@@ -73,6 +91,7 @@ fn check(program: &Path) {
     );
 }
 
+// Rules: F11
 fn check_linked(run_time: &[&str]) {
     for linkage in LINKAGES {
         for api in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
@@ -87,28 +106,13 @@ fn check_linked(run_time: &[&str]) {
                     }
                 };
             });
-            if let Some(program) = program {
-                check(&program);
-            }
+            check(&program);
         }
     }
 }
 
-// Rules: F11
-#[test]
-fn jobs_have_exceptions_of_their_own_with_the_systems_run_time() {
-    check_linked(RUN_TIMES[0]);
-}
-
-// Rules: F11
-#[test]
-fn jobs_have_exceptions_of_their_own_with_libc_plus_plus() {
-    check_linked(RUN_TIMES[1]);
-}
-
 /// The run-time is in the program, which has no names for the loader to find.
 // Rules: F11
-#[test]
 fn jobs_have_exceptions_of_their_own_in_a_static_program() {
     for options in [&["-static"][..], &["-static-libstdc++", "-static-libgcc"]] {
         let kind = options.concat();
@@ -119,18 +123,16 @@ fn jobs_have_exceptions_of_their_own_in_a_static_program() {
                 .arg(library.with_file_name("libossl_async.a"))
                 .args(["-lpthread", "-ldl", "-lm"]);
         });
-        if let Some(program) = program {
-            check(&program);
-        }
+        check(&program);
     }
 }
 
+// Rules: F11
 /// Compiles `late.c` and the plugin, and runs them with the run-time loaded in this way.
 fn check_late(run_time: &[&str], scope: &str) {
     let plugin = compiled(run_time, "plugin.cc", "plugin.so", |compiler| {
         compiler.args(["-shared", "-fPIC"]);
     });
-    let Some(plugin) = plugin else { return };
     for linkage in LINKAGES {
         let program = compile(&program_source("cplusplus/late"), linkage, &[]);
         for when in ["pool", "record", "thread", "before"] {
@@ -143,18 +145,4 @@ fn check_late(run_time: &[&str], scope: &str) {
             );
         }
     }
-}
-
-// Rules: F11
-#[test]
-fn a_run_time_that_everybody_sees_later_is_noticed() {
-    check_late(RUN_TIMES[0], "global");
-    check_late(RUN_TIMES[1], "global");
-}
-
-// Rules: F11
-#[test]
-fn a_run_time_that_only_a_plugin_sees_is_noticed() {
-    check_late(RUN_TIMES[0], "local");
-    check_late(RUN_TIMES[1], "local");
 }

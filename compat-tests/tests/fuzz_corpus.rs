@@ -3,12 +3,21 @@
 //! `OSSL_ASYNC_FUZZ_INPUTS` says how many random inputs to take (2000), `OSSL_ASYNC_FUZZ_SEED` which ones (1). A crash that the
 //! fuzzer has found is replayed by copying its file into `fuzz/corpus/operations`.
 
-use compat_tests::{left_out, report, root};
+use compat_tests::{need_jobs, report, root};
 use std::env;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        the_library_does_what_the_model_says_on_the_committed_corpus,
+        the_library_does_what_the_model_says_on_random_bytes,
+    ]
+    .run()
+}
 
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
@@ -23,16 +32,6 @@ const SAY: &str = "OSSL_ASYNC_FUZZ_SAY";
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn are_there_jobs() -> bool {
-    if !ossl_async::is_capable() {
-        left_out(
-            "the fuzzer's inputs",
-            "this build of the library has no jobs",
-        );
-    }
-    ossl_async::is_capable()
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -60,11 +59,8 @@ fn check(name: &str, input: &[u8]) {
 
 // Rules: B8, B11, B14, B19, B20, B24, B31, B35, B37, B41, B42, P2, P4, P6, W3, W4, W7, K1, K3, K5, G9, G11, G17, G19, G20, G21,
 // G22, G23, G24, G30, D2, D3, D4, D5, D6, D10, D11, D12, D15, D19, D24, D26, D28
-#[test]
 fn the_library_does_what_the_model_says_on_the_committed_corpus() {
-    if !are_there_jobs() {
-        return;
-    }
+    need_jobs();
     let _alone = alone();
     let (begin, refused) = (Instant::now(), refusals());
     let corpus = root().join("fuzz/corpus/operations");
@@ -90,11 +86,8 @@ fn the_library_does_what_the_model_says_on_the_committed_corpus() {
 }
 
 // Rules: B19, P2, P4, K1, K3, G17, G19, G24, G30, D2, D3, D5, D6
-#[test]
 fn the_library_does_what_the_model_says_on_random_bytes() {
-    if !are_there_jobs() {
-        return;
-    }
+    need_jobs();
     let _alone = alone();
     let (begin, refused) = (Instant::now(), refusals());
     let inputs = number("OSSL_ASYNC_FUZZ_INPUTS", 2000);

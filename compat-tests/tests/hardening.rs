@@ -2,7 +2,7 @@
 //! that a hardened system would not give. And that it does not listen to the environment of a set-id program.
 
 use compat_tests::{
-    Linkage, build_library, command, compile, expected_library, left_out, left_out_for_want,
+    Linkage, build_library, command, compile, expected_library, ignore_for_want, need_jobs,
     program_source, report, root, run,
 };
 use object::read::archive::ArchiveFile;
@@ -16,7 +16,25 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::OnceLock;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        the_library_exports_what_the_headers_declare_and_nothing_else,
+        no_exported_function_calls_another_by_its_exported_name,
+        no_stack_is_executable,
+        no_object_of_the_archive_wants_an_executable_stack,
+        everything_is_bound_at_the_start_and_read_only_afterwards,
+        no_code_is_written_to_by_the_loader_or_anybody_else,
+        the_library_is_not_unloaded,
+        thread_locals_take_at_most_256_bytes,
+        no_directory_is_searched_for_what_the_library_needs,
+        it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine,
+        a_set_id_program_does_not_listen_to_its_environment,
+    ]
+    .run()
+}
 
 type Elf = ElfFile64<'static, Endianness>;
 
@@ -103,7 +121,6 @@ fn declared() -> BTreeSet<String> {
 }
 
 // Rules: B2
-#[test]
 fn the_library_exports_what_the_headers_declare_and_nothing_else() {
     let declared = declared();
     assert!(declared.len() > 70, "{declared:?}");
@@ -140,7 +157,6 @@ fn own_exports_that_the_loader_looks_up(library: &Elf) -> BTreeSet<String> {
 /// With libcrypto in front such a call would leave the library in the middle of its work. Also without optimisation, where
 /// the compiler has not put one function into another.
 // Rules: B2
-#[test]
 fn no_exported_function_calls_another_by_its_exported_name() {
     let plain = build_library("unoptimised", |cargo| {
         cargo.args(["--config", "profile.release.opt-level=0"]);
@@ -153,7 +169,6 @@ fn no_exported_function_calls_another_by_its_exported_name() {
     );
 }
 
-#[test]
 fn no_stack_is_executable() {
     let stacks = segments(elf::PT_GNU_STACK);
     assert_eq!(
@@ -165,7 +180,6 @@ fn no_stack_is_executable() {
 }
 
 /// Linkers take an object without the note for one that wants an executable stack.
-#[test]
 fn no_object_of_the_archive_wants_an_executable_stack() {
     let bytes = fs::read(shared_file().with_file_name("libossl_async.a")).expect("it was built");
     let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
@@ -190,7 +204,6 @@ fn no_object_of_the_archive_wants_an_executable_stack() {
     assert_eq!(shim, ossl_async::is_capable(), "the shim is among them");
 }
 
-#[test]
 fn everything_is_bound_at_the_start_and_read_only_afterwards() {
     assert_eq!(segments(elf::PT_GNU_RELRO).len(), 1);
     let now = dynamic().contains_key(&elf::DT_BIND_NOW.into())
@@ -199,7 +212,6 @@ fn everything_is_bound_at_the_start_and_read_only_afterwards() {
     assert!(now, "{:x?}", dynamic());
 }
 
-#[test]
 fn no_code_is_written_to_by_the_loader_or_anybody_else() {
     assert!(!dynamic().contains_key(&elf::DT_TEXTREL.into()));
     assert_eq!(dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_TEXTREL), 0);
@@ -213,19 +225,14 @@ fn no_code_is_written_to_by_the_loader_or_anybody_else() {
 }
 
 // Rules: D15, F10
-#[test]
 fn the_library_is_not_unloaded() {
-    if !ossl_async::is_capable() {
-        left_out("the flag that keeps the library", "this build has no jobs");
-        return;
-    }
+    need_jobs();
     let flags = dynamic_flags(elf::DT_FLAGS_1);
     assert_ne!(flags & u64::from(elf::DF_1_NODELETE), 0, "{flags:x}");
 }
 
 /// With glibc it is taken from a room that all libraries share which are loaded later, of some 1,600 bytes; see `csrc/thread.c`.
 // Rules: F10
-#[test]
 fn thread_locals_take_at_most_256_bytes() {
     let endian = shared().endian();
     let sizes: Vec<u64> = shared()
@@ -241,7 +248,6 @@ fn thread_locals_take_at_most_256_bytes() {
     assert!(is_initial_exec || !wanted, "their place is known at once");
 }
 
-#[test]
 fn no_directory_is_searched_for_what_the_library_needs() {
     for tag in [elf::DT_RPATH, elf::DT_RUNPATH] {
         assert!(!dynamic().contains_key(&tag.into()), "{tag}");
@@ -249,7 +255,6 @@ fn no_directory_is_searched_for_what_the_library_needs() {
 }
 
 /// What the library does not import it cannot call, whatever happens.
-#[test]
 fn it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine() {
     let imported: BTreeSet<&str> = shared()
         .dynamic_symbols()
@@ -309,15 +314,10 @@ fn lines(text: &str) -> [&str; 4] {
     lines.try_into().expect("what the program says")
 }
 
-#[test]
 fn a_set_id_program_does_not_listen_to_its_environment() {
     const OWNER: u32 = 1;
     const USER: u32 = 65534;
-    let what = "a_set_id_program_does_not_listen_to_its_environment";
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return;
-    }
+    need_jobs();
     let mut listened_to = BTreeSet::new();
     variables_in_sources(&root().join("src"), &mut listened_to);
     let tried: BTreeSet<String> = VARIABLES.map(|(name, _)| name.to_owned()).into();
@@ -344,8 +344,7 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
 
     // SAFETY: asks only.
     if unsafe { libc::geteuid() } != 0 {
-        left_out_for_want(what, "only root can make a program that is another user's");
-        return;
+        ignore_for_want("only root can make a program that is another user's");
     }
     let directory = Scratch::new();
     let set_id = directory.0.join("environment");
@@ -356,19 +355,11 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
     let mut command = command(&[], &set_id);
     command.uid(USER).gid(USER).envs(VARIABLES);
     if command.output().is_err() {
-        left_out_for_want(
-            what,
-            "no other user can run programs in the temporary directory",
-        );
-        return;
+        ignore_for_want("no other user can run programs in the temporary directory");
     }
     let ran = run(&mut command);
     if ran.stdout.starts_with("secure 0\n") {
-        left_out_for_want(
-            what,
-            "the temporary directory ignores set-id bits, or the kernel does",
-        );
-        return;
+        ignore_for_want("the temporary directory ignores set-id bits, or the kernel does");
     }
     let expected = plain.stdout.replacen("secure 0", "secure 1", 1);
     assert_eq!((ran.stdout, ran.stderr), (expected, String::new()));

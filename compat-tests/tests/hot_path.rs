@@ -2,29 +2,21 @@
 //! and one for OpenSSL that runs with the library in front of libcrypto.
 
 use compat_tests::{
-    Linkage, command, compile, compile_with_openssl, expected_library, left_out, left_out_for_want,
-    openssl_is_installed, program_source, report, run, with_ossl_async,
+    Linkage, command, compile, compile_with_openssl, expected_library, need_jobs, need_openssl,
+    need_tool, program_source, report, run, with_ossl_async,
 };
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::process::ExitCode;
 
-/// Whether the test makes sense here; if not, that is said.
-fn can_be_watched(what: &str) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
-    }
-    let strace = Command::new("strace")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    let installed = strace.is_ok_and(|status| status.success());
-    if !installed {
-        left_out_for_want(what, "strace is not installed");
-    }
-    installed
+fn main() -> ExitCode {
+    compat_tests::tests![
+        a_linked_programs_warm_pool_makes_no_system_call,
+        a_preloaded_librarys_warm_pool_makes_no_system_call_and_follows_libcrypto,
+    ]
+    .run()
 }
 
 /// The command's arguments are strace's own and then the program. Answers where it writes to.
@@ -76,12 +68,10 @@ fn check(what: &str, strace: &mut Command, log: &Path, library: &Path) {
 }
 
 // Rules: F4, F13, P4, B19, G9
-#[test]
 fn a_linked_programs_warm_pool_makes_no_system_call() {
     let what = "the hot path of a linked program under strace";
-    if !can_be_watched(what) {
-        return;
-    }
+    need_jobs();
+    need_tool("strace");
     let linkage = Linkage::Shared;
     let options = ["-DOSSL_ASYNC_WAIT_CTX_API"];
     let program = compile(&program_source("hot_path/rounds"), linkage, &options);
@@ -100,16 +90,11 @@ fn a_linked_programs_warm_pool_makes_no_system_call() {
 }
 
 // Rules: F4, F13, P4, G9, G37
-#[test]
 fn a_preloaded_librarys_warm_pool_makes_no_system_call_and_follows_libcrypto() {
     let what = "the hot path with the library in front of libcrypto under strace";
-    if !can_be_watched(what) {
-        return;
-    }
-    if !openssl_is_installed() {
-        left_out_for_want(what, "OpenSSL's headers are not installed (libssl-dev)");
-        return;
-    }
+    need_jobs();
+    need_tool("strace");
+    need_openssl();
     let program = compile_with_openssl(&program_source("hot_path/rounds"));
     let mut strace = with_ossl_async("strace");
     let log = watch(&mut strace, &program, "preloaded");

@@ -5,8 +5,8 @@ use Api::{FiveArguments, SixArguments};
 use Whose::{Libcrypto, Ours};
 use compat_tests::{
     Linkage, StaticOpenssl, bindings, command, compile_beside_openssl, compile_shared_library,
-    expected_archive, expected_library, installed_archive, left_out, left_out_for_want,
-    openssl_is_installed, program_source, report, root, run, static_openssl,
+    expected_archive, expected_library, installed_archive, need_jobs, need_openssl,
+    need_static_openssl, program_source, report, root, run,
 };
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
@@ -14,6 +14,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        a_function_that_only_this_library_has_brings_the_whole_archive,
+        the_archive_that_cargo_makes_is_refused_beside_libcryptos,
+        the_archive_that_is_installed_has_the_same_functions_and_is_small,
+        the_document_for_c_has_the_table,
+        a_program_with_plain_names_runs_on_another_library_too,
+    ];
+    for (name, row) in ROWS {
+        tests.add(*name, || check_row(name, *row, &[]));
+    }
+    for (name, row) in ARCHIVE_ROWS {
+        tests.add(*name, || check_archives(name, *row));
+    }
+    tests.run()
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
@@ -37,7 +55,7 @@ struct Row {
     answers_libssl: Whose,
 }
 
-/// One test a row, and the list of them.
+/// The rows, each of which is a test.
 macro_rules! rows {
     ($($name:ident: $first:ident $api:ident $linkage:ident => $program:ident $libssl:ident;)*) => {
         const ROWS: &[(&str, Row)] = &[$((stringify!($name), Row {
@@ -47,13 +65,6 @@ macro_rules! rows {
             answers_program: $program,
             answers_libssl: $libssl,
         })),*];
-        $(
-            // Rules: B2, B18, B31
-            #[test]
-            fn $name() {
-                check(stringify!($name));
-            }
-        )*
     };
 }
 
@@ -69,13 +80,7 @@ rows! {
     libcrypto_first_six_arguments_static: Libcrypto SixArguments Static => Libcrypto Libcrypto;
 }
 
-fn check(name: &str) {
-    let (_, row) = ROWS.iter().find(|(row, _)| *row == name).expect("a row");
-    check_row(name, *row, &[]);
-}
-
 // Rules: B2, B18, B31
-#[test]
 fn a_function_that_only_this_library_has_brings_the_whole_archive() {
     let row = Row {
         first: Libcrypto,
@@ -87,23 +92,14 @@ fn a_function_that_only_this_library_has_brings_the_whole_archive() {
     check_row("asks", row, &["-DASKS"]);
 }
 
-fn can_be_tested(name: &str) -> bool {
-    let what = format!("the link order {name}");
-    if !ossl_async::is_capable() {
-        left_out(&what, "this build of the library has no jobs");
-        return false;
-    }
-    if !openssl_is_installed() {
-        left_out_for_want(&what, "OpenSSL's headers are not installed (libssl-dev)");
-        return false;
-    }
-    true
+fn can_be_tested() {
+    need_jobs();
+    need_openssl();
 }
 
+// Rules: B2, B18, B31
 fn check_row(name: &str, row: Row, options: &[&str]) {
-    if !can_be_tested(name) {
-        return;
-    }
+    can_be_tested();
     let mut options = options.to_vec();
     if row.api == SixArguments {
         options.push("-DOSSL_ASYNC_WAIT_CTX_API");
@@ -200,18 +196,11 @@ enum Place {
     Last,
 }
 
-/// One test a row, and the list of them. The archive is the one that is installed.
+/// The rows, each of which is a test. The archive is the one that is installed.
 macro_rules! archive_rows {
     ($($name:ident: $place:ident $api:ident => $program:ident $libssl:ident;)*) => {
-        const ARCHIVE_ROWS: &[(Place, Api, Whose, Whose)] =
-            &[$((Place::$place, $api, $program, $libssl)),*];
-        $(
-            // Rules: B2, B18, B31
-            #[test]
-            fn $name() {
-                check_archives(stringify!($name), Place::$place, $api, $program, $libssl);
-            }
-        )*
+        const ARCHIVE_ROWS: &[(&str, (Place, Api, Whose, Whose))] =
+            &[$((stringify!($name), (Place::$place, $api, $program, $libssl))),*];
     };
 }
 
@@ -276,14 +265,10 @@ fn link_archives(
     Ok((program, symbols))
 }
 
-fn check_archives(name: &str, place: Place, api: Api, program: Whose, libssl: Whose) {
-    if !can_be_tested(name) {
-        return;
-    }
-    let Some(openssl) = static_openssl() else {
-        left_out_for_want(name, "there is no libssl.a, or not what it needs");
-        return;
-    };
+// Rules: B2, B18, B31
+fn check_archives(name: &str, (place, api, program, libssl): (Place, Api, Whose, Whose)) {
+    can_be_tested();
+    let openssl = need_static_openssl();
     let (file, symbols) =
         link_archives(name, place, api, installed_archive(), openssl).expect("it links");
     let whose = |symbol: &str| {
@@ -346,16 +331,10 @@ fn references(archive: &Path) -> BTreeSet<String> {
 }
 
 /// Why the archive is treated before it is installed.
-#[test]
 fn the_archive_that_cargo_makes_is_refused_beside_libcryptos() {
     let name = "archives_untreated";
-    if !can_be_tested(name) {
-        return;
-    }
-    let Some(openssl) = static_openssl() else {
-        left_out_for_want(name, "there is no libssl.a, or not what it needs");
-        return;
-    };
+    can_be_tested();
+    let openssl = need_static_openssl();
     let plain = expected_archive();
     let refused = link_archives(name, Place::First, FiveArguments, &plain, openssl);
     let message = refused.expect_err("two strong symbols of one name");
@@ -363,7 +342,6 @@ fn the_archive_that_cargo_makes_is_refused_beside_libcryptos() {
 }
 
 /// The names of the other functions stay strong, and nothing else is lost.
-#[test]
 fn the_archive_that_is_installed_has_the_same_functions_and_is_small() {
     let functions = |file: &Path| {
         let bytes = fs::read(file).expect("it was made");
@@ -393,7 +371,6 @@ fn the_archive_that_is_installed_has_the_same_functions_and_is_small() {
     assert!(small < size / 2, "{small} of {size}");
 }
 
-#[test]
 fn the_document_for_c_has_the_table() {
     let document = fs::read_to_string(root().join("docs/c.md")).expect("it is there");
     let lines: BTreeSet<&str> = document.lines().collect();
@@ -401,7 +378,7 @@ fn the_document_for_c_has_the_table() {
         Ours => "this library",
         Libcrypto => "libcrypto",
     };
-    for (place, api, program, libssl) in ARCHIVE_ROWS {
+    for (_, (place, api, program, libssl)) in ARCHIVE_ROWS {
         let order = match place {
             Place::First => "`libossl_async.a libssl.a libcrypto.a`",
             Place::Between => "`libssl.a libossl_async.a libcrypto.a`",
@@ -442,12 +419,9 @@ fn the_document_for_c_has_the_table() {
 }
 
 // Rules: B2
-#[test]
 fn a_program_with_plain_names_runs_on_another_library_too() {
     let name = "plain_names";
-    if !can_be_tested(name) {
-        return;
-    }
+    can_be_tested();
     let plain = ["-DOSSL_ASYNC_PLAIN_NAMES"];
     let include = format!("-I{}", root().join("csrc/include").display());
     let another = compile_shared_library(

@@ -3,17 +3,29 @@
 //! statistics.
 
 use compat_tests::{
-    left_out, left_out_for_want, openssl_is_installed, program_source, report, run, with_ossl_async,
+    ignore, need_command, need_jobs, need_openssl, program_source, report, run, with_ossl_async,
 };
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::process::{Child, Command, Stdio, id};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        speed_runs_its_jobs_on_the_library,
+        speed_pauses_by_the_thousand_with_an_engine_that_does,
+        a_server_and_its_clients_run_their_jobs_on_the_library,
+        a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_does,
+        a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_does,
+    ]
+    .run()
+}
 
 /// How many digests the engine must have computed while their job was paused.
 const MANY: u64 = 1000;
@@ -24,42 +36,23 @@ const SERVER_SECONDS: Duration = Duration::from_secs(1800);
 /// Connections to each server.
 const CONNECTIONS: usize = 150;
 
-/// Whether this can be tested here; says why not.
-fn can_be_tested(what: &str) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
-    }
-    let installed = Command::new("openssl")
-        .arg("version")
-        .stdout(Stdio::null())
-        .status();
-    if !installed.is_ok_and(|status| status.success()) {
-        left_out_for_want(what, "the openssl command is not installed");
-        return false;
-    }
-    true
+fn need_the_command() {
+    need_jobs();
+    need_command(
+        "openssl",
+        &["version"],
+        "the openssl command is not installed",
+    );
 }
 
-/// The same for what needs the engine.
-fn engine_can_be_tested(what: &str) -> bool {
-    if !can_be_tested(what) {
-        return false;
+/// The same, and the engine.
+fn need_engines() {
+    need_the_command();
+    need_openssl();
+    let engines = Command::new("openssl").arg("engine").output();
+    if !engines.is_ok_and(|output| output.status.success()) {
+        ignore("this OpenSSL has no engines");
     }
-    if !openssl_is_installed() {
-        left_out_for_want(what, "OpenSSL's headers are not installed");
-        return false;
-    }
-    let engines = Command::new("openssl")
-        .arg("engine")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !engines.is_ok_and(|status| status.success()) {
-        left_out(what, "this OpenSSL has no engines");
-        return false;
-    }
-    true
 }
 
 /// A directory of this process.
@@ -189,11 +182,8 @@ fn speed(arguments: &[&str]) -> (u64, u64) {
     (statistics.get("created"), statistics.get("pauses"))
 }
 
-#[test]
 fn speed_runs_its_jobs_on_the_library() {
-    if !can_be_tested("openssl speed") {
-        return;
-    }
+    need_the_command();
     // All block sizes, which the command of the README leaves out.
     assert_eq!(speed(&["-seconds", "1", "-async_jobs", "8", "sha256"]).0, 8);
     for jobs in ["1", "64"] {
@@ -213,11 +203,8 @@ fn speed_runs_its_jobs_on_the_library() {
 }
 
 // Rules: G9, G11, G19, G20, G31
-#[test]
 fn speed_pauses_by_the_thousand_with_an_engine_that_does() {
-    if !engine_can_be_tested("openssl speed with an engine") {
-        return;
-    }
+    need_engines();
     for jobs in ["1", "8", "64"] {
         for what in [&["sha256"][..], &["-evp", "sha256"]] {
             let arguments = [
@@ -432,37 +419,31 @@ fn check_connections(what: &str, server_extra: &[&str], client_extra: &[&str]) {
     }
 }
 
-#[test]
 fn a_server_and_its_clients_run_their_jobs_on_the_library() {
-    if can_be_tested("openssl s_server and s_client") {
-        check_connections("TLS 1.3", &[], &[]);
-    }
+    need_the_command();
+    check_connections("TLS 1.3", &[], &[]);
 }
 
 // Rules: G9, G11, G17, G20, G21
-#[test]
 fn a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_does() {
-    if engine_can_be_tested("openssl s_server and s_client with an engine, TLS 1.3") {
-        let clients = ["-engine", engine()];
-        // No session tickets: a client that takes one in computes a digest in SSL_read, and when that pauses s_client goes
-        // on with SSL_write, which resumes the wrong call. With libcrypto's own jobs it hangs just so.
-        let server = ["-engine", engine(), "-num_tickets", "0"];
-        check_connections("TLS 1.3 with the engine", &server, &clients);
-    }
+    need_engines();
+    let clients = ["-engine", engine()];
+    // No session tickets: a client that takes one in computes a digest in SSL_read, and when that pauses s_client goes
+    // on with SSL_write, which resumes the wrong call. With libcrypto's own jobs it hangs just so.
+    let server = ["-engine", engine(), "-num_tickets", "0"];
+    check_connections("TLS 1.3 with the engine", &server, &clients);
 }
 
 // Rules: G9, G11, G17, G20, G21
-#[test]
 fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_does() {
-    if engine_can_be_tested("openssl s_server and s_client with an engine, TLS 1.2") {
-        let engine = ["-engine", engine()];
-        let clients = [
-            "-engine",
-            engine[1],
-            "-tls1_2",
-            "-cipher",
-            "ECDHE-RSA-AES128-GCM-SHA256",
-        ];
-        check_connections("TLS 1.2 with the engine", &engine, &clients);
-    }
+    need_engines();
+    let engine = ["-engine", engine()];
+    let clients = [
+        "-engine",
+        engine[1],
+        "-tls1_2",
+        "-cipher",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+    ];
+    check_connections("TLS 1.2 with the engine", &engine, &clients);
 }

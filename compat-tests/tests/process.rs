@@ -2,23 +2,38 @@
 //! and loaded again, or loaded where there is little room, or first used by a signal handler. What C alone can show is in `programs/process.c` and `programs/signals.c`.
 
 use compat_tests::{
-    Linkage, command, compile_shared_library, compile_to, expected_library, left_out,
-    left_out_for_want, program_source, report, root, run,
+    Linkage, command, compile_shared_library, compile_to, expected_library, need_jobs, need_tool,
+    program_source, report, root, run,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
 
-/// The compiled program; none where a tool or the jobs are missing, which is then said.
-fn compiled(file: &str, compiler: &str, options: &[&str]) -> Option<PathBuf> {
-    if !ossl_async::is_capable() {
-        left_out(file, "this build of the library has no jobs");
-        return None;
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        exit_inside_a_job_runs_every_destructor_from_any_thread,
+        the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs,
+        what_handlers_may_call_allocates_nothing_on_any_thread_of_a_loaded_library,
+        the_library_is_loaded_where_others_have_left_little_room_for_thread_locals,
+        the_library_is_loaded_in_fifteen_namespaces,
+        a_hundred_copies_of_the_library_are_loaded,
+    ];
+    for compiler in ["c++", "clang++"] {
+        let name = format!(
+            "a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone::{compiler}"
+        );
+        tests.add(name, move || {
+            a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone(compiler)
+        });
     }
-    if Command::new(compiler).arg("--version").output().is_err() {
-        left_out_for_want(file, &format!("{compiler} is not installed"));
-        return None;
-    }
+    tests.run()
+}
+
+/// The compiled program.
+fn compiled(file: &str, compiler: &str, options: &[&str]) -> PathBuf {
+    need_jobs();
+    need_tool(compiler);
     let source = root().join("compat-tests/programs/process").join(file);
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}.out"));
     let mut command = Command::new(compiler);
@@ -29,7 +44,7 @@ fn compiled(file: &str, compiler: &str, options: &[&str]) -> Option<PathBuf> {
         .args(options)
         .args(["-lpthread", "-ldl"]);
     compile_to(&program, &mut command);
-    Some(program)
+    program
 }
 
 fn library() -> PathBuf {
@@ -37,13 +52,10 @@ fn library() -> PathBuf {
 }
 
 // Rules: D4, D15
-#[test]
 fn exit_inside_a_job_runs_every_destructor_from_any_thread() {
     let library = library();
     let options = ["-std=c++11", library.to_str().expect("a path in UTF-8")];
-    let Some(program) = compiled("exit.cc", "c++", &options) else {
-        return;
-    };
+    let program = compiled("exit.cc", "c++", &options);
     let told = |name| format!("{name}: in job 1, pause 1, current yes\n");
     for (thread, stats) in [("main", "paused=1"), ("thread", "paused=2")] {
         let ran = run(command(&[], &program)
@@ -65,11 +77,8 @@ fn exit_inside_a_job_runs_every_destructor_from_any_thread() {
 }
 
 // Rules: D15, F10
-#[test]
 fn the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs() {
-    let Some(program) = compiled("unload.c", "cc", &["-std=c99"]) else {
-        return;
-    };
+    let program = compiled("unload.c", "cc", &["-std=c99"]);
     // With reports of overflows: a handler of the library's must outlive its handle too, and needs no memory on a thread
     // that meets the library there.
     for report in ["0", "1"] {
@@ -88,39 +97,31 @@ fn the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs() {
 /// The job's own frames are unwound, and those of the thread below the job are not. Not with libc++ and LLVM's unwinder, where
 /// `pthread_exit` crashes without any job.
 // Rules: F11, D15
-#[test]
-fn a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone() {
+fn a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone(compiler: &str) {
     let library = library();
     let library = library.to_str().expect("a path in UTF-8");
-    for compiler in ["c++", "clang++"] {
-        for api in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
-            let options = ["-std=c++11", api, library];
-            let Some(program) = compiled("thread_end.cc", compiler, &options) else {
-                continue;
-            };
-            for (how, value) in [("exit", 5), ("cancel", -1), ("handler", 5)] {
-                let ran = run(command(&[], &program).arg(how));
-                let expected = format!(
-                    "the frame that leaves\ncaught and thrown again\nthe job's function\n\
+    for api in ["-UOSSL_ASYNC_WAIT_CTX_API", "-DOSSL_ASYNC_WAIT_CTX_API"] {
+        let options = ["-std=c++11", api, library];
+        let program = compiled("thread_end.cc", compiler, &options);
+        for (how, value) in [("exit", 5), ("cancel", -1), ("handler", 5)] {
+            let ran = run(command(&[], &program).arg(how));
+            let expected = format!(
+                "the frame that leaves\ncaught and thrown again\nthe job's function\n\
                     joined {value}, running 0, abandoned 2\nanother job, which is paused\n"
-                );
-                assert_eq!(
-                    (ran.stdout, ran.status.code()),
-                    (expected, Some(0)),
-                    "{compiler} {api} {how}: {}",
-                    ran.stderr
-                );
-            }
+            );
+            assert_eq!(
+                (ran.stdout, ran.status.code()),
+                (expected, Some(0)),
+                "{compiler} {api} {how}: {}",
+                ran.stderr
+            );
         }
     }
 }
 
 // Rules: B42, D19
-#[test]
 fn what_handlers_may_call_allocates_nothing_on_any_thread_of_a_loaded_library() {
-    let Some(program) = compiled("handler.c", "cc", &["-std=c99"]) else {
-        return;
-    };
+    let program = compiled("handler.c", "cc", &["-std=c99"]);
     let ran = run(command(&[], &program).arg(library()));
     assert_eq!(
         (ran.stdout.as_str(), ran.status.code()),
@@ -150,11 +151,8 @@ fn assert_refused_only_for_want_of_room(said: &str) {
 }
 
 // Rules: F10
-#[test]
 fn the_library_is_loaded_where_others_have_left_little_room_for_thread_locals() {
-    let Some(program) = compiled("surplus.c", "cc", &["-std=c99"]) else {
-        return;
-    };
+    let program = compiled("surplus.c", "cc", &["-std=c99"]);
     let eater = program_source("process/eater");
     let eaters = [400, 400, 400]
         .into_iter()
@@ -171,11 +169,8 @@ fn the_library_is_loaded_where_others_have_left_little_room_for_thread_locals() 
 
 /// glibc has room for four namespaces, unless it is told of more; libm alone can be had in eleven.
 // Rules: F10
-#[test]
 fn the_library_is_loaded_in_fifteen_namespaces() {
-    let Some(program) = compiled("surplus.c", "cc", &["-std=c99"]) else {
-        return;
-    };
+    let program = compiled("surplus.c", "cc", &["-std=c99"]);
     let (number, said) = loaded(&program, "", &[Path::new("new")]);
     report(&format!("namespaces without a tunable: {number}\n"));
     assert!(number >= 4, "{number}: {said}");
@@ -186,11 +181,8 @@ fn the_library_is_loaded_in_fifteen_namespaces() {
 
 /// Each works, as long as there is room; glibc can be told to make more.
 // Rules: F10
-#[test]
 fn a_hundred_copies_of_the_library_are_loaded() {
-    let Some(program) = compiled("surplus.c", "cc", &["-std=c99"]) else {
-        return;
-    };
+    let program = compiled("surplus.c", "cc", &["-std=c99"]);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
     fs::create_dir_all(&directory).expect("the target directory can be written");
     let copies: Vec<PathBuf> = (0..100)

@@ -1,14 +1,16 @@
-//! Runs every C program of `programs/`, the C example and the manual's own example against the library, linked with the
-//! `.so` and with the `.a`.
+//! Every C program of `programs/`, the C example and the manual's own example, linked with the `.so` and with the `.a`.
 
-use compat_tests::{
-    LINKAGES, check_program, command, compile, left_out, left_out_for_want, program_source,
-    programs_in, report, root, run,
+use compat_tests::cases::{
+    NO_JOBS, Program, every_program_is_in, ignore_in_other_builds, linked, run_cases,
 };
-use std::collections::BTreeSet;
+use compat_tests::{
+    LINKAGES, Linkage, command, compile, expected_library, ignore, ignore_for_want, program_source,
+    root, run,
+};
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 /// What the manual says that its example prints, and ours does too.
 const EXAMPLE_OUTPUT: &str = "\
@@ -22,113 +24,95 @@ Job finished with return value 1
 Finishing
 ";
 
-/// Why most programs are left out with the null implementation.
-const NO_JOBS: &str = "this build of the library has no jobs";
+/// All that have cases, but those below.
+const PROGRAMS: &[&str] = &[
+    "allocation",
+    "arguments",
+    "block",
+    "cancel",
+    "cycles",
+    "errors",
+    "key_destructors",
+    "limits",
+    "null",
+    "overflow",
+    "overflow_report",
+    "pool",
+    "process",
+    "races",
+    "signals",
+    "stack_size",
+    "states",
+    "thread_end",
+    "threads",
+    "upstream",
+    "wake",
+];
 
-/// Runs a program both ways, if this build of the library can make jobs or the program is about those that cannot.
-fn check(name: &str, arguments: &[&str]) {
-    let for_null = name == "null";
-    if for_null == ossl_async::is_capable() {
-        left_out(
-            name,
-            if for_null {
-                "this build of the library has jobs"
-            } else {
-                NO_JOBS
-            },
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        every_program_is_tested,
+        the_example_and_its_output_are_found_in_a_manual_page,
+    ];
+    for linkage in LINKAGES {
+        for name in PROGRAMS {
+            tests.add_program(linked(name, linkage, &[]));
+        }
+        tests.add_program(soak("two_threads", linkage).with(&[2, 100_000]));
+        tests.add_program(soak("four_threads", linkage).with(&[4, 100_000]));
+        tests.add_program(overflow_report_without_optimisation(linkage));
+        let name = |what: &str| format!("{what}::{}", linkage.name());
+        tests.add(
+            name("the_c_example_prints_what_the_manual_says"),
+            move || check_example(linkage),
         );
-        return;
+        tests.add(
+            name("the_manuals_own_example_prints_what_the_manual_says"),
+            move || check_the_manuals_example(linkage),
+        );
     }
-    for linkage in LINKAGES {
-        check_program(name, linkage, &[], arguments);
-    }
+    tests.run()
 }
 
-/// One test a program, and the list of them.
-macro_rules! programs {
-    ($($name:ident)*) => {
-        const TESTED: &[&str] = &[$(stringify!($name)),*];
-        $(
-            #[test]
-            fn $name() {
-                check(stringify!($name), &[]);
-            }
-        )*
-    };
+/// So many jobs, one after the other, in several threads. `check_walks.rs` has it with more.
+fn soak(threads: &str, linkage: Linkage) -> Program {
+    linked("soak", linkage, &[]).titled(&format!("soak::{threads}::{}", linkage.name()))
 }
 
-programs! {
-    allocation arguments block cancel cycles errors key_destructors limits null overflow pool process races signals stack_size states thread_end
-    threads upstream wake
-}
-
-#[test]
-fn two_threads_start_and_finish_ten_million_jobs_each() {
-    check("soak", &["2", "10000000"]);
-}
-
-#[test]
-fn four_threads_start_and_finish_ten_million_jobs_each() {
-    check("soak", &["4", "10000000"]);
-}
-
-#[test]
-fn overflow_report() {
-    check("overflow_report", &[]);
-    if !ossl_async::is_capable() {
-        return;
-    }
-    // Frames are others without optimisation. After the run above, since the program's file has the same name.
-    for linkage in LINKAGES {
+/// Frames are others without optimisation.
+fn overflow_report_without_optimisation(linkage: Linkage) -> Program {
+    let title = format!("overflow_report::without_optimisation::{}", linkage.name());
+    Program::new("overflow_report", title, move |arguments| {
+        ignore_in_other_builds("overflow_report");
         let program = compile(&program_source("overflow_report"), linkage, &["-O0"]);
-        let ran = run(&mut command(&[], &program));
-        report(&format!(
-            "\noverflow_report ({linkage:?}, -O0)\n{}",
-            ran.stdout
-        ));
-        assert!(ran.status.success(), "{linkage:?}: {}", ran.stderr);
-    }
+        let expected = expected_library(&program, linkage);
+        run_cases(command(&[], &program).args(arguments), &expected)
+    })
 }
 
-#[test]
 fn every_program_is_tested() {
-    let tested: BTreeSet<String> = TESTED
-        .iter()
-        .chain(&["overflow_report", "soak"])
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(programs_in(""), tested);
+    every_program_is_in(&[PROGRAMS, &["soak"]].concat(), &[""]);
 }
 
-/// Compiles a program, runs it with both linkages and compares what it prints.
-fn check_output(source: &Path, extra: &[&str], expected: &str) {
-    let name = source
-        .file_stem()
-        .expect("a source file has a name")
-        .to_string_lossy();
-    for linkage in LINKAGES {
-        let program = compile(source, linkage, extra);
-        let ran = run(&mut command(&[], &program));
-        assert!(
-            ran.status.success(),
-            "{name} ({linkage:?}): {}\n{}",
-            ran.status,
-            ran.stderr
-        );
-        assert_eq!(ran.stdout, expected, "{name} ({linkage:?})");
-        report(&format!(
-            "\n{name} ({linkage:?})\nok prints_what_the_manual_says  Rules: T15\n"
-        ));
-    }
+/// Compiles a program, runs it, and compares what it prints.
+fn check_output(source: &Path, linkage: Linkage, extra: &[&str], expected: &str) {
+    let program = compile(source, linkage, extra);
+    let ran = run(&mut command(&[], &program));
+    assert!(ran.status.success(), "{}\n{}", ran.status, ran.stderr);
+    assert_eq!(ran.stdout, expected);
 }
 
-#[test]
-fn the_c_example_prints_what_the_manual_says() {
-    if ossl_async::is_capable() {
-        check_output(&root().join("examples/hello_job.c"), &[], EXAMPLE_OUTPUT);
-    } else {
-        left_out("hello_job", NO_JOBS);
+// Rules: T15
+fn check_example(linkage: Linkage) {
+    if !ossl_async::is_capable() {
+        ignore(NO_JOBS);
     }
+    check_output(
+        &root().join("examples/hello_job.c"),
+        linkage,
+        &[],
+        EXAMPLE_OUTPUT,
+    );
 }
 
 /// The indented blocks of one section of a manual page in POD, without their indentation.
@@ -155,7 +139,6 @@ fn verbatim_blocks(pod: &str, section: &str) -> Vec<String> {
         .collect()
 }
 
-#[test]
 fn the_example_and_its_output_are_found_in_a_manual_page() {
     let pod = "=head1 NAME\n\n not this\n\n=head1 EXAMPLE\n\nText:\n\n first {\n\n     second\n }\n\n\
         More\ntext:\n\n third\n\n=head1 END\n\n nor this\n";
@@ -165,19 +148,13 @@ fn the_example_and_its_output_are_found_in_a_manual_page() {
     );
 }
 
-#[test]
-fn the_manuals_own_example_prints_what_the_manual_says() {
-    let what = "the manual's example";
+// Rules: T15
+fn check_the_manuals_example(linkage: Linkage) {
     if !ossl_async::is_capable() {
-        left_out(what, NO_JOBS);
-        return;
+        ignore(NO_JOBS);
     }
     let Some(manual) = env::var_os("OSSL_ASYNC_MANUAL") else {
-        left_out_for_want(
-            what,
-            "OSSL_ASYNC_MANUAL does not name ASYNC_start_job.pod of 2015",
-        );
-        return;
+        ignore_for_want("OSSL_ASYNC_MANUAL does not name ASYNC_start_job.pod of 2015");
     };
     let pod = fs::read_to_string(&manual).expect("OSSL_ASYNC_MANUAL names a file");
     let blocks = verbatim_blocks(&pod, "EXAMPLE");
@@ -187,8 +164,9 @@ fn the_manuals_own_example_prints_what_the_manual_says() {
     assert!(program.starts_with("#include <stdio.h>\n"), "{program}");
     assert_eq!(output, EXAMPLE_OUTPUT);
 
-    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("manual_example.c");
+    let source =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("manual_example_{}.c", linkage.name()));
     fs::write(&source, program).expect("the target directory can be written");
     // The program uses select() and trusts other headers to bring it.
-    check_output(&source, &["-include", "sys/select.h"], output);
+    check_output(&source, linkage, &["-include", "sys/select.h"], output);
 }

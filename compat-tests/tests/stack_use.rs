@@ -3,8 +3,8 @@
 
 use compat_tests::{
     Linkage, command, compile, compile_beside_openssl, compile_shared_library,
-    compile_with_openssl, expected_library, left_out, left_out_for_want, openssl_is_installed,
-    program_source, report, root, run, with_ossl_async,
+    compile_with_openssl, expected_library, need_jobs, need_openssl, program_source, report, root,
+    run, with_ossl_async,
 };
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol};
@@ -12,6 +12,32 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![];
+    for (situation, with) in [
+        ("without_libcrypto", Absent),
+        ("with_libcrypto_in_the_program", Linked),
+        ("in_front_of_libcrypto", Preloaded),
+        ("where_libcrypto_is_looked_for_in_vain", LookedForInVain),
+    ] {
+        let name = |what| format!("{what}::{situation}");
+        tests.add(
+            name("no_call_takes_more_than_a_kibibyte_of_a_jobs_stack"),
+            move || {
+                no_call_takes_more_than_a_kibibyte_of_a_jobs_stack(with);
+            },
+        );
+        tests.add(
+            name("what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack"),
+            move || {
+                what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack(with);
+            },
+        );
+    }
+    tests.run()
+}
 
 /// Bytes of a job's stack that a call may take, what it calls included: libcrypto's functions for errors, malloc.
 const IN_A_JOB: usize = 1024;
@@ -36,16 +62,11 @@ use Libcrypto::{Linked, LookedForInVain, None as Absent, Preloaded};
 /// Makes a command of the program's first argument.
 type Program = Box<dyn Fn(&str) -> Command>;
 
-/// The program in one of these situations, ready to be given its first argument; none, and that is said, if it cannot be had.
-fn program(with: Libcrypto) -> Option<Program> {
-    let what = format!("the library's use of stacks, libcrypto {with:?}");
-    if !ossl_async::is_capable() {
-        left_out(&what, "this build of the library has no jobs");
-        return None;
-    }
-    if matches!(with, Linked | Preloaded) && !openssl_is_installed() {
-        left_out_for_want(&what, "OpenSSL's headers are not installed (libssl-dev)");
-        return None;
+/// The program in one of these situations, ready to be given its first argument.
+fn program(with: Libcrypto) -> Program {
+    need_jobs();
+    if matches!(with, Linked | Preloaded) {
+        need_openssl();
     }
     let source = program_source("stack_use/entry_points");
     // Its file's name becomes the library's.
@@ -63,7 +84,7 @@ fn program(with: Libcrypto) -> Option<Program> {
             compile(&source, Linkage::Shared, &["-Wl,--no-as-needed"])
         }
     };
-    Some(Box::new(move |argument| {
+    Box::new(move |argument| {
         let mut run = if with == Preloaded {
             with_ossl_async(&program)
         } else {
@@ -75,7 +96,7 @@ fn program(with: Libcrypto) -> Option<Program> {
             .args(&loaded)
             .env("LD_BIND_NOW", "1");
         run
-    }))
+    })
 }
 
 fn exports() -> BTreeSet<String> {
@@ -88,8 +109,9 @@ fn exports() -> BTreeSet<String> {
         .collect()
 }
 
-fn check_jobs(with: Libcrypto) {
-    let Some(program) = program(with) else { return };
+// Rules: G41, E1, G47
+fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack(with: Libcrypto) {
+    let program = program(with);
     let ran = run(&mut program("job"));
     assert!(ran.status.success(), "{with:?}: {}", ran.stderr);
     let lines: Vec<&str> = ran.stdout.lines().collect();
@@ -118,57 +140,28 @@ fn check_jobs(with: Libcrypto) {
     ));
 }
 
-// Rules: G41, E1
-#[test]
-fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack() {
-    check_jobs(Absent);
-}
-
-// Rules: G41, E1, G47
-#[test]
-fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack_with_libcrypto_in_the_program() {
-    check_jobs(Linked);
-}
-
-// Rules: G41, E1, G47
-#[test]
-fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack_in_front_of_libcrypto() {
-    check_jobs(Preloaded);
-}
-
-// Rules: G41, E1, G47
-#[test]
-fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack_where_libcrypto_is_looked_for_in_vain() {
-    check_jobs(LookedForInVain);
-}
-
 // Rules: B21, D15, G47
-#[test]
-fn what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack() {
+fn what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack(with: Libcrypto) {
     let mut most = (0, String::new());
-    for with in [Absent, Linked, Preloaded, LookedForInVain] {
-        let Some(program) = program(with) else {
-            continue;
-        };
-        for what in [
-            "first_job",
-            "first_job_of_2015",
-            "first_pool",
-            "first_pool_without_pipes",
-            "larger_pool",
-            "first_error",
-            "first_question",
-        ] {
-            for reports in ["0", "1"] {
-                let ran = run(program(what).env("OSSL_ASYNC_OVERFLOW_REPORT", reports));
-                assert!(ran.status.success(), "{with:?}, {what}: {}", ran.stderr);
-                let bytes: usize = ran.stdout.trim_end().parse().expect("a number");
-                assert!(
-                    bytes > 0 && bytes <= ON_A_THREAD,
-                    "libcrypto {with:?}, {what}: {bytes} bytes of a thread's stack"
-                );
-                most = most.max((bytes, format!("libcrypto {with:?}, {what}")));
-            }
+    let program = program(with);
+    for what in [
+        "first_job",
+        "first_job_of_2015",
+        "first_pool",
+        "first_pool_without_pipes",
+        "larger_pool",
+        "first_error",
+        "first_question",
+    ] {
+        for reports in ["0", "1"] {
+            let ran = run(program(what).env("OSSL_ASYNC_OVERFLOW_REPORT", reports));
+            assert!(ran.status.success(), "{with:?}, {what}: {}", ran.stderr);
+            let bytes: usize = ran.stdout.trim_end().parse().expect("a number");
+            assert!(
+                bytes > 0 && bytes <= ON_A_THREAD,
+                "libcrypto {with:?}, {what}: {bytes} bytes of a thread's stack"
+            );
+            most = most.max((bytes, format!("libcrypto {with:?}, {what}")));
         }
     }
     report(&format!("most of a thread's stack: {most:?}\n"));

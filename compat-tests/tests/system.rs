@@ -2,30 +2,49 @@
 //! there is an error or a fallback, never a crash and never a stack without a guard. And what paused jobs cost.
 
 use compat_tests::{
-    Linkage, Ran, build, command, compile, expected_archive, expected_library, left_out,
-    left_out_for_want, program_source, report, root, run,
+    Linkage, Ran, build, command, compile, expected_archive, expected_library, ignore,
+    ignore_for_want, need_jobs, need_tool, program_source, report, root, run,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::process::ExitCode;
+use std::sync::OnceLock;
 
-/// Whether the test makes sense here; if not, that is said.
-fn is_possible(what: &str, tool: Option<&str>) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        no_phase_makes_a_system_call_that_is_not_documented,
+        with_guards_by_mprotect_there_is_no_other_call,
+        with_statistics_and_reports_there_is_no_other_call,
+        in_locked_memory_there_is_no_other_call,
+        guards_are_made_several_at_a_time_where_the_kernel_can,
+        every_call_of_the_document_is_refused_in_a_test,
+        under_an_emulator_every_overflow_faults_before_a_neighbour_is_destroyed,
+        on_a_kernel_that_ignores_advice_every_overflow_faults_before_a_neighbour_is_destroyed,
+    ];
+    for refusal in REFUSALS {
+        let (calls, ..) = *refusal;
+        let name = |part: &str| {
+            format!(
+                "{part}::{}",
+                if calls.is_empty() { "nothing" } else { calls }
+            )
+        };
+        tests.add(name("refused"), || check_refusal(refusal, &[]));
+        if REFUSED_WITH_REPORTS.contains(&calls) {
+            tests.add(name("refused_with_reports"), || {
+                check_refusal(refusal, REPORTS)
+            });
+        }
     }
-    let Some(tool) = tool else { return true };
-    let version = Command::new(tool)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    let installed = version.is_ok_and(|status| status.success());
-    if !installed {
-        left_out_for_want(what, &format!("{tool} is not installed"));
+    for (what, most) in COSTS {
+        let name = format!("a_paused_job_costs_what_the_document_says::{what}");
+        tests.add(name, move || {
+            a_paused_job_costs_what_the_document_says(what, most)
+        });
     }
-    installed
+    tests.run()
 }
 
 fn compiled(name: &str) -> PathBuf {
@@ -128,12 +147,12 @@ fn documented(text: &str, phase: &str) -> Documented {
 
 // --------------------------------------------------------------------------------------------------- system calls
 
-/// Runs the phases under strace. Answers the calls of each phase, as lines of strace's; none if memory cannot be locked.
+/// Runs the phases under strace. Returns the calls of each phase, as lines of strace's.
 fn phases(
     name: &str,
     variables: &[(&str, &str)],
     arguments: &[&str],
-) -> Option<BTreeMap<String, Vec<String>>> {
+) -> BTreeMap<String, Vec<String>> {
     let program = compiled("phases");
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("phases-{name}.strace"));
     let mut strace = Command::new("strace");
@@ -150,7 +169,7 @@ fn phases(
         ran.stderr
     );
     if ran.stdout == "cannot lock\n" {
-        return None;
+        ignore_for_want("memory may not be locked");
     }
     text_after_library(&ran);
 
@@ -179,7 +198,7 @@ fn phases(
             }
         }
     }
-    Some(phases)
+    phases
 }
 
 /// What `madvise` may be called with, also as strace writes it that does not know the newest.
@@ -197,12 +216,9 @@ const ADVICE: &[&str] = &[
 /// Every call of each phase must be in the document.
 fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
     let what = format!("system calls by phase ({name})");
-    if !is_possible(&what, Some("strace")) {
-        return;
-    }
-    let Some(phases) = phases(name, variables, arguments) else {
-        return left_out(&what, "memory may not be locked");
-    };
+    need_jobs();
+    need_tool("strace");
+    let phases = phases(name, variables, arguments);
     let text = document();
     for (number, row) in PHASES {
         let Some(calls) = phases.get(*number) else {
@@ -242,32 +258,25 @@ fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
 }
 
 // Rules: F4, P4, D17, D18, W1
-#[test]
 fn no_phase_makes_a_system_call_that_is_not_documented() {
     check_phases("plain", &[], &[]);
 }
 
 // Rules: D22
-#[test]
 fn with_guards_by_mprotect_there_is_no_other_call() {
     let variables = [("OSSL_ASYNC_GUARD", "mprotect")];
     check_phases("mprotect", &variables, &[]);
-    if let Some(phases) = is_possible("mprotect alone", Some("strace"))
-        .then(|| phases("mprotect-again", &variables, &[]))
-        .flatten()
-    {
-        for call in phases.values().flatten() {
-            assert!(!call.starts_with("process_madvise("), "{call}");
-            assert!(
-                !call.contains("MADV_GUARD") && !call.contains("0x66"),
-                "{call}"
-            );
-        }
+    let phases = phases("mprotect-again", &variables, &[]);
+    for call in phases.values().flatten() {
+        assert!(!call.starts_with("process_madvise("), "{call}");
+        assert!(
+            !call.contains("MADV_GUARD") && !call.contains("0x66"),
+            "{call}"
+        );
     }
 }
 
 // Rules: D22, P4
-#[test]
 fn with_statistics_and_reports_there_is_no_other_call() {
     let variables = [
         ("OSSL_ASYNC_STATS", "1"),
@@ -279,20 +288,16 @@ fn with_statistics_and_reports_there_is_no_other_call() {
 }
 
 // Rules: D17, F8
-#[test]
 fn in_locked_memory_there_is_no_other_call() {
     check_phases("locked", &[], &["locked"]);
     check_phases("locked behind", &[], &["locked", "behind"]);
 }
 
 // Rules: D22
-#[test]
 fn guards_are_made_several_at_a_time_where_the_kernel_can() {
-    let what = "several guards in one system call";
-    if !is_possible(what, Some("strace")) {
-        return;
-    }
-    let phases = phases("several", &[], &[]).expect("nothing is locked");
+    need_jobs();
+    need_tool("strace");
+    let phases = phases("several", &[], &[]);
     let growth = &phases["02"];
     let refused = |call: &&String| call.contains("= -1");
     let (light, several) = (
@@ -305,7 +310,7 @@ fn guards_are_made_several_at_a_time_where_the_kernel_can() {
     );
     let (light, several): (Vec<_>, Vec<_>) = (light.collect(), several.collect());
     if light.is_empty() || light.iter().all(refused) || several.first().is_some_and(refused) {
-        return left_out(what, "this kernel, or this build, does not make them so");
+        ignore("this kernel, or this build, does not make them so");
     }
     // 2144 stacks after those whose guards are mappings.
     assert!(
@@ -441,7 +446,13 @@ fn number(text: &str, word: &str) -> i64 {
     rest[..end].trim().parse().expect("a number")
 }
 
+// Rules: B19, D17, D18, D22, F8, W1
+/// Where a system call is refused there is an error or a fallback, and no stack is without a guard.
 fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
+    need_jobs();
+    if cfg!(not(target_arch = "x86_64")) {
+        ignore("the filter is for x86-64");
+    }
     let (arguments, six, five, error, wakes, clears) = *refusal;
     let what = format!("refused: {arguments:?} {variables:?}");
     let ran = run(command(&[], &compiled("refused"))
@@ -456,7 +467,7 @@ fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
     );
     let text = text_after_library(&ran);
     if text == "cannot lock\n" {
-        return left_out(&what, "memory may not be locked");
+        ignore_for_want("memory may not be locked");
     }
     let (before, errors) = text.split_once("errors").expect("the last line");
     let errors = errors.trim();
@@ -494,51 +505,24 @@ fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
     report(&format!("{what}: {}\n", text.trim().replace('\n', "; ")));
 }
 
-fn can_filter(what: &str) -> bool {
-    if cfg!(not(target_arch = "x86_64")) {
-        left_out(what, "the filter is for x86-64");
-        return false;
-    }
-    is_possible(what, None)
-}
+/// Those that are also refused where reports of overflows are wanted.
+const REFUSED_WITH_REPORTS: [&str; 8] = [
+    "",
+    "rt_sigaction",
+    "sigaltstack",
+    "mmap",
+    "madvise",
+    "munmap",
+    "write",
+    "mprotect",
+];
 
-// Rules: B19, D17, D18, D22, F8, W1
-#[test]
-fn each_system_call_may_be_refused_and_no_stack_is_without_a_guard() {
-    if can_filter("a seccomp filter") {
-        REFUSALS
-            .iter()
-            .for_each(|refusal| check_refusal(refusal, &[]));
-    }
-}
-
-// Rules: D22, B19
-#[test]
-fn with_reports_of_overflows_too_each_system_call_may_be_refused() {
-    if !can_filter("a seccomp filter, with reports of overflows") {
-        return;
-    }
-    for call in [
-        "",
-        "rt_sigaction",
-        "sigaltstack",
-        "mmap",
-        "madvise",
-        "munmap",
-        "write",
-        "mprotect",
-    ] {
-        let refusal = REFUSALS.iter().find(|refusal| refusal.0 == call);
-        let variables = [
-            ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
-            ("OSSL_ASYNC_STATS", "1"),
-        ];
-        check_refusal(refusal.expect("it is there"), &variables);
-    }
-}
+const REPORTS: &[(&str, &str)] = &[
+    ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
+    ("OSSL_ASYNC_STATS", "1"),
+];
 
 // Rules: D22
-#[test]
 fn every_call_of_the_document_is_refused_in_a_test() {
     let text = document();
     let (_, table) = text
@@ -558,11 +542,12 @@ fn every_call_of_the_document_is_refused_in_a_test() {
 
 /// Runs the program whose jobs all run off their stacks, under an emulator or by itself.
 fn check_neighbours(what: &str, emulator: Option<&str>, arguments: &[&str]) {
+    need_jobs();
     if cfg!(not(target_arch = "x86_64")) {
-        return left_out(what, "it is for x86-64");
+        ignore("it is for x86-64");
     }
-    if !is_possible(what, emulator) {
-        return;
+    if let Some(emulator) = emulator {
+        need_tool(emulator);
     }
     let archive = expected_archive();
     let source = program_source("system/neighbours");
@@ -586,13 +571,11 @@ fn check_neighbours(what: &str, emulator: Option<&str>, arguments: &[&str]) {
 }
 
 // Rules: D22, F8
-#[test]
 fn under_an_emulator_every_overflow_faults_before_a_neighbour_is_destroyed() {
     check_neighbours("overflows under qemu", Some("qemu-x86_64"), &[]);
 }
 
 // Rules: D22, F8
-#[test]
 fn on_a_kernel_that_ignores_advice_every_overflow_faults_before_a_neighbour_is_destroyed() {
     check_neighbours("overflows", None, &[]);
     let ignores = ["ignores-advice"];
@@ -607,30 +590,32 @@ fn figure(text: &str, line: &str) -> Option<i64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// What a paused job may cost at most, in bytes. Other machines may have more: another kernel's page tables, and its counts
+/// of pages, which lag behind.
+const COSTS: [(&str, i64); 5] = [
+    ("addresses", 225_280),
+    ("memory", 4_600),
+    ("page tables", 700),
+    ("locked", 140 * 1024),
+    ("locked on fault", 4_600),
+];
+
 // Rules: D17, D22
-#[test]
-fn a_paused_job_costs_what_the_document_says() {
-    if !is_possible("what a paused job costs", None) {
-        return;
-    }
-    let ran = run(&mut command(&[], &compiled("figures")));
-    report(&ran.stdout);
-    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
-    // With what other machines may have more: another kernel's page tables, and its counts of pages, which lag behind.
-    let most = [
-        ("addresses: ", 225_280),
-        ("memory: ", 4_600),
-        ("page tables: ", 700),
-        ("locked: ", 140 * 1024),
-        ("locked on fault: ", 4_600),
-    ];
-    for (line, most) in most {
-        match figure(&ran.stdout, line) {
-            Some(figure) => assert!(
-                (3000.min(most / 10)..=most).contains(&figure),
-                "{line}{figure}"
-            ),
-            None => left_out(line, "memory may not be locked"),
-        }
-    }
+fn a_paused_job_costs_what_the_document_says(what: &str, most: i64) {
+    static FIGURES: OnceLock<String> = OnceLock::new();
+    need_jobs();
+    let figures = FIGURES.get_or_init(|| {
+        let ran = run(&mut command(&[], &compiled("figures")));
+        report(&ran.stdout);
+        assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    });
+    let line = format!("{what}: ");
+    let Some(figure) = figure(figures, &line) else {
+        ignore_for_want("memory may not be locked");
+    };
+    assert!(
+        (3000.min(most / 10)..=most).contains(&figure),
+        "{line}{figure}"
+    );
 }

@@ -4,17 +4,29 @@
 //! `OSSL_ASYNC_TLS_HANDSHAKES` is how many handshakes are done with each library, 1000 by default.
 
 use compat_tests::{
-    Linkage, command, compile_with_openssl, expected_library, left_out, left_out_for_want,
-    openssl_is_installed, program_source, report, root, run, with_ossl_async,
+    Linkage, command, compile_with_openssl, expected_library, need_jobs, need_openssl,
+    program_source, report, root, run, with_ossl_async,
 };
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio, id};
+use std::process::ExitCode;
+use std::process::{Command, id};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        handshakes_that_wait_for_an_fd_are_the_same_with_libcrypto_and_with_the_library,
+        handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_library,
+        libssl_and_libcrypto_themselves_call_the_library,
+        a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs,
+        a_rust_program_without_the_c_face_leaves_libssl_to_libcrypto,
+    ]
+    .run()
+}
 
 /// How the worker thread of `programs/tls/handshakes.c` says that it is done, a half of the handshakes each.
 const VARIANTS: [&str; 2] = ["fd", "callback"];
@@ -37,17 +49,9 @@ fn handshakes() -> usize {
     number
 }
 
-/// Whether TLS can be tested here; says why not.
-fn can_be_tested(what: &str) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
-    }
-    if !openssl_is_installed() {
-        left_out_for_want(what, "libssl and its headers are not installed");
-        return false;
-    }
-    true
+fn can_be_tested() {
+    need_jobs();
+    need_openssl();
 }
 
 /// `programs/tls/handshakes.c`, compiled once.
@@ -126,9 +130,7 @@ fn line<'a>(transcript: &'a str, what: &str) -> &'a str {
 
 fn check_handshakes(variant: &str) {
     let what = format!("TLS handshakes, {variant}");
-    if !can_be_tested(&what) {
-        return;
-    }
+    can_be_tested();
     // Half of them, because there are two variants; half of these for each version of TLS.
     let number = handshakes() / VARIANTS.len();
     let ours = transcript(true, number, variant);
@@ -158,13 +160,11 @@ fn check_handshakes(variant: &str) {
 }
 
 // Rules: G9, G11, G17, G20, G21, G22, G24, G30
-#[test]
 fn handshakes_that_wait_for_an_fd_are_the_same_with_libcrypto_and_with_the_library() {
     check_handshakes("fd");
 }
 
 // Rules: G9, G11, G33, G34, G35, G36
-#[test]
 fn handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_library() {
     check_handshakes("callback");
 }
@@ -243,11 +243,8 @@ fn of_libssl(bindings: &Bindings) -> &BTreeMap<String, PathBuf> {
 }
 
 // Rules: G9, G16, G17
-#[test]
 fn libssl_and_libcrypto_themselves_call_the_library() {
-    if !can_be_tested("what libssl is bound to") {
-        return;
-    }
+    can_be_tested();
     let arguments = ["8", "4", "fd"];
     let plain = bindings(false, program(), &arguments);
     let ours = bindings(true, program(), &arguments);
@@ -291,65 +288,6 @@ fn libssl_and_libcrypto_themselves_call_the_library() {
             .collect::<Vec<_>>()
             .join(" ")
     ));
-}
-
-/// A shorter run under valgrind, with a key made before: that alone would take half a minute.
-fn check_under_valgrind(variant: &str) {
-    let what = format!("TLS handshakes under valgrind, {variant}");
-    if !can_be_tested(&what) {
-        return;
-    }
-    let installed = Command::new("valgrind")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !installed.is_ok_and(|status| status.success()) {
-        left_out_for_want(&what, "valgrind is not installed");
-        return;
-    }
-    let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{variant}-{}.pem", id()));
-    let ran = run(Command::new(program()).args(["1", "1", variant]).arg(&key));
-    assert!(ran.status.success(), "{what}: {}", ran.stderr);
-    let mut command = with_ossl_async("valgrind");
-    let ran = run(command
-        .args([
-            "--quiet",
-            "--error-exitcode=99",
-            "--leak-check=full",
-            "--errors-for-leak-kinds=definite,indirect",
-            "--show-leak-kinds=definite,indirect",
-        ])
-        .arg(program())
-        .args(["40", "12", variant])
-        .arg(&key)
-        .env_remove("LD_PRELOAD"));
-    fs::remove_file(key).expect("it is ours");
-    assert!(
-        ran.status.success(),
-        "{what}: {}\n{}{}",
-        ran.status,
-        ran.stdout,
-        ran.stderr
-    );
-    assert_eq!(who_answers(&ran.stderr, "ASYNC_start_job"), library());
-    assert_eq!(
-        line(&ran.stdout, "private-key operations in a job"),
-        "40",
-        "{what}"
-    );
-    assert!(!ran.stderr.contains("=="), "{what}: {}", ran.stderr);
-}
-
-// Rules: G17, G24
-#[test]
-fn nothing_is_lost_or_misused_in_handshakes_that_wait_for_an_fd() {
-    check_under_valgrind("fd");
-}
-
-// Rules: G33, G34
-#[test]
-fn nothing_is_lost_or_misused_in_handshakes_that_wait_for_a_callback() {
-    check_under_valgrind("callback");
 }
 
 /// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with the feature `capi` or
@@ -409,11 +347,8 @@ fn run_rust_program(program: &Path) -> (u64, BTreeMap<String, PathBuf>) {
     (starts, of_libssl(&bindings(false, program, &[])).to_owned())
 }
 
-#[test]
 fn a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs() {
-    if !can_be_tested("a Rust program with the C face and libssl") {
-        return;
-    }
+    can_be_tested();
     let program = rust_program(true);
     let (starts, libssl) = run_rust_program(&program);
     // All of one kind: half of them here and half there would be a crash sooner or later.
@@ -424,11 +359,8 @@ fn a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs() {
     assert!(starts > 50, "{starts}");
 }
 
-#[test]
 fn a_rust_program_without_the_c_face_leaves_libssl_to_libcrypto() {
-    if !can_be_tested("a Rust program without the C face and libssl") {
-        return;
-    }
+    can_be_tested();
     let (starts, libssl) = run_rust_program(&rust_program(false));
     for (name, file) in libssl {
         assert!(is_library(&file, "libcrypto"), "{name}: {file:?}");

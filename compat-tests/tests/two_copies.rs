@@ -2,15 +2,27 @@
 //! the `.so`. Each copy has pools and jobs of its own, and knows nothing of the other's.
 
 use compat_tests::{
-    Linkage, build, expected_archive, expected_library, left_out, program_source, root, static_link,
+    Linkage, build, expected_archive, expected_library, need_jobs, program_source, root,
+    static_link,
 };
 use ossl_async::{Job, Pool, Step, pause, stats};
 use std::ffi::{CStr, CString, c_char, c_int, c_ulonglong, c_void};
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        each_copy_has_pools_and_jobs_of_its_own,
+        a_job_of_one_copy_is_none_of_the_others_and_may_run_the_others_jobs,
+        at_a_threads_end_each_copy_frees_its_own_idle_jobs,
+        a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it,
+    ]
+    .run()
+}
 
 type Library = unsafe extern "C" fn() -> *const c_char;
 type Go = unsafe extern "C" fn(*mut *mut c_void, c_int, *mut c_int) -> c_int;
@@ -44,14 +56,11 @@ fn load(file: &Path) -> *mut c_void {
     handle
 }
 
-/// The plugin, loaded once; none in a build without jobs.
-fn plugin(what: &str) -> Option<Plugin> {
+/// The plugin, loaded once.
+fn plugin() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return None;
-    }
-    Some(*PLUGIN.get_or_init(|| {
+    need_jobs();
+    *PLUGIN.get_or_init(|| {
         let source = program_source("two_copies/plugin");
         let library = expected_library(Path::new(""), Linkage::Shared);
         let plugin = build(&source, "two-copies", |command| {
@@ -88,7 +97,7 @@ fn plugin(what: &str) -> Option<Plugin> {
                 counts: std::mem::transmute::<*mut c_void, Counts>(symbol(c"plugin_counts")),
             }
         }
-    }))
+    })
 }
 
 /// One of the plugin's jobs.
@@ -135,11 +144,8 @@ fn finished<T: 'static>(job: Job<T>) -> T {
 }
 
 // Rules: P1, P2, B1
-#[test]
 fn each_copy_has_pools_and_jobs_of_its_own() {
-    let Some(plugin) = plugin("two copies: pools") else {
-        return;
-    };
+    let plugin = plugin();
     // SAFETY: the answer is a name that lives as long as the library.
     let answered = unsafe { CStr::from_ptr((plugin.library)()) };
     assert_eq!(
@@ -178,11 +184,8 @@ fn each_copy_has_pools_and_jobs_of_its_own() {
 }
 
 // Rules: B32, B34, D5
-#[test]
 fn a_job_of_one_copy_is_none_of_the_others_and_may_run_the_others_jobs() {
-    let Some(plugin) = plugin("two copies: one in the other") else {
-        return;
-    };
+    let plugin = plugin();
     let ours = paused(move || {
         // SAFETY: neither has conditions.
         let (in_job, without_effect) = unsafe { ((plugin.in_job)(), (plugin.pause)()) };
@@ -199,11 +202,8 @@ fn a_job_of_one_copy_is_none_of_the_others_and_may_run_the_others_jobs() {
 }
 
 // Rules: D15
-#[test]
 fn at_a_threads_end_each_copy_frees_its_own_idle_jobs() {
-    let Some(plugin) = plugin("two copies: threads") else {
-        return;
-    };
+    let plugin = plugin();
     let work = move || {
         let mut theirs = PluginJob::new(plugin);
         let ours = paused(pause);
@@ -228,12 +228,8 @@ int run_a_job(void) { void *job = 0; int ret = 0; ASYNC_start_job_2015(&job, &re
 ";
 
 // Rules: F10, D15
-#[test]
 fn a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it() {
-    let what = "a plugin that the library was linked into";
-    if !ossl_async::is_capable() {
-        return left_out(what, "this build of the library has no jobs");
-    }
+    need_jobs();
     let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static_plugin.c");
     fs::write(&source, STATIC_PLUGIN).expect("the target directory can be written");
     let plugin = build(&source, "two-copies", |command| {

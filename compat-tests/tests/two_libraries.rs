@@ -1,92 +1,112 @@
-//! Runs programs written for OpenSSL 1.1.0 to 3.x on libcrypto and on the library, and compares what they print; tests
-//! `with-ossl-async`, which puts the library in front; runs programs that go past it to libcrypto; and runs the programs about
-//! what the library does otherwise.
+//! Programs written for OpenSSL 1.1.0 to 3.x: what they print on libcrypto and with the library in front of it must be the same.
+//! Also programs that go past the library to libcrypto, and programs about what the library does otherwise.
 
+use compat_tests::cases::{Program, Results, every_program_is_in, linked, transcript};
 use compat_tests::{
-    LINKAGES, Linkage, Ran, bindings, check_program, compile_alone, compile_with_openssl,
-    expected_library, fake_libcryptos, left_out, left_out_for_want, openssl_is_installed,
-    program_source, programs_in, report, root, run, with_ossl_async,
+    LINKAGES, Linkage, bindings, compile_alone, compile_with_openssl, expected_library,
+    fake_libcryptos, ignore, ignore_for_want, need_command, need_jobs, need_openssl,
+    program_source, run, with_ossl_async,
 };
 use std::collections::BTreeSet;
-use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::os::unix::process::ExitStatusExt;
+use std::iter;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// Why programs are left out with the null implementation.
-const NO_JOBS: &str = "this build of the library has no jobs";
+use std::process::{Command, ExitCode};
 
 // ---- The same program on both libraries ----
 
-/// One test a program, and the list of them.
-macro_rules! programs {
-    ($($name:ident)*) => {
-        const TESTED: &[&str] = &[$(stringify!($name)),*];
-        $(
-            #[test]
-            fn $name() {
-                let Some((libcrypto, ours)) = both(stringify!($name)) else { return };
-                assert_same(stringify!($name), &libcrypto, &ours);
-            }
-        )*
-    };
+/// All of `programs/gen2`, but `mem_functions`.
+const BOTH: &[&str] = &[
+    "callback",
+    "errors",
+    "libctx",
+    "pool",
+    "start",
+    "upstream",
+    "wait_ctx",
+    "wait_ctx_tables",
+];
+
+/// The programs about what is on purpose not the same. They are linked with the library alone.
+const OURS: &[&str] = &[
+    "gen2_ours/both_generations",
+    "gen2_ours/contexts",
+    "gen2_ours/custom_stacks",
+    "gen2_ours/exhaustion",
+    "gen2_ours/second_misuse",
+    "gen2_ours/second_null",
+    "gen2_ours/statistics",
+];
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        every_program_is_tested,
+        jobs_of_libcryptos_own_handle_run_beside_the_preloaded_library,
+        jobs_by_pythons_ctypes_run_beside_the_preloaded_library,
+    ];
+    for name in BOTH {
+        tests.add_program(Program::new(&source(name), format!("same::{name}"), |_| {
+            let (libcrypto, ours) = both(name);
+            compare(&libcrypto, &ours)
+        }));
+    }
+    tests.add_program(mem_functions_as_written_down());
+    tests.add_program(mem_functions_as_libcryptos());
+    for linkage in LINKAGES {
+        for name in OURS {
+            tests.add_program(linked(name, linkage, &[]));
+        }
+        // Rules: D30, G39
+        tests
+            .add_program(linked("gen2_ours/fake_libcrypto", linkage, &[]).with(&fake_libcryptos()));
+    }
+    tests.run()
 }
 
-programs! {
-    callback errors libctx pool start upstream wait_ctx wait_ctx_tables
+fn every_program_is_tested() {
+    let both = BOTH.iter().map(|name| source(name));
+    let both: Vec<String> = both.chain([source("mem_functions")]).collect();
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    let fakes = ["gen2_ours/fake_libcrypto"];
+    every_program_is_in(&[&both, OURS, &fakes].concat(), &["gen2/", "gen2_ours/"]);
+}
+
+/// Only OpenSSL 3.2 and later have these functions. What they do is written down for the others.
+// Rules: T14, D31, G40, G41
+fn mem_functions_as_written_down() -> Program {
+    let name = "mem_functions";
+    Program::new(&source(name), "as_written_down::mem_functions", move |_| {
+        let (_, ours) = both(name);
+        let expected = program_source(&source(name)).with_extension("expected");
+        let expected = fs::read_to_string(expected).expect("it lies beside the program");
+        compare(&expected, &ours)
+    })
 }
 
 // Rules: T14, D31, G40, G41
-#[test]
-fn mem_functions() {
+fn mem_functions_as_libcryptos() -> Program {
     let name = "mem_functions";
-    let Some((libcrypto, ours)) = both(name) else {
-        return;
-    };
-    // Only 3.2 and later have them; what they do is written down for the others.
-    let expected = fs::read_to_string(source(name).with_extension("expected"))
-        .expect("the transcript lies beside the program");
-    assert_same(name, &expected, &ours);
-    if libcrypto.contains("\nabsent\n") {
-        left_out(
-            "mem_functions on libcrypto",
-            "this OpenSSL is older than 3.2",
-        );
-    } else {
-        assert_same(name, &libcrypto, &ours);
-    }
+    Program::new(&source(name), "same::mem_functions", move |_| {
+        let (libcrypto, ours) = both(name);
+        if libcrypto.contains("\nabsent\n") {
+            ignore("this OpenSSL is older than 3.2");
+        }
+        compare(&libcrypto, &ours)
+    })
 }
 
-#[test]
-fn every_program_for_two_libraries_is_tested() {
-    let tested: BTreeSet<String> = TESTED
-        .iter()
-        .chain(&["mem_functions"])
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(programs_in("gen2"), tested);
+/// The name of a program in `programs/`.
+fn source(name: &str) -> String {
+    format!("gen2/{name}")
 }
 
-fn source(name: &str) -> PathBuf {
-    program_source(&format!("gen2/{name}"))
-}
-
-/// What a program prints on libcrypto, and with the library in front of it; nothing where that cannot be had.
-fn both(name: &str) -> Option<(String, String)> {
-    let what = format!("{name} on both libraries");
-    if !ossl_async::is_capable() {
-        left_out(&what, NO_JOBS);
-        return None;
-    }
-    if !openssl_is_installed() {
-        left_out_for_want(&what, "OpenSSL's headers are not installed (libssl-dev)");
-        return None;
-    }
-    let program = compile_with_openssl(&source(name));
-    let scratch = Scratch::new(&format!("both-{name}"));
+/// What a program prints on libcrypto, and with the library in front of it.
+fn both(name: &str) -> (String, String) {
+    need_jobs();
+    need_openssl();
+    let program = compile_with_openssl(&program_source(&source(name)));
+    let scratch = Scratch::new(name);
     let libcrypto = answer(
         name,
         &program,
@@ -102,7 +122,7 @@ fn both(name: &str) -> Option<(String, String)> {
         &scratch.0.join("ours"),
         |file| fs::canonicalize(file).is_ok_and(|file| file == library),
     );
-    Some((libcrypto, ours))
+    (libcrypto, ours)
 }
 
 /// Runs a program by way of `env`, proves that the right library answered, and gives what it printed.
@@ -200,68 +220,67 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// Fails at the first line that differs, and shows it with the case it belongs to.
-fn assert_same(name: &str, expected: &str, seen: &str) {
-    let mut case = "";
-    let mut lines = seen.lines();
-    for (number, wanted) in expected.lines().enumerate() {
-        if wanted.starts_with("== ") {
-            case = wanted;
-        }
-        let got = lines.next().unwrap_or("(nothing more)");
-        assert!(
-            wanted == got,
-            "{name}, line {}\n{case}\nexpected: {wanted}\n    seen: {got}",
-            number + 1
-        );
+/// Compares the cases of two transcripts.
+fn compare(expected: &str, seen: &str) -> Results {
+    let (expected, mut seen) = (transcript(expected), transcript(seen));
+    let mut results = Results::new();
+    for (case, expected) in expected {
+        let seen = seen
+            .remove(&case)
+            .unwrap_or_else(|| Err("it did not run".to_owned()));
+        let result = match (&expected, &seen) {
+            (Ok(expected), Ok(seen)) if expected == seen => Ok(()),
+            (Ok(expected), Ok(seen)) => Err(first_difference(expected, seen)),
+            (_, _) => Err(format!(
+                "it did not come to its end: {expected:?}, {seen:?}"
+            )),
+        };
+        results.insert(case, result);
     }
-    assert_eq!(lines.next(), None, "{name}: more than was expected");
-    let cases: Vec<&str> = expected
+    let more = seen
+        .into_keys()
+        .map(|case| (case, Err("nobody expects it".to_owned())));
+    results.extend(more);
+    results
+}
+
+fn first_difference(expected: &str, seen: &str) -> String {
+    let lines = expected
         .lines()
-        .filter_map(|line| line.strip_prefix("== "))
-        .collect();
-    assert!(!cases.is_empty(), "{name} has no cases");
-    assert_eq!(
-        expected.lines().filter(|line| *line == "end").count(),
-        cases.len(),
-        "{name}: not every case came to its end"
-    );
-    let cases = cases.iter().map(|case| format!("ok {case}\n"));
-    let remarks = expected.lines().filter(|line| line.starts_with('#'));
-    let remarks = remarks.map(|line| format!("{line}\n"));
-    let lines: String = cases.chain(remarks).collect();
-    report(&format!("\n{name} (same on both)\n{lines}"));
+        .zip(seen.lines().chain(iter::repeat("(nothing more)")));
+    let found = lines
+        .enumerate()
+        .find(|(_, (expected, seen))| expected != seen);
+    match found {
+        Some((number, (expected, seen))) => {
+            format!(
+                "line {}\nexpected: {expected}\n    seen: {seen}",
+                number + 1
+            )
+        }
+        None => format!("more than was expected: {seen}"),
+    }
 }
 
 // ---- libcrypto's own functions, beside a preloaded library ----
 
 // Rules: B18, B21, B17, G1, G2
-#[test]
 fn jobs_of_libcryptos_own_handle_run_beside_the_preloaded_library() {
     let name = "jobs of libcrypto's own handle";
-    if !ossl_async::is_capable() {
-        left_out(name, NO_JOBS);
-        return;
-    }
+    need_jobs();
     let program = compile_alone(&program_source("own_handle/jobs"));
     assert_own_handle(name, "own_handle_c", &[program.into()]);
 }
 
 // Rules: B18, B21, B17, G1
-#[test]
 fn jobs_by_pythons_ctypes_run_beside_the_preloaded_library() {
     let name = "jobs by Python's ctypes";
-    if !ossl_async::is_capable() {
-        left_out(name, NO_JOBS);
-        return;
-    }
-    let ctypes = Command::new("python3")
-        .args(["-c", "import ctypes"])
-        .output();
-    if !ctypes.is_ok_and(|output| output.status.success()) {
-        left_out_for_want(name, "there is no python3 with ctypes");
-        return;
-    }
+    need_jobs();
+    need_command(
+        "python3",
+        &["-c", "import ctypes"],
+        "there is no python3 with ctypes",
+    );
     let script = program_source("own_handle/jobs").with_extension("py");
     assert_own_handle(name, "own_handle_py", &["python3".into(), script.into()]);
 }
@@ -270,7 +289,8 @@ fn jobs_by_pythons_ctypes_run_beside_the_preloaded_library() {
 /// the same. It is proved that libcrypto has the functions, and whose `ASYNC_init_thread` it calls for a pool.
 fn assert_own_handle(name: &str, scratch: &str, program: &[OsString]) {
     let scratch = Scratch::new(scratch);
-    let ours = fs::canonicalize(library()).unwrap();
+    let ours = expected_library(Path::new(""), Linkage::Shared);
+    let ours = fs::canonicalize(ours).expect("it was built");
     let [libcrypto, beside_ours] = [false, true].map(|preloaded| {
         let log = scratch.0.join(if preloaded { "ours" } else { "libcrypto" });
         let answer = |libcrypto: &str| {
@@ -317,268 +337,9 @@ fn assert_own_handle(name: &str, scratch: &str, program: &[OsString]) {
         ran.stdout
     });
     if libcrypto.is_empty() {
-        left_out_for_want(name, "no libcrypto.so.3, .4 or .1.1 is installed");
-        return;
+        ignore_for_want("no libcrypto.so.3, .4 or .1.1 is installed");
     }
     assert_eq!(libcrypto, beside_ours, "{name}");
-    report(&format!("\n{name} (same on both)\n"));
-}
-
-// ---- What is on purpose not the same ----
-
-/// The programs about it, which are linked with the library alone.
-macro_rules! ours {
-    ($($name:ident)*) => {
-        const OURS: &[&str] = &[$(stringify!($name)),*];
-        mod ours {
-            $(
-                #[test]
-                fn $name() {
-                    super::check_ours(stringify!($name));
-                }
-            )*
-        }
-    };
-}
-
-ours! {
-    both_generations contexts custom_stacks exhaustion second_misuse statistics
-}
-
-fn check_ours(name: &str) {
-    check_ours_with(name, &[]);
-}
-
-fn check_ours_with(name: &str, arguments: &[&str]) {
-    if !ossl_async::is_capable() {
-        left_out(name, NO_JOBS);
-        return;
-    }
-    for linkage in LINKAGES {
-        check_program(&format!("gen2_ours/{name}"), linkage, &[], arguments);
-    }
-}
-
-// Rules: D30, G39
-#[test]
-fn fake_libcrypto() {
-    let fakes = fake_libcryptos();
-    check_ours_with("fake_libcrypto", &fakes.each_ref().map(String::as_str));
-}
-
-#[test]
-fn every_program_about_the_librarys_own_ways_is_tested() {
-    let tested: BTreeSet<String> = OURS
-        .iter()
-        .chain(&["fake_libcrypto", "second_null"])
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(programs_in("gen2_ours"), tested);
-}
-
-#[test]
-fn without_jobs_the_second_generation_answers_as_openssls_null_build() {
-    if ossl_async::is_capable() {
-        left_out("second_null", "this build of the library has jobs");
-        return;
-    }
-    for linkage in LINKAGES {
-        check_program("gen2_ours/second_null", linkage, &[], &[]);
-    }
-}
-
-// ---- with-ossl-async ----
-
-/// Runs `with-ossl-async sh -c SCRIPT`.
-fn shell(script: &str) -> Ran {
-    run(with_ossl_async("sh").args(["-c", script]))
-}
-
-fn script_path() -> PathBuf {
-    root().join("compat-tests/with-ossl-async")
-}
-
-fn library() -> PathBuf {
-    expected_library(Path::new(""), Linkage::Shared)
-}
-
-#[test]
-fn the_script_passes_arguments_output_and_exit_status_through() {
-    let ran = run(with_ossl_async("sh").args([
-        "-c",
-        "printf '<%s>' \"$@\"; echo error >&2; exit 7",
-        "sh",
-        "a b",
-        "",
-        "*",
-        "-x",
-        "--",
-    ]));
-    assert_eq!(ran.stdout, "<a b><><*><-x><-->");
-    assert_eq!(ran.stderr, "error\n");
-    assert_eq!(ran.status.code(), Some(7));
-    assert_eq!(shell("exit 0").status.code(), Some(0));
-}
-
-#[test]
-fn the_script_is_replaced_by_the_program_so_that_signals_reach_it() {
-    assert_eq!(shell("kill -TERM $$").status.signal(), Some(15));
-    let mut command = with_ossl_async("sh");
-    command.args(["-c", "echo $$; exec sleep 600"]);
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    let mut line = String::new();
-    let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped above"));
-    std::io::BufRead::read_line(&mut stdout, &mut line).expect("it speaks");
-    assert_eq!(line.trim(), child.id().to_string(), "another process");
-    child.kill().expect("it is there");
-    assert_eq!(child.wait().expect("it is ours").signal(), Some(9));
-}
-
-#[test]
-fn the_script_puts_the_library_before_what_is_preloaded_already() {
-    let alone = run(with_ossl_async("printenv")
-        .arg("LD_PRELOAD")
-        .env_remove("LD_PRELOAD"));
-    assert_eq!(alone.stdout.trim_end(), library().to_string_lossy());
-    let both = run(with_ossl_async("printenv")
-        .arg("LD_PRELOAD")
-        .env("LD_PRELOAD", "libdl.so.2 libm.so.6"));
-    assert_eq!(
-        both.stdout.trim_end(),
-        format!("{}:libdl.so.2 libm.so.6", library().display())
-    );
-    assert_eq!(both.stderr, "");
-}
-
-#[test]
-fn the_script_works_from_any_directory_and_through_a_link() {
-    let scratch = Scratch::new("elsewhere");
-    let link = scratch.0.join("linked");
-    symlink(script_path(), &link).expect("a link can be made");
-    let mut command = Command::new(&link);
-    command.args(["printenv", "LD_PRELOAD"]).env(
-        "CARGO_TARGET_DIR",
-        library().ancestors().nth(2).expect("target/release"),
-    );
-    let ran = run(command.current_dir("/").env_remove("LD_PRELOAD"));
-    assert_eq!(ran.stdout.trim_end(), library().to_string_lossy());
-
-    // A relative target directory is taken from where the script is called, as cargo takes it.
-    let release = scratch.0.join("relative/release");
-    fs::create_dir_all(&release).expect("a directory can be made");
-    symlink(library(), release.join("libossl_async.so")).expect("a link can be made");
-    let ran = run(Command::new(script_path())
-        .args(["printenv", "LD_PRELOAD"])
-        .current_dir(&scratch.0)
-        .env("CARGO_TARGET_DIR", "relative")
-        .env_remove("LD_PRELOAD"));
-    let preloaded = fs::canonicalize(ran.stdout.trim_end()).expect("a file");
-    assert_eq!(preloaded, fs::canonicalize(library()).expect("a file"));
-}
-
-#[test]
-fn the_script_says_what_is_wrong_with_the_program() {
-    let usage = run(&mut Command::new(script_path()));
-    assert_eq!(usage.status.code(), Some(2));
-    assert!(
-        usage.stderr.starts_with("usage: with-ossl-async PROGRAM"),
-        "{}",
-        usage.stderr
-    );
-    let help = run(Command::new(script_path()).arg("--help"));
-    assert_eq!(help.status.code(), Some(0));
-    assert!(help.stdout.starts_with("usage: "), "{}", help.stdout);
-    assert_eq!(
-        run(Command::new(script_path()).arg("--nonsense"))
-            .status
-            .code(),
-        Some(2)
-    );
-
-    for (program, status, message) in [
-        ("no-such-program", 127, "program not found"),
-        ("./no-such-program", 127, "program not found"),
-        ("./Cargo.toml", 126, "not an executable file"),
-        ("./src", 126, "not an executable file"),
-    ] {
-        let ran = run(with_ossl_async(program).current_dir(root()));
-        assert_eq!(ran.status.code(), Some(status), "{program}");
-        assert!(
-            ran.stderr.contains(message) && ran.stderr.contains(program),
-            "{}",
-            ran.stderr
-        );
-        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    }
-}
-
-#[test]
-fn the_script_builds_the_library_where_it_is_missing() {
-    let scratch = Scratch::new("build");
-    let ran = run(Command::new(script_path())
-        .args(["printenv", "LD_PRELOAD"])
-        .current_dir("/")
-        .env("CARGO_TARGET_DIR", scratch.0.join("fresh"))
-        .env_remove("LD_PRELOAD"));
-    assert!(ran.status.success(), "{}", ran.stderr);
-    let built = fs::canonicalize(scratch.0.join("fresh/release/libossl_async.so"));
-    assert_eq!(
-        fs::canonicalize(ran.stdout.trim_end()).expect("a file"),
-        built.expect("it was built")
-    );
-}
-
-#[test]
-fn the_script_says_what_is_wrong_when_there_is_no_library() {
-    let scratch = Scratch::new("missing");
-    let without = |target: &Path, path: &str| {
-        run(Command::new(script_path())
-            .arg("true")
-            .env("CARGO_TARGET_DIR", target)
-            .env("PATH", path))
-    };
-    // No cargo: the tools that the script itself needs, and nothing else.
-    let tools = scratch.0.join("tools");
-    fs::create_dir_all(&tools).expect("a directory can be made");
-    for tool in ["bash", "env", "dirname", "readlink", "realpath", "true"] {
-        let path = env::split_paths(&env::var_os("PATH").expect("PATH is set"))
-            .map(|directory| directory.join(tool))
-            .find(|path| path.exists())
-            .unwrap_or_else(|| panic!("no {tool}"));
-        symlink(path, tools.join(tool)).expect("a link can be made");
-    }
-    let ran = without(&scratch.0.join("nothing"), &tools.to_string_lossy());
-    assert_eq!(ran.status.code(), Some(125), "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("no cargo to build it"),
-        "{}",
-        ran.stderr
-    );
-
-    // A cargo that fails: nothing can be built below a file.
-    let file = scratch.0.join("file");
-    fs::write(&file, "").expect("a file can be written");
-    let ran = without(&file, &env::var("PATH").expect("PATH is text"));
-    assert_eq!(ran.status.code(), Some(125), "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("cargo build --release failed"),
-        "{}",
-        ran.stderr
-    );
-
-    // A path that LD_PRELOAD cannot hold.
-    let release = scratch.0.join("a space/release");
-    fs::create_dir_all(&release).expect("a directory can be made");
-    fs::copy(library(), release.join("libossl_async.so")).expect("a file can be copied");
-    let ran = without(
-        &scratch.0.join("a space"),
-        &env::var("PATH").expect("PATH is text"),
-    );
-    assert_eq!(ran.status.code(), Some(125), "{}", ran.stderr);
-    assert!(ran.stderr.contains("space or a colon"), "{}", ran.stderr);
 }
 
 /// A directory of its own for one test, gone at its end.

@@ -2,8 +2,8 @@
 
 use super::coroutines;
 use compat_tests::{
-    Linkage, command, compile, compile_alone, compile_with_openssl, expected_library, left_out,
-    left_out_for_want, openssl_is_installed, program_source, run, with_ossl_async,
+    Linkage, command, compile, compile_alone, compile_with_openssl, expected_library,
+    openssl_is_installed, program_source, run, with_ossl_async,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,7 +61,7 @@ impl Contestants {
         let source = |name: &str| program_source(&format!("bench/{name}"));
         let openssl = openssl_is_installed().then(|| compile_with_openssl(&source("jobs")));
         if openssl.is_none() {
-            left_out_for_want(
+            say_left_out(
                 "the comparison with libcrypto",
                 "OpenSSL's headers are not installed (libssl-dev)",
             );
@@ -230,6 +230,7 @@ impl Printed {
 
 /// Says that a measurement is not taken.
 pub fn say_left_out(measurement: &str, why: &str) -> String {
-    left_out(measurement, why);
-    format!("{measurement}: left out, {why}.")
+    let note = format!("{measurement}: left out, {why}.");
+    eprintln!("{note}");
+    note
 }

@@ -1,31 +1,36 @@
 //! Checkers and debuggers of programs that use the plain library, which is not compiled for them: LeakSanitizer and
-//! AddressSanitizer, valgrind, and gcore of gdb. The library compiled for a sanitizer is in `sanitizers.rs`.
+//! AddressSanitizer, valgrind, and gcore of gdb. The library compiled for a sanitizer is in `check_sanitizers.rs`.
 
 use compat_tests::{
-    Linkage, build, command, compile, expected_archive, expected_library, left_out,
-    left_out_for_want, program_source, report, root, run,
+    Linkage, build, command, compile, expected_archive, expected_library, ignore_for_want,
+    need_jobs, need_tool, program_source, report, root, run,
 };
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::process::{Command, Stdio};
 
-/// Whether a test makes sense here; if not, that is said.
-fn is_possible(what: &str, tool: &str) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        gcore_has_the_stacks_of_a_hundred_paused_jobs,
+        with_guards_by_mprotect_gcore_has_the_stacks_of_any_number_of_jobs,
+        valgrind_knows_every_system_call_that_many_jobs_need,
+        drd_treats_a_program_with_jobs_as_any_program_that_registers_a_stack,
+    ];
+    for compiler in ["gcc", "clang"] {
+        let name =
+            format!("a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is::{compiler}");
+        tests.add(name, move || {
+            a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is(compiler)
+        });
     }
-    let version = Command::new(tool)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let installed = version.is_ok_and(|status| status.success());
-    if !installed {
-        left_out_for_want(what, &format!("{tool} is not installed"));
-    }
-    installed
+    tests.run()
+}
+
+fn can_be_tested(tool: &str) {
+    need_jobs();
+    need_tool(tool);
 }
 
 fn source() -> PathBuf {
@@ -63,13 +68,12 @@ fn compile_for(compiler: &str, sanitizer: &str, linkage: Linkage) -> PathBuf {
     program
 }
 
-fn check_leaks(compiler: &str) {
+// Rules: D15
+fn a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is(compiler: &str) {
+    can_be_tested(compiler);
     for sanitizer in ["address", "leak"] {
         for linkage in compat_tests::LINKAGES {
             let what = format!("leaks: {compiler}, {sanitizer}, {linkage:?}");
-            if !is_possible(&what, compiler) {
-                continue;
-            }
             let program = compile_for(compiler, sanitizer, linkage);
             let run_as = |name: &str| {
                 run(command(&[], &program)
@@ -94,27 +98,13 @@ fn check_leaks(compiler: &str) {
     }
 }
 
-// Rules: D15
-#[test]
-fn with_gcc_a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is() {
-    check_leaks("gcc");
-}
-
-// Rules: D15
-#[test]
-fn with_clang_a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is() {
-    check_leaks("clang");
-}
-
 // ------------------------------------------------------------------------------------------------------------ gcore
 
 /// Has gcore write a core file of a process with so many paused jobs: it must have what is on each one's stack, and gdb
 /// must find it there.
 fn check_core(count: usize, variables: &[(&str, &str)]) {
     let what = format!("gcore with {count} paused jobs {variables:?}");
-    if !is_possible(&what, "gdb") {
-        return;
-    }
+    can_be_tested("gdb");
     let program = compile(&source(), Linkage::Shared, &[]);
     let mut child = command(&[], &program)
         .args(["wait", &count.to_string()])
@@ -137,7 +127,7 @@ fn check_core(count: usize, variables: &[(&str, &str)]) {
     child.wait().expect("the child is ours");
     let Ok(bytes) = fs::read(&core) else {
         if gcore.stderr.contains("ptrace") {
-            return left_out_for_want(&what, "this machine does not let gdb attach");
+            ignore_for_want("this machine does not let gdb attach");
         }
         panic!("{what}: {}{}", gcore.stdout, gcore.stderr);
     };
@@ -169,13 +159,11 @@ fn check_core(count: usize, variables: &[(&str, &str)]) {
 }
 
 // Rules: D22
-#[test]
 fn gcore_has_the_stacks_of_a_hundred_paused_jobs() {
     check_core(100, &[]);
 }
 
 // Rules: D22
-#[test]
 fn with_guards_by_mprotect_gcore_has_the_stacks_of_any_number_of_jobs() {
     check_core(400, &[("OSSL_ASYNC_GUARD", "mprotect")]);
 }
@@ -183,14 +171,10 @@ fn with_guards_by_mprotect_gcore_has_the_stacks_of_any_number_of_jobs() {
 // --------------------------------------------------------------------------------------------------------- valgrind
 
 // Rules: D22
-#[test]
 fn valgrind_knows_every_system_call_that_many_jobs_need() {
-    let what = "system calls under valgrind";
-    if !is_possible(what, "valgrind") {
-        return;
-    }
+    can_be_tested("valgrind");
     if !Path::new("/usr/include/valgrind/valgrind.h").exists() {
-        return left_out_for_want(what, "the library was built without valgrind's header");
+        ignore_for_want("the library was built without valgrind's header");
     }
     let program = compile(&source(), Linkage::Shared, &[]);
     let ran = run(command(&["valgrind", "--leak-check=no"], &program).args(["many", "330"]));
@@ -201,14 +185,10 @@ fn valgrind_knows_every_system_call_that_many_jobs_need() {
 }
 
 /// What docs/platforms.md says of drd: the abort is its own, and comes without the library too.
-#[test]
 fn drd_treats_a_program_with_jobs_as_any_program_that_registers_a_stack() {
-    let what = "drd";
-    if !is_possible(what, "valgrind") {
-        return;
-    }
+    can_be_tested("valgrind");
     if !Path::new("/usr/include/valgrind/valgrind.h").exists() {
-        return left_out_for_want(what, "valgrind's header is not installed");
+        ignore_for_want("valgrind's header is not installed");
     }
     let registered = program_source("checkers/registered_stack");
     let alone = build(&registered, "alone", |command| {

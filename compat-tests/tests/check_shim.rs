@@ -1,10 +1,71 @@
 //! The shim by itself (`programs/shim`): compiled in each of its ways, by gcc and clang, optimised or not, with and without
 //! the processor's protections of control flow and the sanitizers; for this machine, and for aarch64 under qemu.
 
-use compat_tests::{left_out_for_want, report, root, run};
+use compat_tests::{ignore_for_want, report, root, run};
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
+
+type Check = fn(&Machine);
+
+/// What is checked with each compiler, on the machine that runs the tests.
+const HERE: &[(&str, Check)] = &[
+    ("in_each_way_of_switching", in_each_way_of_switching),
+    ("under_address_sanitizer", under_address_sanitizer),
+    ("under_thread_sanitizer", under_thread_sanitizer),
+];
+
+/// What is checked on x86-64 only.
+const ON_X86_64: &[(&str, Check)] = &[
+    (
+        "with_landing_pads_and_shadow_stacks",
+        with_landing_pads_and_shadow_stacks,
+    ),
+    ("without_landing_pads", without_landing_pads),
+    (
+        "assembly_has_the_marks_that_the_compiler_gives_c",
+        assembly_has_the_marks_that_the_compiler_gives_c,
+    ),
+];
+
+/// What is checked for aarch64, wherever the tests run.
+const ON_AARCH64: &[(&str, Check)] = &[
+    (
+        "on_aarch64_in_each_way_of_switching",
+        on_aarch64_in_each_way_of_switching,
+    ),
+    (
+        "on_aarch64_assembly_has_the_marks_that_the_compiler_gives_c",
+        on_aarch64_assembly_has_the_marks_that_the_compiler_gives_c,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        on_aarch64_with_landing_pads_and_signed_return_addresses_by_gcc,
+        on_aarch64_with_landing_pads_clang_swaps_contexts_instead_of_setjmp,
+    ];
+    let mut add = |checks: &[(&str, Check)], compilers: [(&str, &'static Machine); 2]| {
+        for (name, check) in checks {
+            for (compiler, machine) in compilers {
+                let check = *check;
+                tests.add(format!("{name}::{compiler}"), move || check(machine));
+            }
+        }
+    };
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        add(HERE, [("gcc", &GCC), ("clang", &CLANG)]);
+    }
+    if cfg!(target_arch = "x86_64") {
+        add(ON_X86_64, [("gcc", &GCC), ("clang", &CLANG)]);
+    }
+    add(
+        ON_AARCH64,
+        [("gcc", &GCC_AARCH64), ("clang", &CLANG_AARCH64)],
+    );
+    tests.run()
+}
 
 /// The ways of switching: the name, and what chooses it.
 const WAYS: [(&str, &[&str]); 3] = [
@@ -21,22 +82,22 @@ struct Machine {
     runner: &'static [&'static str],
 }
 
-const GCC: Machine = Machine {
+static GCC: Machine = Machine {
     compiler: &["gcc"],
     runner: &[],
 };
-const CLANG: Machine = Machine {
+static CLANG: Machine = Machine {
     compiler: &["clang"],
     runner: &[],
 };
 /// `qemu-aarch64`, or the same under its other name.
 const QEMU: &[&str] = &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
 const QEMU_STATIC: &str = "qemu-aarch64-static";
-const GCC_AARCH64: Machine = Machine {
+static GCC_AARCH64: Machine = Machine {
     compiler: &["aarch64-linux-gnu-gcc"],
     runner: QEMU,
 };
-const CLANG_AARCH64: Machine = Machine {
+static CLANG_AARCH64: Machine = Machine {
     compiler: &["clang", "--target=aarch64-linux-gnu"],
     runner: QEMU,
 };
@@ -51,8 +112,8 @@ fn runs(program: &str) -> bool {
 }
 
 impl Machine {
-    /// Whether all that it takes is installed; if not, that is said by name.
-    fn is_there(&self, what: &str) -> bool {
+    /// Ignores the test if something is not installed.
+    fn need(&self) {
         let mut missing = vec![];
         for (tool, package) in [
             (self.compiler.first(), "the compiler"),
@@ -68,9 +129,8 @@ impl Machine {
             missing.push("libc6-dev-arm64-cross is not installed".to_owned());
         }
         if !missing.is_empty() {
-            left_out_for_want(&format!("the shim, {what}"), &missing.join(", "));
+            ignore_for_want(missing.join(", "));
         }
-        missing.is_empty()
     }
 
     fn compile(&self, flags: &[&str]) -> PathBuf {
@@ -133,13 +193,11 @@ impl Machine {
     }
 
     /// Whether the assembly is marked as the compiler marks C, in an object file for each.
-    fn check_marks(&self, what: &str, flags: &[&str], expected: &[&str]) {
-        if !self.is_there(what) {
-            return;
-        }
+    fn check_marks(&self, flags: &[&str], expected: &[&str]) {
+        self.need();
         let expected = [&["executable stack: false"], expected].concat();
         for source in ["thread.c", "x86_64.S", "aarch64.S"] {
-            assert_eq!(self.marks(source, flags), expected, "{what}: {source}");
+            assert_eq!(self.marks(source, flags), expected, "{source}");
         }
     }
 
@@ -183,10 +241,8 @@ impl Machine {
     }
 
     /// Each way of switching, at each level of optimisation, with these flags as well.
-    fn check_all(&self, what: &str, flags: &[&str]) {
-        if !self.is_there(what) {
-            return;
-        }
+    fn check_all(&self, flags: &[&str]) {
+        self.need();
         for (way, choice) in WAYS {
             for level in LEVELS {
                 self.check(way, &[&[level], choice, flags].concat());
@@ -197,9 +253,7 @@ impl Machine {
     /// With a sanitizer: the default way, which has to tell it about every switch. Once in each of these environments.
     fn check_with(&self, sanitizer: &str, environments: &[&[(&str, &str)]]) {
         let flag = format!("-fsanitize={sanitizer}");
-        if !self.is_there(&flag) {
-            return;
-        }
+        self.need();
         let links = Command::new(self.compiler[0])
             .args([&flag, "-x", "c", "-", "-o", "/dev/null"])
             .stdin(empty_program())
@@ -210,8 +264,7 @@ impl Machine {
                 "{} has no library for it (libclang-rt-dev, libasan, libtsan)",
                 self.compiler[0]
             );
-            left_out_for_want(&format!("the shim, {flag}"), &why);
-            return;
+            ignore_for_want(&why);
         }
         for level in LEVELS {
             let flags = [level, &flag];
@@ -230,139 +283,87 @@ fn empty_program() -> fs::File {
     fs::File::open(path).expect("it was just written")
 }
 
-/// On the machine that runs the tests.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod here {
-    use super::*;
+// Rules: F1, F2, F3, F4, F6
+fn in_each_way_of_switching(machine: &Machine) {
+    machine.check_all(&[]);
+}
 
-    // Rules: F1, F2, F3, F4, F6
-    #[test]
-    fn gcc() {
-        GCC.check_all("gcc", &[]);
-    }
+// Rules: F2, F12
+fn with_landing_pads_and_shadow_stacks(machine: &Machine) {
+    machine.check_all(&["-fcf-protection=full"]);
+}
 
-    // Rules: F1, F2, F3, F4, F6
-    #[test]
-    fn clang() {
-        CLANG.check_all("clang", &[]);
-    }
+// Rules: F2, F12
+fn without_landing_pads(machine: &Machine) {
+    machine.check_all(&["-fcf-protection=none"]);
+}
 
-    // Rules: F2, F12
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn gcc_for_landing_pads_and_shadow_stacks() {
-        GCC.check_all("gcc, -fcf-protection", &["-fcf-protection=full"]);
-        GCC.check_all("gcc, no -fcf-protection", &["-fcf-protection=none"]);
-    }
+// Rules: F12
+fn assembly_has_the_marks_that_the_compiler_gives_c(machine: &Machine) {
+    let full = ["-fcf-protection=full"];
+    machine.check_marks(&full, &["x86 feature: IBT, SHSTK"]);
+    machine.check_marks(&["-fcf-protection=none"], &[]);
+}
 
-    // Rules: F2, F12
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn clang_for_landing_pads_and_shadow_stacks() {
-        CLANG.check_all("clang, -fcf-protection", &["-fcf-protection=full"]);
-    }
+/// Locals on the stack, and on the heap. Which of them is the default depends on the compiler.
+// Rules: F2
+fn under_address_sanitizer(machine: &Machine) {
+    let environments: [&[_]; 2] = [
+        &[("ASAN_OPTIONS", "detect_stack_use_after_return=0")],
+        &[("ASAN_OPTIONS", "detect_stack_use_after_return=1")],
+    ];
+    machine.check_with("address", &environments);
+}
 
-    // Rules: F12
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn assembly_has_the_marks_that_compilers_give_c() {
-        let full = ["-fcf-protection=full"];
-        GCC.check_marks("gcc, -fcf-protection", &full, &["x86 feature: IBT, SHSTK"]);
-        CLANG.check_marks(
-            "clang, -fcf-protection",
-            &full,
-            &["x86 feature: IBT, SHSTK"],
-        );
-        GCC.check_marks("gcc", &["-fcf-protection=none"], &[]);
-        CLANG.check_marks("clang", &["-fcf-protection=none"], &[]);
-    }
+// Rules: F2
+fn under_thread_sanitizer(machine: &Machine) {
+    machine.check_with("thread", &[&[]]);
+}
 
-    // Rules: F2
-    #[test]
-    fn under_address_sanitizer() {
-        // Locals on the stack, and on the heap. Which of them is the default depends on the compiler.
-        let environments: [&[_]; 2] = [
-            &[("ASAN_OPTIONS", "detect_stack_use_after_return=0")],
-            &[("ASAN_OPTIONS", "detect_stack_use_after_return=1")],
-        ];
-        GCC.check_with("address", &environments);
-        CLANG.check_with("address", &environments);
-    }
+// Rules: F1, F2, F3, F4, F6, F17
+fn on_aarch64_in_each_way_of_switching(machine: &Machine) {
+    // clang links with the other compiler's files.
+    GCC_AARCH64.need();
+    machine.check_all(&[]);
+}
 
-    // Rules: F2
-    #[test]
-    fn under_thread_sanitizer() {
-        GCC.check_with("thread", &[&[]]);
-        CLANG.check_with("thread", &[&[]]);
+// Rules: F12
+fn on_aarch64_assembly_has_the_marks_that_the_compiler_gives_c(machine: &Machine) {
+    for (flags, marks) in [
+        (&["-mbranch-protection=none"], &[][..]),
+        (&["-mbranch-protection=bti"], &["AArch64 feature: BTI"]),
+        (
+            &["-mbranch-protection=standard"],
+            &["AArch64 feature: BTI, PAC"],
+        ),
+    ] {
+        machine.check_marks(flags, marks);
     }
 }
 
-/// aarch64, wherever the tests run.
-mod aarch64 {
-    use super::*;
-    use std::os::unix::process::ExitStatusExt;
+// Rules: F2, F12
+fn on_aarch64_with_landing_pads_and_signed_return_addresses_by_gcc() {
+    let protected = "-mbranch-protection=standard";
+    GCC_AARCH64.check_all(&[protected]);
+    let program = GCC_AARCH64.compile(&["-O2", protected, "-DTO_MISS_A_LANDING_PAD"]);
+    let ran = run(GCC_AARCH64.command(&program).arg("miss-landing-pad"));
+    assert_eq!(
+        ran.status.signal(),
+        Some(libc::SIGILL),
+        "the machine checks landing pads: {}",
+        ran.stdout
+    );
+}
 
-    // Rules: F1, F2, F3, F4, F6, F17
-    #[test]
-    fn gcc() {
-        GCC_AARCH64.check_all("gcc for aarch64", &[]);
-    }
-
-    // Rules: F1, F2, F3, F4, F6, F17
-    #[test]
-    fn clang() {
-        // It links with the other compiler's files.
-        if GCC_AARCH64.is_there("clang for aarch64") {
-            CLANG_AARCH64.check_all("clang for aarch64", &[]);
-        }
-    }
-
-    // Rules: F2, F12
-    #[test]
-    fn gcc_for_landing_pads_and_signed_return_addresses() {
-        let protected = "-mbranch-protection=standard";
-        let what = "gcc for aarch64, -mbranch-protection";
-        GCC_AARCH64.check_all(what, &[protected]);
-        if GCC_AARCH64.is_there(what) {
-            let program = GCC_AARCH64.compile(&["-O2", protected, "-DTO_MISS_A_LANDING_PAD"]);
-            let ran = run(GCC_AARCH64.command(&program).arg("miss-landing-pad"));
-            assert_eq!(
-                ran.status.signal(),
-                Some(libc::SIGILL),
-                "the machine checks landing pads: {}",
-                ran.stdout
-            );
-        }
-    }
-
-    // Rules: F12
-    #[test]
-    fn assembly_has_the_marks_that_compilers_give_c() {
-        for (flags, marks) in [
-            (&["-mbranch-protection=none"], &[][..]),
-            (&["-mbranch-protection=bti"], &["AArch64 feature: BTI"]),
-            (
-                &["-mbranch-protection=standard"],
-                &["AArch64 feature: BTI, PAC"],
-            ),
-        ] {
-            GCC_AARCH64.check_marks("gcc for aarch64", flags, marks);
-            CLANG_AARCH64.check_marks("clang for aarch64", flags, marks);
-        }
-    }
-
-    // Rules: F12, F13
-    #[test]
-    fn clang_for_landing_pads_swaps_contexts_instead_of_setjmp() {
-        let what = "clang for aarch64, -mbranch-protection";
-        let protected = "-mbranch-protection=standard";
-        if GCC_AARCH64.is_there(what) && CLANG_AARCH64.is_there(what) {
-            for (way, choice) in [
-                ("registers", "-DNOTHING"),
-                ("swapcontext", "-DOSSL_ASYNC_SETJMP"),
-            ] {
-                CLANG_AARCH64.check(way, &["-O2", protected, choice]);
-            }
-        }
+// Rules: F12, F13
+fn on_aarch64_with_landing_pads_clang_swaps_contexts_instead_of_setjmp() {
+    GCC_AARCH64.need();
+    CLANG_AARCH64.need();
+    let protected = "-mbranch-protection=standard";
+    for (way, choice) in [
+        ("registers", "-DNOTHING"),
+        ("swapcontext", "-DOSSL_ASYNC_SETJMP"),
+    ] {
+        CLANG_AARCH64.check(way, &["-O2", protected, choice]);
     }
 }

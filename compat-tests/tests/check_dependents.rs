@@ -2,8 +2,8 @@
 //! with, and the package as it is published. What a C program gets is tested in `link_order.rs`.
 
 use compat_tests::{
-    Ran, command, left_out, left_out_for_want, openssl_is_installed, program_source, root, run,
-    static_openssl,
+    Ran, command, ignore, need_jobs, need_openssl, need_static_openssl, need_tool, program_source,
+    root, run,
 };
 use object::read::elf::{Dyn, ProgramHeader};
 use object::{Object, ObjectSection, ObjectSymbol};
@@ -11,6 +11,22 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        a_program_that_depends_on_the_crate_exports_no_c_symbol,
+        with_the_feature_it_exports_every_name_that_libcrypto_has,
+        a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals,
+        the_names_that_libcrypto_has_too_lie_in_one_section,
+        a_static_openssl_links_beside_the_crate,
+        with_the_feature_a_static_openssl_is_refused_by_the_linker,
+        cargo_refuses_a_program_with_two_versions_of_the_crate,
+        the_published_package_has_what_it_needs_and_runs_its_example,
+        the_headers_travel_in_the_c_librarys_package,
+    ]
+    .run()
+}
 
 /// A way to build and link a dependent.
 #[derive(Clone, Copy)]
@@ -125,51 +141,26 @@ fn names(file: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-fn can_be_tested(what: &str) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
-    }
-    if !openssl_is_installed() {
-        left_out_for_want(
-            what,
-            "libssl and its headers are not installed (libssl-dev)",
-        );
-        return false;
-    }
-    true
+fn can_be_tested() {
+    need_jobs();
+    need_openssl();
+    need_tool("ld.lld");
 }
 
-/// The ways that can be gone here.
-fn ways() -> impl Iterator<Item = Way> {
-    let lld = Command::new("ld.lld").arg("--version").output();
-    let lld = lld.is_ok_and(|output| output.status.success());
-    if !lld {
-        left_out_for_want("dependents linked by lld", "it is not installed (lld)");
-    }
-    WAYS.into_iter().filter(move |way| lld || !way.lld)
-}
-
-#[test]
 fn a_program_that_depends_on_the_crate_exports_no_c_symbol() {
-    if !can_be_tested("what a dependent exports") {
-        return;
-    }
+    can_be_tested();
     let directory = package("plain", &on_the_crate());
-    for way in ways() {
+    for way in WAYS {
         let (exports, _) = exports(&directory, false, way);
         assert!(exports.is_empty(), "{exports:?}");
     }
 }
 
 // Rules: G9
-#[test]
 fn with_the_feature_it_exports_every_name_that_libcrypto_has() {
-    if !can_be_tested("what a dependent with the feature capi exports") {
-        return;
-    }
+    can_be_tested();
     let directory = package("capi", &on_the_crate());
-    for way in ways() {
+    for way in WAYS {
         let (exports, libcrypto) = exports(&directory, true, way);
         let libcryptos = names(&libcrypto);
         assert!(libcryptos.len() >= 14, "{libcryptos:?}");
@@ -177,13 +168,12 @@ fn with_the_feature_it_exports_every_name_that_libcrypto_has() {
     }
 }
 
-/// What the test above shows of some linkers must not be luck: a linker takes whole object files and keeps whole sections.
-// Rules: G9
 /// With glibc a library whose thread-locals are found without a call takes them out of room that is soon used up. That is for
 /// the C library, which has one of them; a plugin's are the program's own business.
-#[test]
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals() {
+    if cfg!(not(all(target_os = "linux", target_env = "gnu"))) {
+        ignore("it is about glibc");
+    }
     let directory = package("plugin", &on_the_crate());
     let manifest = directory.join("Cargo.toml");
     let library = "[lib]\ncrate-type = [\"cdylib\"]\n";
@@ -221,14 +211,12 @@ fn a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals() {
     assert_eq!(flags & object::elf::DF_STATIC_TLS, 0, "flags {flags:#x}");
 }
 
-#[test]
+/// What the test above shows of some linkers must not be luck: a linker takes whole object files and keeps whole sections.
+// Rules: G9
 fn the_names_that_libcrypto_has_too_lie_in_one_section() {
-    let what = "where the names lie";
-    if !can_be_tested(what) {
-        return;
-    }
+    can_be_tested();
     let directory = package("capi", &on_the_crate());
-    for way in ways().filter(|way| !way.lld) {
+    for way in WAYS.into_iter().filter(|way| !way.lld) {
         let (built, program) = build(&directory, true, way, &[]);
         assert!(built.status.success(), "{}", built.stderr);
         let dependencies = program.with_file_name("deps");
@@ -266,18 +254,12 @@ fn the_names_that_libcrypto_has_too_lie_in_one_section() {
     }
 }
 
-#[test]
 fn a_static_openssl_links_beside_the_crate() {
-    let what = "a dependent with a static OpenSSL";
-    if !can_be_tested(what) {
-        return;
-    }
-    let Some(options) = link_statically(what) else {
-        return;
-    };
+    can_be_tested();
+    let options = link_statically();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let directory = package("static", &on_the_crate());
-    for way in ways() {
+    for way in WAYS {
         let (built, program) = build(&directory, false, way, &options);
         assert!(built.status.success(), "{}", built.stderr);
         let ran = run(&mut command(&[], &program));
@@ -285,18 +267,12 @@ fn a_static_openssl_links_beside_the_crate() {
     }
 }
 
-#[test]
 fn with_the_feature_a_static_openssl_is_refused_by_the_linker() {
-    let what = "a dependent with the feature capi and a static OpenSSL";
-    if !can_be_tested(what) {
-        return;
-    }
-    let Some(options) = link_statically(what) else {
-        return;
-    };
+    can_be_tested();
+    let options = link_statically();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let directory = package("static-capi", &on_the_crate());
-    for way in ways() {
+    for way in WAYS {
         let (built, _) = build(&directory, true, way, &options);
         assert!(
             !built.status.success(),
@@ -316,14 +292,8 @@ fn with_the_feature_a_static_openssl_is_refused_by_the_linker() {
 }
 
 /// Options of rustc that link libssl.a and libcrypto.a.
-fn link_statically(what: &str) -> Option<Vec<String>> {
-    let Some(openssl) = static_openssl() else {
-        left_out_for_want(
-            what,
-            "there is no libssl.a, or not what it needs (libssl-dev)",
-        );
-        return None;
-    };
+fn link_statically() -> Vec<String> {
+    let openssl = need_static_openssl();
     let mut options = vec![
         "--cfg=static_openssl".to_owned(),
         format!("-Lnative={}", openssl.directory.display()),
@@ -334,11 +304,10 @@ fn link_statically(what: &str) -> Option<Vec<String>> {
             .iter()
             .map(|library| format!("-Clink-arg={library}")),
     );
-    Some(options)
+    options
 }
 
 /// `links` is there for this: each would have pools, jobs and a state of each thread of its own.
-#[test]
 fn cargo_refuses_a_program_with_two_versions_of_the_crate() {
     let directory = package("two", "");
     let copy = directory.with_file_name("another-version");
@@ -398,7 +367,6 @@ fn cargo_package(arguments: &[&str], target: &Path) -> Ran {
     ran
 }
 
-#[test]
 fn the_published_package_has_what_it_needs_and_runs_its_example() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     let _left_by_an_earlier_run = fs::remove_dir_all(&target);
@@ -468,7 +436,6 @@ fn documents(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// They lie outside of its folder. (The package itself cannot be made before `ossl-async` is published.)
-#[test]
 fn the_headers_travel_in_the_c_librarys_package() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package-capi");
     let listed = cargo_package(&["--package=ossl-async-capi", "--list"], &target).stdout;

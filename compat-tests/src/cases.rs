@@ -1,0 +1,309 @@
+//! C programs that have cases (`programs/cases.h`) or write transcripts (`programs/gen2/transcript.h`): what each case came to.
+
+use crate::harness::{Ended, ended, ignore};
+use crate::{
+    Linkage, command, compile, expected_library, program_source, programs_in, report, run,
+};
+use regex::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// Why programs are ignored with the null implementation.
+pub const NO_JOBS: &str = "this build of the library has no jobs";
+
+/// What each case of a program came to: nothing, or why it failed.
+pub type Results = BTreeMap<String, Result<(), String>>;
+
+type Work = dyn Fn(&[String]) -> Results + Send + Sync;
+
+/// A C program that runs once, and whose cases are tests.
+pub struct Program {
+    name: String,
+    title: String,
+    arguments: Vec<String>,
+    /// Cases that do not run, with the reason.
+    without: Vec<(&'static str, &'static str)>,
+    /// Runs the program with these arguments. May end in a panic or in [`ignore`].
+    work: Box<Work>,
+    results: Mutex<Option<Result<Results, Ended>>>,
+    have_results: Condvar,
+}
+
+impl Program {
+    /// The program of this name in `programs/`, run by `work`. The title is the first part of its tests' names.
+    pub fn new(
+        name: &str,
+        title: impl Into<String>,
+        work: impl Fn(&[String]) -> Results + Send + Sync + 'static,
+    ) -> Program {
+        Program {
+            name: name.to_owned(),
+            title: title.into(),
+            arguments: vec![],
+            without: vec![],
+            work: Box::new(work),
+            results: Mutex::default(),
+            have_results: Condvar::new(),
+        }
+    }
+
+    /// With this title.
+    pub fn titled(mut self, title: &str) -> Program {
+        title.clone_into(&mut self.title);
+        self
+    }
+
+    /// With these arguments.
+    pub fn with(mut self, arguments: &[impl ToString]) -> Program {
+        self.arguments
+            .extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Without a case: its test is ignored, for this reason. The program is told to leave it out, if it has it.
+    pub fn without(mut self, case: &'static str, why: &'static str) -> Program {
+        self.without.push((case, why));
+        self
+    }
+
+    /// The first part of its tests' names.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The cases that its source has.
+    pub fn cases(&self) -> impl Iterator<Item = String> + use<> {
+        let source = fs::read_to_string(program_source(&self.name)).expect("the program is there");
+        let case = Regex::new(r#"(?m)^CASE\((\w+), ""#).expect("a pattern");
+        let names = case.captures_iter(&source).map(|found| found[1].to_owned());
+        let names: Vec<String> = names.collect();
+        assert!(!names.is_empty(), "{} has no cases", self.name);
+        names.into_iter()
+    }
+
+    /// Runs the program.
+    pub(crate) fn run(&self) {
+        let mut arguments = self.arguments.clone();
+        arguments.extend(self.without.iter().map(|(case, _)| format!("-{case}")));
+        let results = ended(|| {
+            let results = (self.work)(&arguments);
+            let known: BTreeSet<String> = self.cases().collect();
+            let unknown: Vec<_> = results
+                .keys()
+                .filter(|case| !known.contains(*case))
+                .collect();
+            assert!(
+                unknown.is_empty(),
+                "cases that its source does not have: {unknown:?}"
+            );
+            results
+        });
+        *self.results.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
+        self.have_results.notify_all();
+    }
+
+    /// Waits until the program has run. Ends as this case of it ended.
+    pub(crate) fn result_of(&self, case: &str) {
+        if let Some((_, why)) = self.without.iter().find(|(name, _)| *name == case) {
+            ignore(*why);
+        }
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        while results.is_none() {
+            results = self
+                .have_results
+                .wait(results)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        match results.as_ref().expect("waited for") {
+            Ok(results) => match results.get(case) {
+                Some(Ok(())) => {}
+                Some(Err(why)) => panic!("{why}"),
+                None => panic!("the case did not run"),
+            },
+            Err(Ended::Ignored(why)) => ignore(why),
+            Err(Ended::Failed(payload)) => {
+                let text = payload.downcast_ref::<String>().map(String::as_str);
+                let text = text.or(payload.downcast_ref::<&str>().copied());
+                panic!("{}: {}", self.title, text.unwrap_or("a panic"))
+            }
+        }
+    }
+}
+
+/// Ignores what is not for this build of the library: with jobs, or without.
+pub fn ignore_in_other_builds(name: &str) {
+    match (ossl_async::is_capable(), name.ends_with("null")) {
+        (true, true) => ignore("this build of the library has jobs"),
+        (false, false) => ignore(NO_JOBS),
+        _ => {}
+    }
+}
+
+/// Runs one of the programs with cases. It was `expected` that they ran against. Lines that begin with `#` are remarks.
+pub fn run_cases(command: &mut Command, expected: &Path) -> Results {
+    let ran = run(command);
+    let all = || format!("{}\n{}{}", ran.status, ran.stdout, ran.stderr);
+    let (library, lines) = ran.stdout.split_once('\n').unwrap_or_default();
+    let library = library
+        .strip_prefix("library ")
+        .unwrap_or_else(|| panic!("{}", all()));
+    assert_eq!(
+        fs::canonicalize(library).expect("the library that answered is a file"),
+        fs::canonicalize(expected).expect("the library was built"),
+        "the wrong library answered"
+    );
+    let mut results = Results::new();
+    for line in lines.lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or_default();
+        let name = rest.split(' ').next().unwrap_or_default().to_owned();
+        match word {
+            "ok" => results.insert(name, Ok(())),
+            "FAILED" => results.insert(name, Err(format!("{line}\n{}", ran.stderr))),
+            "#" => {
+                report(&format!("{line}\n"));
+                None
+            }
+            _ => panic!("{line:?} is no result: {}", all()),
+        };
+    }
+    let well = results.values().all(Result::is_ok);
+    assert!(
+        ran.status.success() || !well,
+        "all cases are well, but the process is not: {}",
+        all()
+    );
+    results
+}
+
+/// The cases of a transcript: what each says. A case that has not come to its end is an error.
+pub fn transcript(text: &str) -> BTreeMap<String, Result<String, String>> {
+    let mut cases = BTreeMap::new();
+    for case in text
+        .split("\n== ")
+        .map(|case| case.strip_prefix("== ").unwrap_or(case))
+    {
+        let name = case
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let said: String = case
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let came_to_its_end = said.lines().filter(|line| *line == "end").count() == 1;
+        let ended_well = !said.lines().any(|line| line.starts_with("ended "));
+        cases.insert(
+            name,
+            if came_to_its_end && ended_well {
+                Ok(said)
+            } else {
+                Err(said)
+            },
+        );
+    }
+    cases
+}
+
+/// Runs one of the programs that write transcripts under a checker. Each case must come to its end, which it does not if the
+/// checker has reported something. It was `expected` that they ran against.
+pub fn run_transcript(command: &mut Command, expected: &Path) -> Results {
+    let ran = run(command);
+    let expected = fs::canonicalize(expected).expect("the library was built");
+    let mut functions = 0;
+    for line in ran.stderr.lines() {
+        if let [_, "program" | "process", file] = line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            let file = fs::canonicalize(file).expect("the library that answered is a file");
+            assert_eq!(file, expected, "the wrong library answered");
+            functions += 1;
+        }
+    }
+    let all = || format!("{}\n{}{}", ran.status, ran.stdout, ran.stderr);
+    assert!(ran.status.success() && functions == 6, "{}", all());
+    let cases = transcript(&ran.stdout).into_iter();
+    let with_errors = |case: Result<String, String>| match case {
+        Ok(_) => Ok(()),
+        Err(said) => Err(format!("{said}{}", ran.stderr)),
+    };
+    cases
+        .map(|(name, case)| (name, with_errors(case)))
+        .collect()
+}
+
+/// A program with cases, linked in one way, and run under another program where one is named.
+pub fn linked(name: &'static str, linkage: Linkage, wrapper: &'static [&'static str]) -> Program {
+    let title = format!("{}::{}", name.replace('/', "::"), linkage.name());
+    Program::new(name, title, move |arguments| {
+        ignore_in_other_builds(name);
+        let program = compile(&program_source(name), linkage, &[]);
+        let expected = expected_library(&program, linkage);
+        run_cases(command(wrapper, &program).args(arguments), &expected)
+    })
+}
+
+/// How a checker runs a program with cases.
+pub struct Checked {
+    /// The program's name.
+    pub name: &'static str,
+    arguments: &'static [&'static str],
+    without: &'static [(&'static str, &'static str)],
+}
+
+/// All cases of this program.
+pub const fn checked(name: &'static str) -> Checked {
+    let (arguments, without): (&[&str], &[(&str, &str)]) = (&[], &[]);
+    Checked {
+        name,
+        arguments,
+        without,
+    }
+}
+
+impl Checked {
+    /// With these arguments.
+    pub const fn with(mut self, arguments: &'static [&'static str]) -> Checked {
+        self.arguments = arguments;
+        self
+    }
+
+    /// Without these cases, each for a reason.
+    pub const fn without(mut self, cases: &'static [(&'static str, &'static str)]) -> Checked {
+        self.without = cases;
+        self
+    }
+
+    /// The program as it is to be run, by `work`. `part` is the first part of its tests' names, or empty.
+    pub fn program(
+        &self,
+        part: &str,
+        work: impl Fn(&[String]) -> Results + Send + Sync + 'static,
+    ) -> Program {
+        let title = [part, &self.name.replace('/', "::")].join("::");
+        let mut program =
+            Program::new(self.name, title.trim_start_matches("::"), work).with(self.arguments);
+        for (case, why) in self.without {
+            program = program.without(case, why);
+        }
+        program
+    }
+}
+
+/// The folders of programs with cases, below `programs/`.
+pub const ALL: &[&str] = &["", "gen2/", "gen2_ours/", "stack_use/"];
+
+/// Fails unless each program with cases is tested, and once. `directories` lie below `programs/`.
+pub fn every_program_is_in(tested: &[&str], directories: &[&str]) {
+    let there = directories.iter().flat_map(|directory| {
+        let names = programs_in(directory).into_iter();
+        names.map(move |name| format!("{directory}{name}"))
+    });
+    let mut there: BTreeSet<String> = there.collect();
+    for name in tested {
+        assert!(there.remove(*name), "{name}: twice, or no program");
+    }
+    assert!(there.is_empty(), "{there:?}: not tested, and not said why");
+}

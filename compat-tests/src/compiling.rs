@@ -1,0 +1,218 @@
+//! C programs: where their sources are, and how they are compiled and linked.
+
+use crate::library::{Linkage, library, release_directory};
+use crate::root;
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, id};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a static archive of Rust code needs of the system, on Linux with glibc.
+const NATIVE_LIBRARIES: [&str; 7] = [
+    "-lgcc_s",
+    "-lutil",
+    "-lrt",
+    "-lpthread",
+    "-lm",
+    "-ldl",
+    "-lc",
+];
+
+/// The file of one of the C programs.
+pub fn program_source(name: &str) -> PathBuf {
+    root()
+        .join("compat-tests/programs")
+        .join(name)
+        .with_extension("c")
+}
+
+/// The names of the C programs in a directory below `programs/`, or in that itself.
+pub fn programs_in(directory: &str) -> BTreeSet<String> {
+    fs::read_dir(root().join("compat-tests/programs").join(directory))
+        .expect("the programs are there")
+        .map(|entry| entry.expect("the directory can be read").path())
+        .filter(|path| path.extension() == Some(OsStr::new("c")))
+        .map(|path| {
+            path.file_stem()
+                .expect("it has an extension")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
+
+/// Words of an environment variable such as `CFLAGS`.
+fn words(variable: &str) -> Vec<String> {
+    env::var(variable)
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Compiles a C program with the system's compiler (`CC`, `CFLAGS`) and links it with the library.
+pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
+    let library = library();
+    let release = release_directory();
+    // Programs of one source that are compiled with other options have a folder of their own.
+    let group = [&[linkage.name()], extra].concat().join(" ");
+    build(source, &group.replace('/', "_"), |command| {
+        command
+            .args(extra)
+            .arg("-I")
+            .arg(root().join("csrc/include"))
+            .arg("-I")
+            .arg(root().join("csrc/standalone"))
+            .arg(source);
+        match linkage {
+            Linkage::Shared => {
+                command
+                    .arg("-L")
+                    .arg(release)
+                    .args(["-lossl_async", "-lpthread", "-ldl"])
+            }
+            Linkage::Static => static_link(command, &library.archive),
+        };
+    })
+}
+
+/// Adds a static archive of the library and what it needs of the system to a linker's command.
+pub fn static_link<'a>(command: &'a mut Command, archive: &Path) -> &'a mut Command {
+    command.arg(archive).args(NATIVE_LIBRARIES)
+}
+
+/// Compiles a C program with OpenSSL's own headers, as installed, and links it with libssl and libcrypto. It knows nothing of
+/// the library.
+pub fn compile_with_openssl(source: &Path) -> PathBuf {
+    build(source, "openssl", |command| {
+        // Also libssl where the program does not call it: how libssl's references are resolved is part of the test.
+        command.arg(source).args([
+            "-Wl,--no-as-needed",
+            "-lssl",
+            "-lcrypto",
+            "-lpthread",
+            "-ldl",
+        ]);
+    })
+}
+
+/// Compiles a C program of this library's headers and links it with the library, libssl and libcrypto, in either order.
+/// `kind` tells programs of one source apart.
+pub fn compile_beside_openssl(
+    source: &Path,
+    linkage: Linkage,
+    ours_first: bool,
+    kind: &str,
+    options: &[&str],
+) -> PathBuf {
+    let library = library();
+    build(source, &format!("beside-openssl/{kind}"), |command| {
+        let ours = |command: &mut Command| match linkage {
+            Linkage::Shared => {
+                command
+                    .arg("-L")
+                    .arg(release_directory())
+                    .arg("-lossl_async");
+            }
+            Linkage::Static => {
+                command.arg(&library.archive);
+            }
+        };
+        command
+            .args(options)
+            .arg("-I")
+            .arg(root().join("csrc/include"))
+            .arg("-fPIC") // The address of a function is where it is, not where the program jumps there.
+            .arg(source)
+            .arg("-Wl,--no-as-needed");
+        if ours_first {
+            ours(command);
+        }
+        command.args(["-lssl", "-lcrypto"]);
+        if !ours_first {
+            ours(command);
+        }
+        command.arg("-Wl,--as-needed").args(NATIVE_LIBRARIES);
+    })
+}
+
+/// Compiles a C program that needs neither the library nor OpenSSL.
+pub fn compile_alone(source: &Path) -> PathBuf {
+    build(source, "alone", |command| {
+        command.arg(source);
+    })
+}
+
+/// Compiles a shared library of one C file, which knows nothing of the library. `kind` tells those of one source apart.
+pub fn compile_shared_library(source: &Path, kind: &str, options: &[&str]) -> PathBuf {
+    build(source, &format!("shared-{kind}"), |command| {
+        command.args(["-shared", "-fPIC"]).args(options).arg(source);
+    })
+}
+
+/// Compiles a C program into the directory of its group. `complete` adds what the group needs, the source file included.
+///
+/// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
+pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
+    let directory = release_directory().join("compat-programs").join(group);
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let name = source
+        .file_stem()
+        .expect("a source file has a name")
+        .to_string_lossy();
+    let program = directory.join(&*name);
+    let compiler = words("CC");
+    let (compiler, wrapped) = match compiler.split_first() {
+        Some((first, rest)) => (first.as_str(), rest),
+        None => ("cc", &[][..]),
+    };
+    let mut command = Command::new(compiler);
+    command
+        .args(wrapped)
+        .args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
+    command.args(words("CFLAGS"));
+    complete(&mut command);
+    compile_to(&program, &mut command);
+    program
+}
+
+/// Has a compiler make a file: under another name, and moved then, because another test may be running or loading the file
+/// at this moment.
+pub fn compile_to(file: &Path, compiler: &mut Command) {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let name = file
+        .file_name()
+        .expect("a file has a name")
+        .to_string_lossy();
+    let fresh = file.with_file_name(format!("{name}.{}.{serial}", id()));
+    let output = compiler
+        .arg("-o")
+        .arg(&fresh)
+        .output()
+        .unwrap_or_else(|error| panic!("{compiler:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{compiler:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::rename(&fresh, file).expect("a file of the target directory can be renamed");
+}
+
+/// The stand-ins for libcrypto, which `gen2_ours/fake_libcrypto` takes as arguments.
+pub fn fake_libcryptos() -> [String; 3] {
+    let source = root().join("tests/fake/libcrypto.c");
+    [
+        ("-DFAKE_3_0", "-Wl,-soname,libcrypto.so.3"),
+        ("-DFAKE_1_1", "-Wl,-soname,libcrypto.so.1.1"),
+        ("-DFAKE_FORK", "-Wl,-soname,libcrypto.so.1.0"),
+    ]
+    .map(|(kind, soname)| {
+        let fake = compile_shared_library(&source, &kind[2..], &[kind, soname]);
+        fake.to_str().expect("the path is text").to_owned()
+    })
+}

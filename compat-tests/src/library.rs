@@ -1,0 +1,127 @@
+//! The library as its users build it: `cargo build --release`, `make archive`, and other builds of it.
+
+use crate::root;
+use crate::running::run;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// How a C program is joined with the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linkage {
+    /// With `libossl_async.so`.
+    Shared,
+    /// With `libossl_async.a`.
+    Static,
+}
+
+impl Linkage {
+    /// Its name in the names of tests and folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Linkage::Shared => "shared",
+            Linkage::Static => "static",
+        }
+    }
+}
+
+/// Both ways, for loops.
+pub const LINKAGES: [Linkage; 2] = [Linkage::Shared, Linkage::Static];
+
+/// The two files that C programs link with.
+pub struct Library {
+    /// `libossl_async.so`.
+    pub shared: PathBuf,
+    /// `libossl_async.a`.
+    pub archive: PathBuf,
+}
+
+/// The library, built once a process: as `cargo build --release` makes it, in the same environment, so that a build for
+/// another switching method or with other flags is what gets tested.
+pub(crate) fn library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| cargo_build(|_| ()))
+}
+
+/// Builds the library in another way, which `complete` gives to cargo, with a target directory of its own.
+pub fn build_library(kind: &str, complete: impl FnOnce(&mut Command)) -> Library {
+    cargo_build(|cargo| {
+        let target = release_directory()
+            .parent()
+            .expect("it lies in a target directory")
+            .join(kind);
+        cargo.arg("--target-dir").arg(target);
+        complete(cargo);
+    })
+}
+
+fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args([
+            "build",
+            "--release",
+            "--message-format=json",
+            "--package=ossl-async-capi",
+            "--manifest-path",
+        ])
+        .arg(root().join("Cargo.toml"))
+        .stderr(Stdio::inherit());
+    complete(&mut cargo);
+    let output = cargo.output().expect("cargo runs");
+    assert!(output.status.success(), "{cargo:?}: {}", output.status);
+    // Cargo says where the files are, wherever the environment or a configuration file has put the target directory.
+    let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
+    let file = |name: &str| {
+        messages
+            .split('"')
+            .map(Path::new)
+            .find(|path| path.is_absolute() && path.file_name() == Some(OsStr::new(name)))
+            .unwrap_or_else(|| panic!("{cargo:?} made no {name}"))
+            .to_owned()
+    };
+    Library {
+        shared: file("libossl_async.so"),
+        archive: file("libossl_async.a"),
+    }
+}
+
+/// The file whose code a program with this linkage must be running: the library's, or the program's own.
+pub fn expected_library(program: &Path, linkage: Linkage) -> PathBuf {
+    match linkage {
+        Linkage::Shared => library().shared.clone(),
+        Linkage::Static => program.to_owned(),
+    }
+}
+
+/// `libossl_async.a`, built as [`compile`] links it.
+pub fn expected_archive() -> PathBuf {
+    library().archive.clone()
+}
+
+/// `libossl_async.a` as it is installed: `make archive`.
+pub fn installed_archive() -> &'static Path {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let target = release_directory()
+            .parent()
+            .expect("it lies in a target directory");
+        let mut make = Command::new("make");
+        make.args(["archive", "--silent", "--directory"])
+            .arg(root())
+            .env("CARGO", env!("CARGO"))
+            .env("CARGO_TARGET_DIR", target);
+        let made = run(&mut make);
+        assert!(made.status.success(), "{make:?}: {}", made.stderr);
+        release_directory().join("installed/libossl_async.a")
+    })
+}
+
+/// The directory that `cargo build --release` makes the library in.
+pub(crate) fn release_directory() -> &'static Path {
+    library()
+        .shared
+        .parent()
+        .expect("a library lies in a directory")
+}

@@ -1,0 +1,43 @@
+//! What takes long: a million calls in each random walk, and ten million jobs in each of several threads.
+//!
+//! `OSSL_ASYNC_WALK_SEED` says which walks to take (1).
+
+use compat_tests::LINKAGES;
+use compat_tests::cases::linked;
+use std::process::ExitCode;
+
+#[path = "random_walk/walks.rs"]
+mod walks;
+
+/// Calls to compare.
+const CALLS: u64 = 1_000_000;
+
+/// Jobs of each thread.
+const JOBS: u64 = 10_000_000;
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![];
+    tests.add(
+        "both_libraries_give_the_same_results_on_random_walks",
+        || {
+            walks::both_libraries_give_the_same_results_on_random_walks(CALLS);
+        },
+    );
+    tests.add(
+        "walks_on_several_threads_at_once_do_not_disturb_one_another",
+        || {
+            walks::walks_on_several_threads_at_once_do_not_disturb_one_another(CALLS / 10);
+        },
+    );
+    for linkage in LINKAGES {
+        for threads in [2, 4] {
+            let title = format!("soak::{threads}_threads::{}", linkage.name());
+            tests.add_program(
+                linked("soak", linkage, &[])
+                    .titled(&title)
+                    .with(&[threads, JOBS]),
+            );
+        }
+    }
+    tests.run()
+}

@@ -1,0 +1,63 @@
+//! Random walks on the system's libcrypto and on the library, in one process: every result, output,
+//! descriptor list, handle and error must be the same, and what the fuzzer's model says.
+//!
+//! `OSSL_ASYNC_WALK_SEED` says which walks to take (1).
+
+use compat_tests::walk::{planted, random_walks};
+use compat_tests::{ignore, report};
+use std::process::ExitCode;
+use walks::{implementations, seed};
+
+mod walks;
+
+/// Calls to compare.
+const CALLS: u64 = 100_000;
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        a_walk_finds_every_planted_defect_and_is_shortened,
+        arguments_of_size_0_are_among_the_calls,
+    ];
+    tests.add(
+        "both_libraries_give_the_same_results_on_random_walks",
+        || {
+            walks::both_libraries_give_the_same_results_on_random_walks(CALLS);
+        },
+    );
+    tests.add(
+        "walks_on_several_threads_at_once_do_not_disturb_one_another",
+        || {
+            walks::walks_on_several_threads_at_once_do_not_disturb_one_another(CALLS / 10);
+        },
+    );
+    tests.run()
+}
+
+/// Operations that the walk to a planted defect may have once it was shortened.
+const SHORT: usize = 6;
+
+fn a_walk_finds_every_planted_defect_and_is_shortened() {
+    let (libcrypto, ours) = implementations();
+    let mut text =
+        String::from("\nplanted defects, and the operations of the walk that shows each\n");
+    let defects = planted(&libcrypto, &ours);
+    for (what, table) in defects {
+        let difference = random_walks(&libcrypto, &table, seed(), 100_000)
+            .err()
+            .unwrap_or_else(|| panic!("{what}: no walk found it"));
+        text += &format!("  {:>2} {what}\n", difference.length);
+        assert!(difference.length <= SHORT, "{what}: {}", difference.text);
+    }
+    report(&text);
+}
+
+// Rules: D11
+fn arguments_of_size_0_are_among_the_calls() {
+    let (libcrypto, _) = implementations();
+    if !libcrypto.runs_with_no_bytes() {
+        ignore(format!(
+            "libcrypto {:#x} is not known to run the function then",
+            libcrypto.version
+        ));
+    }
+}
