@@ -102,6 +102,10 @@ mod instructions {
 
     // Rules: P1
     #[test]
+    #[cfg_attr(
+        debug_assertions,
+        ignore = "without optimisation it steps through a million instructions: cargo test --release"
+    )]
     fn making_jobs_takes_no_more_instructions_after_many_than_after_few() {
         let cost = |before: usize| {
             let more = |_: &mut ()| drop(paused(IN_A_ROW));
@@ -114,11 +118,11 @@ mod instructions {
     // Rules: B14
     #[test]
     fn freeing_a_pool_takes_about_the_same_instructions_for_each_job() {
-        let [one, two, three] = [20, 40, 60].map(|jobs| {
+        let [one, two, three] = [8, 16, 24].map(|jobs| {
             let pool = || Pool::init(jobs, jobs).expect("memory");
             steps(pool, |()| Pool::free(), |()| ()).all
         });
-        assert!(one > 20 * 10);
+        assert!(one > 8 * 10);
         assert!(
             (three - two).abs_diff(two - one) * 10 < two - one,
             "{one}, {two}, {three}"

@@ -1,13 +1,29 @@
 //! The manual pages, `docs/man`: mandoc has nothing to say about them, they document every function of the headers as it is
 //! declared, with all its errors, and each program in them does what the page says.
 
-use compat_tests::{Linkage, command, compile, left_out, left_out_for_want, report, root, run};
+use compat_tests::{Linkage, command, compile, ignore_for_want, need_jobs, report, root, run};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        mandoc_has_nothing_to_say,
+        lines_are_short_and_sections_complete,
+        every_function_of_the_headers_is_in_exactly_one_page,
+        the_synopses_are_the_declarations_of_the_headers,
+        the_pages_have_the_error_codes_of_the_header,
+        every_rule_that_a_page_names_is_one_of_the_reference,
+        the_list_of_links_has_every_other_name_of_a_page,
+        man_finds_every_function,
+        every_example_compiles_without_a_warning_and_prints_what_its_page_shows,
+    ]
+    .run()
+}
 
 const SECTION_3: &str = ".3async";
 
@@ -122,20 +138,10 @@ fn functions() -> BTreeMap<String, Declared> {
     functions
 }
 
-/// Whether mandoc is installed. If not, that is said.
-fn mandoc_is_installed(what: &str) -> bool {
-    let installed = Command::new("mandoc").arg("-h").output().is_ok();
-    if !installed {
-        left_out_for_want(what, "mandoc is not installed");
-    }
-    installed
-}
-
 /// In their folder, so that it finds the pages which they name.
-#[test]
 fn mandoc_has_nothing_to_say() {
-    if !mandoc_is_installed("mandoc_has_nothing_to_say") {
-        return;
+    if Command::new("mandoc").arg("-h").output().is_err() {
+        ignore_for_want("mandoc is not installed");
     }
     let mut mandoc = Command::new("mandoc");
     mandoc.arg("-Tlint").args(pages().keys());
@@ -144,7 +150,6 @@ fn mandoc_has_nothing_to_say() {
     assert!(ran.status.success(), "{}", ran.status);
 }
 
-#[test]
 fn lines_are_short_and_sections_complete() {
     for (name, page) in pages() {
         for (number, line) in page.lines().enumerate() {
@@ -162,7 +167,6 @@ fn lines_are_short_and_sections_complete() {
     }
 }
 
-#[test]
 fn every_function_of_the_headers_is_in_exactly_one_page() {
     let mut documented = BTreeMap::new();
     for (page, text) in pages_of_section_3() {
@@ -183,7 +187,6 @@ fn every_function_of_the_headers_is_in_exactly_one_page() {
 }
 
 /// The five-argument call is declared under the name that the macro stands for.
-#[test]
 fn the_synopses_are_the_declarations_of_the_headers() {
     let functions = functions();
     let block = Regex::new(r"(?s)\.Ft (.*?)\n\.Fo (\w+)\n(.*?)\.Fc").unwrap();
@@ -212,7 +215,6 @@ fn the_synopses_are_the_declarations_of_the_headers() {
 }
 
 /// The codes that the header lists at a function are those of its page.
-#[test]
 fn the_pages_have_the_error_codes_of_the_header() {
     let functions = functions();
     let code = Regex::new(r"(?m)^\.It (0x[0-9a-f]+)$").unwrap();
@@ -231,7 +233,6 @@ fn the_pages_have_the_error_codes_of_the_header() {
     assert!(count > 15, "only {count} codes were found");
 }
 
-#[test]
 fn every_rule_that_a_page_names_is_one_of_the_reference() {
     let reference = fs::read_to_string(root().join("docs/behaviour.md")).expect("the reference");
     let named = Regex::new(r"\b([BSPFWKGD]\d{1,2})\b").unwrap();
@@ -247,7 +248,6 @@ fn every_rule_that_a_page_names_is_one_of_the_reference() {
 }
 
 /// The file `links` is for whoever installs the pages.
-#[test]
 fn the_list_of_links_has_every_other_name_of_a_page() {
     let list = fs::read_to_string(folder().join("links")).expect("the list of links");
     let listed: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
@@ -264,12 +264,10 @@ fn the_list_of_links_has_every_other_name_of_a_page() {
 }
 
 /// Installed as the list says, each function's name leads to its page. Debian has mandoc's `man` as `mman`.
-#[test]
 fn man_finds_every_function() {
     let is_there = |man: &&str| Command::new(man).arg("-h").output().is_ok();
     let Some(man) = ["mman", "man"].into_iter().find(is_there) else {
-        left_out_for_want("man_finds_every_function", "man is not installed");
-        return;
+        ignore_for_want("man is not installed");
     };
     let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("manual");
     let _absent_at_first = fs::remove_dir_all(&tree);
@@ -338,15 +336,8 @@ fn examples(page: &str) -> Vec<Example> {
 }
 
 // Rules: B7, B8, B19, B23, B34, B37, B41, P3, D5, D6, D16, G9, G19, G22, G33, G40
-#[test]
 fn every_example_compiles_without_a_warning_and_prints_what_its_page_shows() {
-    if !ossl_async::is_capable() {
-        left_out(
-            "the examples of the manual pages",
-            "this build of the library has no jobs",
-        );
-        return;
-    }
+    need_jobs();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("manual-examples");
     fs::create_dir_all(&directory).expect("a directory for the programs");
     let mut shown = 0;

@@ -2,18 +2,33 @@
 //! of 2015 and no others, keeps the rules that `programs/port/check.c` looks at, and has the code that the document shows. And
 //! the document names files and functions that exist.
 
-use compat_tests::{Linkage, compile_to};
 use compat_tests::{
-    build, command, compile_shared_library, expected_library, left_out, left_out_for_want,
-    program_source, report, root, run,
+    Linkage, build, command, compile_shared_library, compile_to, expected_library, need_jobs,
+    need_tool, program_source, report, root, run,
 };
 use object::{Object, ObjectSymbol};
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::process::ExitCode;
 use std::sync::OnceLock;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        the_port_passes_every_case,
+        the_library_passes_the_same_cases,
+        valgrind_finds_nothing_in_the_port,
+        the_example_in_c_runs_on_the_port,
+        the_port_has_the_symbols_of_2015_and_no_others,
+        the_port_is_short,
+        the_code_of_the_document_is_that_of_the_port,
+        the_document_names_files_and_functions_that_exist,
+        every_rule_of_port_and_document_is_one_of_the_reference,
+    ]
+    .run()
+}
 
 const LONGEST_PORT: usize = 400;
 
@@ -93,37 +108,20 @@ fn check(library: &Path, heading: &str, wrapper: &[&str]) {
 }
 
 // Rules: T1, T2, T3, T4, T5, T15
-#[test]
 fn the_port_passes_every_case() {
     check(port(), "the minimal port", &[]);
 }
 
 /// So the cases ask for nothing that the library would not do.
 // Rules: T1, T2, T3, T4, T5, T15
-#[test]
 fn the_library_passes_the_same_cases() {
-    if !ossl_async::is_capable() {
-        left_out(
-            "the library on the cases of the port",
-            "this build of the library has no jobs",
-        );
-        return;
-    }
+    need_jobs();
     let library = expected_library(check_program(), Linkage::Shared);
     check(&library, "the library", &[]);
 }
 
-#[test]
 fn valgrind_finds_nothing_in_the_port() {
-    let mut version = Command::new("valgrind");
-    let version = version.arg("--version").stdout(Stdio::null()).status();
-    if !version.is_ok_and(|status| status.success()) {
-        left_out_for_want(
-            "valgrind_finds_nothing_in_the_port",
-            "valgrind is not installed",
-        );
-        return;
-    }
+    need_tool("valgrind");
     let valgrind = [
         "valgrind",
         "--quiet",
@@ -135,7 +133,6 @@ fn valgrind_finds_nothing_in_the_port() {
 }
 
 // Rules: T15
-#[test]
 fn the_example_in_c_runs_on_the_port() {
     let program = port().with_file_name("hello_job_on_the_port");
     let mut compiler = Command::new("cc");
@@ -155,7 +152,6 @@ fn the_example_in_c_runs_on_the_port() {
 }
 
 // Rules: B2
-#[test]
 fn the_port_has_the_symbols_of_2015_and_no_others() {
     let bytes = fs::read(port()).expect("it was built");
     let file = object::File::parse(&*bytes).expect("a shared library");
@@ -172,13 +168,11 @@ fn the_port_has_the_symbols_of_2015_and_no_others() {
     assert_eq!(defined, NAMES);
 }
 
-#[test]
 fn the_port_is_short() {
     let lines = read("examples/minimal_port.c").lines().count();
     assert!(lines <= LONGEST_PORT, "it has {lines} lines");
 }
 
-#[test]
 fn the_code_of_the_document_is_that_of_the_port() {
     let document = read("docs/porting.md");
     let port = read("examples/minimal_port.c");
@@ -192,7 +186,6 @@ fn the_code_of_the_document_is_that_of_the_port() {
 }
 
 /// In a table of the document a file is followed by the functions and types that lie in it.
-#[test]
 fn the_document_names_files_and_functions_that_exist() {
     let document = read("docs/porting.md");
     let named =
@@ -221,7 +214,6 @@ fn the_document_names_files_and_functions_that_exist() {
     assert!(files > 60 && names > 70, "{files} files, {names} names");
 }
 
-#[test]
 fn every_rule_of_port_and_document_is_one_of_the_reference() {
     let reference = read("docs/behaviour.md");
     let named = Regex::new(r"\b([BSPFWKGDT]\d{1,2})\b").unwrap();
