@@ -80,7 +80,7 @@ pub enum Error {
     /// There is not even the memory to list so many jobs ([E3], [G2]).
     ///
     /// [E3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
-    /// [G2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#72-errors
+    /// [G2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#73-thread-init-and-cleanup
     PoolList,
     /// There are no jobs in this build or on this system ([E4], [F15]).
     ///
