@@ -92,7 +92,7 @@ impl WaitCtx {
             }
         }
         // SAFETY: the owner's hold.
-        unsafe { WaitCtx::let_go(this) };
+        unsafe { WaitCtx::release(this) };
     }
 
     /// Holds the context for a job.
@@ -105,7 +105,7 @@ impl WaitCtx {
     /// # Safety
     ///
     /// The caller is the owner or a job that [`hold`](WaitCtx::hold)s it, and does not use the context any more.
-    pub(crate) unsafe fn let_go(this: NonNull<WaitCtx>) {
+    pub(crate) unsafe fn release(this: NonNull<WaitCtx>) {
         // SAFETY: the caller's hold keeps it alive until here.
         if unsafe { this.as_ref() }
             .users
