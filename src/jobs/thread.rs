@@ -30,8 +30,7 @@ pub struct Thread {
     pub currjob: Cell<Option<&'static Record>>,
     /// Where the thread's own stack is suspended while a job runs.
     pub dispatcher: Fibre,
-    /// What the C++ run-time keeps about exceptions for this thread. Null if no run-time has been
-    /// found.
+    /// What the C++ run-time keeps about exceptions for this thread; null if none was found.
     pub exceptions: Cell<*mut Exceptions>,
     /// The number of blocks; pausing is blocked if it is not 0 (K1).
     pub blocked: Cell<usize>,
@@ -96,9 +95,8 @@ pub fn is_in_job() -> bool {
     this().is_some_and(|thread| thread.currjob.get().is_some())
 }
 
-/// The calling thread's state, which is made if there is none.
-///
-/// None if there is no memory, or no thread-specific key to free it with.
+/// The calling thread's state, which is made if there is none. None if there is no memory, or no
+/// thread-specific key to free it with.
 pub fn get_or_create() -> Option<&'static Thread> {
     this().or_else(make_state)
 }
@@ -211,7 +209,6 @@ impl Thread {
     }
 
     /// Frees the state if the thread has ended its jobs and this was the last use of the state.
-    ///
     /// Called when a job that was not pooled has ended or could not be started, and when a kept
     /// panic was taken. The caller does not use the state afterwards.
     #[cold]
@@ -225,15 +222,13 @@ impl Thread {
             stats.running + stats.paused > 0
         });
         if !has_jobs && !self.panics.has_any() {
-            // SAFETY: nothing on the thread uses the state: no job is left, and the caller uses it
-            // no more.
+            // SAFETY: no job is left, and the caller does not use the state any more.
             unsafe { free_state(NonNull::from(self)) };
         }
     }
 }
 
-/// Reports a memory fault at an address if it is an overflow of the running job's stack. Called in
-/// a signal handler.
+/// In a signal handler: reports a memory fault if it is an overflow of the running job's stack.
 fn report_overflow(address: usize) {
     let Some(job) = this_in_handlers().and_then(|thread| thread.currjob.get()) else {
         return;
@@ -263,18 +258,17 @@ unsafe fn free_state(place: NonNull<Thread>) {
         owner.counters.give_back();
     }
     // A panic's payload may panic when it is dropped, and no caller is left to receive that panic.
-    // If the payload of that one panics too, it is leaked. SAFETY: signal handlers find no state
-    // any more, and the caller does not use it again.
+    // If its payload panics too, that one is leaked. SAFETY: signal handlers find no state any
+    // more, and the caller does not use it again.
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| unsafe { place.drop_in_place() }));
     mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(dropped))));
     // SAFETY: `get_or_create` allocated the block.
     unsafe { platform::free(place.as_ptr().cast()) };
 }
 
-/// Frees the idle jobs, the pool and the state when the thread ends.
-///
-/// Paused jobs stay, because other threads may still wake them, but nobody can resume them (D15).
-/// So does a job that runs, if the thread ends inside it (F11): its frames are gone.
+/// Frees the idle jobs, the pool and the state when the thread ends. Paused jobs stay, because
+/// other threads may still wake them, but nobody can resume them (D15). So does a job that runs, if
+/// the thread ends inside it (F11): its frames are gone.
 extern "C" fn exit(state: *mut c_void) {
     let Some(place) = NonNull::new(state.cast::<Thread>()) else {
         return;
