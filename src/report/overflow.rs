@@ -27,13 +27,13 @@ pub struct RunningJob {
 /// handle them on if it has none, since its own is the one that has run out. To be given back with
 /// [`platform::free_signal_stack`] when the thread ends, which it must have asked to be told of.
 ///
-/// `look` is called with the address of each fault, in a signal handler. It calls [`report_overflow`] if a job runs there.
-pub fn watch_overflows(look: fn(usize)) -> Option<SignalStack> {
+/// `on_fault` is called with the address of each fault, in a signal handler. It calls [`report_overflow`] if a job runs there.
+pub fn watch_overflows(on_fault: fn(usize)) -> Option<SignalStack> {
     if !platform::environment_is(c"OSSL_ASYNC_OVERFLOW_REPORT", c"1") {
         return None;
     }
     if !WATCHED.swap(true, Ordering::Relaxed) {
-        platform::watch_faults(look);
+        platform::watch_faults(on_fault);
     }
     platform::install_signal_stack()
 }
