@@ -266,8 +266,8 @@ pub(crate) fn reason_text(code: u32) -> Option<&'static CStr> {
     })
 }
 
-/// Writes the one-line text of a code, as `ERR_error_string` does (B43): a number stands where there is no name, and
-/// everywhere without `texts`.
+/// Writes the one-line text of a code, as `ERR_error_string` does (B43). A part that has no text is
+/// written as its number. Without `texts`, all parts are.
 pub(crate) fn describe(code: u32, texts: bool, text: &mut Text<'_>) {
     text.add("error:");
     text.add_number(code as usize, UPPER_HEX, 8);

@@ -13,8 +13,7 @@ pub fn symbol_of(object: &Object, name: &CStr) -> *mut c_void {
     unsafe { libc::dlsym(object.0.as_ptr(), name.as_ptr()) }
 }
 
-/// The C++ run-time's function, if this object was linked with a C++ run-time
-/// (`csrc/exceptions.c`).
+/// The C++ run-time's function, if the linker or the loader found one (`csrc/exceptions.c`).
 pub fn linked_exceptions() -> Option<GetExceptions> {
     // SAFETY: has no conditions.
     unsafe { ossl_async_linked_exceptions() }
