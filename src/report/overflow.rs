@@ -75,10 +75,10 @@ fn describe(job: &RunningJob, address: usize, text: &mut Text<'_>) {
     text.add_number(size, DECIMAL, 1);
     text.add(" bytes\n");
     text.add(if job.has_custom_stack {
-        "ossl-async: this stack was made by the program's own function (ASYNC_set_mem_functions)\n"
+        "ossl-async: the program's own function made this stack (ASYNC_set_mem_functions)\n"
     } else {
-        "ossl-async: for larger stacks: OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
-         OSSL_ASYNC_set_stack_size(size_t) in C, ossl_async::set_stack_size in Rust\n"
+        "ossl-async: to make stacks larger, set OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
+         or call OSSL_ASYNC_set_stack_size in C or ossl_async::set_stack_size in Rust\n"
     });
 }
 

@@ -39,7 +39,8 @@ pub fn size_from_environment() -> Option<usize> {
     let allowed = bytes.filter(|bytes| (LEAST..=MOST).contains(bytes));
     if allowed.is_none() && !REPORTED.swap(true, Ordering::Relaxed) {
         platform::print_formatted(format_args!(
-            "ossl-async: OSSL_ASYNC_STACK_SIZE={text}: expected bytes from {LEAST} to {MOST}; stacks have {DEFAULT}\n"
+            "ossl-async: OSSL_ASYNC_STACK_SIZE={text} is ignored: expected a number of bytes \
+             from {LEAST} to {MOST}. Stacks have {DEFAULT} bytes.\n"
         ));
     }
     allowed

@@ -32,7 +32,7 @@ pub fn read_guard_setting() {
         None | Some("") => {}
         Some("mprotect") => LIGHT_GUARDS.store(REFUSED, Ordering::Relaxed),
         Some(_) if REPORTED.swap(true, Ordering::Relaxed) => {}
-        Some(_) => print_error("ossl-async: OSSL_ASYNC_GUARD: expected mprotect, or nothing\n"),
+        Some(_) => print_error("ossl-async: OSSL_ASYNC_GUARD is ignored: expected mprotect\n"),
     }
 }
 
