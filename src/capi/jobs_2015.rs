@@ -58,9 +58,11 @@ pub extern "C" fn ASYNC_free_pool() {
 /// `func` gets a copy of the arguments ([B23] to [B26]). On a resume `func`, `args` and `size` are
 /// ignored ([B22]).
 ///
-/// Refused, with an entry and nothing changed: a call inside a job ([D5]); a job that is not
-/// paused, or not on this thread ([D6] to [D8]); NULL for `job` or for the `func` of a new job
-/// ([D10]).
+/// These are refused, with an entry and nothing changed:
+///
+/// - a call inside a job ([D5]);
+/// - the handle of a job that is not paused, or not on this thread ([D6] to [D8]);
+/// - NULL for `job`, or for the `func` of a new job ([D10]).
 ///
 /// # Safety
 ///

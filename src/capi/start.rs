@@ -84,7 +84,7 @@ pub(super) unsafe fn start_or_resume(
     match unsafe { record(job.read()) } {
         // SAFETY: the caller guarantees that `job` and `ret` can be written.
         Some(record) => unsafe { resume(record, job, ret, Resume::Normal) },
-        // SAFETY: the caller guarantees what is to be started.
+        // SAFETY: the caller guarantees `what`.
         None => match unsafe { dispatch::start(what) } {
             // SAFETY: the caller guarantees that `job` and `ret` can be written.
             Ok(outcome) => unsafe { report(outcome, job, ret) },

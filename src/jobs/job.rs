@@ -104,7 +104,7 @@ pub struct Record {
 struct Small([u8; SMALL_ARGUMENTS]);
 
 const _: () = assert!(size_of::<Record>() <= stack::RECORD);
-// The two cache lines. For pointers of other sizes nobody has measured this.
+// The two cache lines. Not measured for pointers of other sizes.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     use core::mem::offset_of;

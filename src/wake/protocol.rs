@@ -16,7 +16,7 @@
 //!
 //! A wake or a clear changes WANT. A thread that finds HAVE different and BUSY not set sets BUSY.
 //! It moves the byte, and clears BUSY only when the two agree. Every other thread returns at once.
-//! So nobody waits for a lock, a signal handler can wake, the pipe never holds two bytes, and no
+//! So no thread waits for a lock, a signal handler can wake, and the pipe never holds two bytes. No
 //! wake is lost: in the end the pipe agrees with the last change of WANT. Only the thread that owns
 //! the record sets and clears LIVE and PIPE. It closes the pipe only while BUSY is not set.
 //!

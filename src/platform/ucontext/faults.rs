@@ -43,8 +43,8 @@ pub fn watch_faults(on_fault: fn(usize)) {
 }
 
 /// The action that replaces another one and calls it. It has the other's mask and flags. So the
-/// kernel does for both what it did for that one: it blocks the same signals, restarts system
-/// calls, and resets a handler that is to be called once.
+/// kernel treats both alike: which signals it blocks, whether it restarts system calls, and whether
+/// it resets a handler after one call.
 fn action_in_front_of(previous: &libc::sigaction) -> libc::sigaction {
     let mut ours = *previous;
     if matches!(previous.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
@@ -140,8 +140,8 @@ pub fn install_signal_stack() -> Option<SignalStack> {
 
 /// Frees the calling thread's stack from [`install_signal_stack`].
 ///
-/// If the thread has another signal stack by now, it is not freed: the code that set the other one
-/// may run on this one, or may set it again.
+/// If the thread has another signal stack by now, this one is not freed. The code that set the
+/// other one may run on this one, or may set it again.
 pub fn free_signal_stack(stack: SignalStack) {
     let page = page_size();
     let mut now = alternate_stack();

@@ -38,8 +38,8 @@ pub fn read_guard_setting() {
 
 /// Makes every access to `size` bytes at `start` fault. Returns whether it could.
 ///
-/// A lightweight guard costs less. With `mapping`, the guard is a mapping of its own if one more
-/// mapping is possible: then debuggers can copy what lies beside it.
+/// A lightweight guard costs less. With `mapping`, the guard is a mapping of its own, if one more
+/// mapping is possible. Then debuggers can copy what lies beside it.
 ///
 /// # Safety
 ///
