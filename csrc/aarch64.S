@@ -8,9 +8,9 @@
 #if defined(OSSL_ASYNC_REGISTERS) && defined(__aarch64__)
 
 /*
- * A processor predicts that a return goes to behind the last call that it saw, on whatever stack.
- * So a switch ends in an indirect jump. With BTI such a jump may reach only the start of a
- * function, and a return must do.
+ * A processor predicts that a return goes back to the last call that it saw, whichever stack that
+ * was on. After a switch this is wrong, so a switch ends in an indirect jump. With BTI such a jump
+ * may reach only the start of a function, so there a return has to do.
  */
 # ifdef __ARM_FEATURE_BTI_DEFAULT
 #  define JUMP_BACK ret
@@ -25,8 +25,8 @@
 .endm
 
 /*
- * A suspended stack, from its stack pointer up: x19 to x30, d8 to d15. It resumes at the address
- * in x30.
+ * The contents of a suspended stack, from its stack pointer up: x19 to x30, d8 to d15. It resumes
+ * at the address in x30.
  */
 .macro save_registers
     sub sp, sp, #160
@@ -82,7 +82,7 @@ begin_function ossl_async_registers_enter
     ldr x30, [x1, #CONTEXT_X30]
     ldp x9, x16, [x1, #CONTEXT_SP] /* and CONTEXT_PC */
     mov sp, x9
-    /* From here it looks as if glibc's function at the base of a context had called this. */
+    /* From here an unwinder sees a call from glibc's function at the base of a context. */
     .cfi_def_cfa sp, 0
     .irp register, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30
     .cfi_same_value \register

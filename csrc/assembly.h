@@ -6,7 +6,7 @@
 #ifndef OSSL_ASYNC_ASSEMBLY_H
 # define OSSL_ASYNC_ASSEMBLY_H
 
-/* LANDING_PAD: where indirect jumps may land, if the processor checks that. */
+/* LANDING_PAD: marks a target of indirect jumps, for processors that check them. */
 # if defined(__CET__)
 #  include <cet.h> /* makes .note.gnu.property */
 #  define LANDING_PAD _CET_ENDBR
@@ -32,7 +32,7 @@
     .size \name, . - \name
 .endm
 
-/* The protections that the code is made for, on aarch64. */
+/* The protections that this code supports, on aarch64. */
 # ifdef __ARM_FEATURE_BTI_DEFAULT
 #  define PROTECTED_BTI 1
 # else

@@ -13,8 +13,8 @@
 # include <sanitizer/common_interface_defs.h>
 #endif
 /*
- * LeakSanitizer does not look into mappings by itself. A program that is compiled for it may use
- * a library that is not, so the linker or loader decides: these are NULL without LeakSanitizer.
+ * LeakSanitizer does not search mappings unless it is told to. A program may be compiled for it and
+ * use a library that is not. So the linker or loader decides: without LeakSanitizer these are NULL.
  */
 #ifdef __ELF__
 void __lsan_register_root_region(const void *, size_t) __attribute__((weak));
@@ -64,7 +64,7 @@ void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void
     }
 #endif
 #ifdef OSSL_ASYNC_ASAN
-    /* Frames that will never return leave their red zones behind. */
+    /* The red zones of frames that never return are still there. */
     __asan_unpoison_memory_region(stack, stack_size);
 #endif
 #ifdef VALGRIND_STACK_DEREGISTER
@@ -87,8 +87,8 @@ void ossl_async_fibre_forget(void *context)
 #else
 
 /*
- * ThreadSanitizer counts calls and returns by fibre; a function that changes the fibre in between
- * must not be counted.
+ * ThreadSanitizer counts calls and returns for each fibre. A function that changes the fibre
+ * between its call and its return must not be counted.
  */
 # ifdef __clang__
 #  define UNCOUNTED __attribute__((disable_sanitizer_instrumentation, noinline))
@@ -97,15 +97,15 @@ void ossl_async_fibre_forget(void *context)
 # endif
 
 /*
- * The side that the running stack was switched to from. Only after the switch can it learn which
- * stack it was on.
+ * The side that was left for the running stack. AddressSanitizer says only after the switch what
+ * that side's stack was.
  */
-static __thread struct ossl_async_side *left;
+static __thread struct ossl_async_side *switched_from;
 
 /* The caller is about to switch to a new stack. */
 static UNCOUNTED void leave_for_new(struct ossl_async_side *here, const void *stack, size_t size)
 {
-    left = here;
+    switched_from = here;
 # ifdef OSSL_ASYNC_ASAN
     __sanitizer_start_switch_fiber(&here->fake_stack, stack, size);
 # endif
@@ -120,7 +120,7 @@ static UNCOUNTED void leave_for_new(struct ossl_async_side *here, const void *st
 /* The caller is about to switch to a suspended fibre. */
 static UNCOUNTED void leave_for(struct ossl_async_side *here, const struct ossl_async_side *there)
 {
-    left = here;
+    switched_from = here;
 # ifdef OSSL_ASYNC_ASAN
     __sanitizer_start_switch_fiber(&here->fake_stack, there->stack, there->size);
 # endif
@@ -130,12 +130,15 @@ static UNCOUNTED void leave_for(struct ossl_async_side *here, const struct ossl_
 # endif
 }
 
-/* The caller was switched to: on a new stack (NULL), or in the frame that suspended it. */
+/*
+ * The caller has just been switched to: on a new stack (here is NULL), or in the frame that
+ * suspended it.
+ */
 static UNCOUNTED void arrive(struct ossl_async_side *here)
 {
 # ifdef OSSL_ASYNC_ASAN
-    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &left->stack,
-                                    &left->size);
+    __sanitizer_finish_switch_fiber(here == NULL ? NULL : here->fake_stack, &switched_from->stack,
+                                    &switched_from->size);
 # endif
     (void)here;
 }
@@ -144,8 +147,8 @@ static void forget(const struct ossl_async_side *side)
 {
 # ifdef OSSL_ASYNC_ASAN
     /*
-     * A fake stack is freed only with a fibre that leaves it for good, so AddressSanitizer is
-     * told that we were there.
+     * AddressSanitizer frees a fake stack only when its fibre leaves it for ever. So tell it that
+     * the thread switches to this fibre and leaves it for ever.
      */
     void *own;
     const void *stack;
@@ -162,7 +165,7 @@ static void forget(const struct ossl_async_side *side)
     (void)side;
 }
 
-/* The caller could not switch after all. */
+/* The switch failed: the caller is still running. */
 static UNCOUNTED void stay(struct ossl_async_side *here)
 {
     struct ossl_async_side other;

@@ -1,7 +1,7 @@
 /*
- * What checkers want to know. valgrind and LeakSanitizer: where stacks are. AddressSanitizer and
- * ThreadSanitizer: when a thread switches stacks. Nothing in fibre.c depends on this file except
- * the names of two functions.
+ * Tells checkers what they need. valgrind and LeakSanitizer: where stacks are. AddressSanitizer and
+ * ThreadSanitizer: when a thread switches stacks. fibre.c depends on this file only for the names
+ * of two functions.
  */
 #ifndef OSSL_ASYNC_CHECKERS_H
 # define OSSL_ASYNC_CHECKERS_H
@@ -23,20 +23,27 @@
 #  define OSSL_ASYNC_SANITIZED 1
 # endif
 
-/* Whether the process runs under valgrind. 0 if the build had no header of valgrind's. */
+/*
+ * 1 if the process runs under valgrind, else 0. Always 0 if the build did not find valgrind's
+ * header.
+ */
 int ossl_async_under_valgrind(void);
 
-/* A job exists from now on, with this stack and record. Returns the id for the other call. */
+/* Registers a job's stack and record. Returns the id for the other call. */
 unsigned ossl_async_job_register(void *stack, size_t stack_size, void *record, size_t record_size);
 void ossl_async_job_deregister(unsigned id, void *stack, size_t stack_size, void *record,
                                size_t record_size);
 
-/* The fibre suspended in context will not be resumed; NULL is none. Part of async_fibre_free. */
+/*
+ * The fibre that is suspended in context will never be resumed. NULL has no effect. This is part of
+ * async_fibre_free.
+ */
 void ossl_async_fibre_forget(void *context);
 
 /*
- * In a build for a sanitizer, checkers.c has ossl_async_fibre_enter and ossl_async_fibre_switch.
- * They tell the sanitizer, and call the functions of fibre.c, which have other names there.
+ * In a build for a sanitizer, checkers.c defines ossl_async_fibre_enter and
+ * ossl_async_fibre_switch. They tell the sanitizer about the switch and call the functions of
+ * fibre.c, which have other names there.
  */
 # ifdef OSSL_ASYNC_SANITIZED
 #  define OSSL_ASYNC_UNCHECKED(function) function##_unchecked
@@ -44,8 +51,8 @@ int ossl_async_fibre_enter_unchecked(void **from, void *stack, size_t size, void
 int ossl_async_fibre_switch_unchecked(void **from, void *to);
 
 /*
- * What those two suspend a fibre in: its context, and what the sanitizer wants to know when it is
- * resumed.
+ * What these two save of a suspended fibre: its context, and what the sanitizer needs when the
+ * fibre is resumed.
  */
 struct ossl_async_side {
     void *context;              /* where fibre.c suspended it */

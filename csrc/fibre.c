@@ -4,8 +4,9 @@
  */
 
 /*
- * The fortified longjmp aborts if the target frame lies further up the stack, as another fibre's
- * may (F5). Compilers of distributions define the macro, so it is changed before any header.
+ * The fortified longjmp aborts if the target frame is further up the stack. A frame of another
+ * fibre may look so (F5). Compilers of distributions define the macro, so it is changed before any
+ * header.
  */
 #undef _FORTIFY_SOURCE
 #define _FORTIFY_SOURCE 0
@@ -32,7 +33,7 @@ const char *ossl_async_switch_method(void)
     return MAY_JUMP() ? JUMP_METHOD : "swapcontext";
 }
 
-/* async_fibre_makecontext. The stack is the caller's, who also frees it (async_fibre_free). */
+/* async_fibre_makecontext. The caller allocates the stack, and frees it (async_fibre_free). */
 static int make_context(ucontext_t *fresh, void *stack, size_t size, void (*entry)(void))
 {
 #ifdef OSSL_ASYNC_REGISTERS

@@ -1,10 +1,10 @@
 /*
- * The fibre layer: enters a fresh stack, switches between stacks, and runs one call after the
+ * The fibre layer: enters a new stack, switches between stacks, and runs one function after the
  * other on a stack. Mechanism only: no allocation, no policy, no state.
  *
  * A suspended fibre is one pointer (OpenSSL's async_fibre is a struct). It points to the saved
- * context, which lies in the frame of the call that suspended the fibre, on the fibre's own
- * stack. See src/jobs/dispatch.rs for a drawing of the two stacks.
+ * context. The context is in the frame of the call that suspended the fibre, on the fibre's own
+ * stack. src/jobs/dispatch.rs has a diagram of the two stacks.
  */
 #ifndef OSSL_ASYNC_FIBRE_H
 # define OSSL_ASYNC_FIBRE_H
@@ -19,18 +19,18 @@ const char *ossl_async_switch_method(void);
 
 /*
  * Suspends the caller in *from and calls entry at the top of stack[0..size). entry must never
- * return. Returns 1 when someone switches to *from, 0 if the new context could not be entered;
- * nothing has run then (F6).
+ * return. Returns 1 when *from is switched to. Returns 0 if the new context could not be entered;
+ * then nothing has run (F6).
  */
 int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(void));
 
 /*
- * Suspends the caller in *from and resumes the fibre suspended in to. Returns 1 when someone
- * switches to *from.
+ * Suspends the caller in *from and resumes the fibre that is suspended in to. Returns 1 when *from
+ * is switched to.
  */
 int ossl_async_fibre_switch(void **from, void *to);
 
-/* What a fibre calls, in one use after the other. */
+/* The function that a fibre calls, use after use. */
 struct ossl_async_work {
     void *context;              /* where the fibre is suspended */
     int (*func)(void *);        /* names as in OpenSSL's ASYNC_JOB */
@@ -41,9 +41,9 @@ struct ossl_async_work {
 };
 
 /*
- * The base of a fibre. Calls work->func(work->funcargs), stores the result, suspends the
- * fibre in work->context and resumes the fibre suspended in *back. Does the same again when
- * someone switches to work->context. Never returns.
+ * The base of a fibre. Calls work->func(work->funcargs), stores the result, suspends the fibre in
+ * work->context and resumes the fibre that is suspended in *back. When work->context is switched
+ * to, it does the same again. Never returns.
  */
 void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back);
 

@@ -26,8 +26,8 @@
 #  define MAY_JUMP() 0 /* clang makes no landing pad after setjmp */
 # elif defined(__x86_64__) && defined(__CET__) && (__CET__ & 2)
 /*
- * Compiled for shadow stacks, as some compilers always do. Only the running program can tell
- * whether it has one.
+ * Compiled for shadow stacks, as some compilers always do. Whether there is one is known only at
+ * run time.
  */
 static inline int no_shadow_stack(void)
 {

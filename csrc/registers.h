@@ -1,11 +1,11 @@
 /*
- * Switching by registers, for x86-64 (System V) and aarch64 with glibc. A switch saves what a
- * called function must preserve on the stack that it leaves, and loads the same from the other.
- * It does not read or set the signal mask and the floating-point modes, so they stay the thread's
- * (F7, F20).
+ * Switching by registers, for x86-64 (System V) and aarch64 with glibc. A switch pushes the
+ * registers that a called function must preserve onto the stack that it leaves, and loads them from
+ * the other stack. It does not read or set the signal mask and the floating-point modes, so both
+ * belong to the thread (F7, F20).
  *
- * C and the assembly of x86_64.S and aarch64.S include this. OSSL_ASYNC_REGISTERS is defined
- * where the functions exist.
+ * C, x86_64.S and aarch64.S include this. OSSL_ASYNC_REGISTERS is defined where the functions
+ * exist.
  */
 #ifndef OSSL_ASYNC_REGISTERS_H
 # define OSSL_ASYNC_REGISTERS_H
@@ -45,14 +45,14 @@
 #  include <ucontext.h>
 
 /*
- * Suspends the caller in *from and resumes what is suspended in to. Returns 1 when someone
- * switches to *from.
+ * Suspends the caller in *from and resumes the fibre that is suspended in to. Returns 1 when *from
+ * is switched to.
  */
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
 /*
- * Suspends the caller in *from and begins fresh, which makecontext has made for a function
- * without arguments. Reads only what makecontext sets. Returns 1 when someone switches to *from.
+ * Suspends the caller in *from and begins fresh, which makecontext has made for a function without
+ * arguments. Reads only what makecontext sets. Returns 1 when *from is switched to.
  */
 int ossl_async_registers_enter(void **from, const ucontext_t *fresh)
     __attribute__((visibility("hidden")));

@@ -1,12 +1,12 @@
 /*
- * See thread.h. OSSL_ASYNC_INITIAL_EXEC is for the C library with glibc: the address is known
- * when the library is loaded, so that reading it calls nothing. In other models the first access
- * of a thread may allocate, which a signal handler that interrupted malloc would wait for, for
- * ever.
+ * See thread.h. OSSL_ASYNC_INITIAL_EXEC is defined for the C library with glibc. The variable's
+ * address is then known when the library is loaded, so reading it calls no function. With other
+ * models a thread's first access may allocate. A signal handler that interrupted malloc would wait
+ * for ever there.
  *
- * Initial-exec takes a library's whole thread-local segment out of a surplus of some 1,600 bytes
- * that glibc keeps for libraries loaded later. That is why everything else lies behind the
- * pointer. musl refuses to load such a library later.
+ * With initial-exec a library that is loaded later takes its whole thread-local segment from a
+ * reserve of some 1,600 bytes in glibc. So this variable is only a pointer, and everything else is
+ * behind it. musl refuses to load such a library later.
  */
 #include "thread.h"
 

@@ -1,13 +1,13 @@
 /*
- * The calling thread's state: one pointer, which is all that the library has of thread-local
- * storage. src/jobs/word.rs decides what it points to, and what it is otherwise.
+ * The calling thread's state: one pointer, the library's only thread-local variable.
+ * src/jobs/word.rs says what its values mean.
  */
 #ifndef OSSL_ASYNC_THREAD_H
 # define OSSL_ASYNC_THREAD_H
 
 /*
  * NULL in a thread for which nothing was set. Where the pointer is initial-exec, signal handlers
- * may ask: it allocates nothing.
+ * may call this: it allocates nothing.
  */
 void *ossl_async_thread_get(void);
 void ossl_async_thread_set(void *state);

@@ -2,9 +2,9 @@
  * Switching by registers on x86-64: see registers.h. The unwind information is right at every
  * instruction: where the stack pointer changes, the two stacks look alike or a directive follows.
  *
- * A processor predicts that a return goes to behind the last call that it saw, on whatever stack.
- * A wrong prediction costs as much as the rest of a switch, so a switch ends in an indirect jump
- * and not in a return.
+ * A processor predicts that a return goes back to the last call that it saw, whichever stack that
+ * was on. After a switch this is wrong, and a wrong prediction costs as much as the rest of a
+ * switch. So a switch ends in an indirect jump and not in a return.
  */
 #include "assembly.h"
 #include "registers.h"
@@ -31,8 +31,8 @@
 .endm
 
 /*
- * A suspended stack, from its stack pointer up: r15 r14 r13 r12 rbx rbp, and the address where it
- * resumes.
+ * The contents of a suspended stack, from its stack pointer up: r15 r14 r13 r12 rbx rbp, and the
+ * address where it resumes.
  */
 .macro save_registers
     push_saved rbp
@@ -77,7 +77,7 @@ begin_function ossl_async_registers_enter
     movq CONTEXT_RBX(%rsi), %rbx
     xorl %ebp, %ebp /* ends the chain of frame pointers */
     movq CONTEXT_RSP(%rsi), %rsp
-    /* From here it looks as if glibc's function at the base of a context had called this. */
+    /* From here an unwinder sees a call from glibc's function at the base of a context. */
     .cfi_def_cfa %rsp, 8
     .cfi_same_value %rbp
     .cfi_same_value %rbx
@@ -89,14 +89,16 @@ begin_function ossl_async_registers_enter
 end_function ossl_async_registers_enter
 
 /*
- * rdi: work, rsi: back. What ossl_async_fibre_run does in C, but it leaves by a return if the
- * function has not paused.
+ * rdi: work, rsi: back. Does what ossl_async_fibre_run does in C. But if the function has not
+ * paused, it leaves by a return.
  *
- * Then every call since the switch to the function has returned, except in the first use of a
- * fibre. So the last call that the processor saw is that of the switch, and it predicts this
- * return and the caller's. Measured on an AMD EPYC: start + finish takes 15 ns instead of 25,
- * start + pause + resume + finish 41 instead of 52. If the function has paused, a return would be
- * wrong: with one, the latter takes 58. work->resumed tells which.
+ * Without a pause, every call since the switch to the function has returned. So the last call that
+ * the processor saw is that of the switch, and it predicts this return and the caller's. The first
+ * use of a fibre is an exception. Measured on an AMD EPYC: start + finish takes 15 ns instead of
+ * 25, start + pause + resume + finish 41 instead of 52.
+ *
+ * If the function has paused, a return would be mispredicted: with one, the latter takes 58.
+ * work->resumed tells which case it is.
  */
 begin_function ossl_async_registers_run
     push_saved rbx
@@ -113,7 +115,7 @@ begin_function ossl_async_registers_run
     callq *WORK_FUNC(%rbx)
     movl %eax, WORK_RET(%rbx)
     movl WORK_RESUMED(%rbx), %edx
-    /* What save_registers does, but only these three matter. */
+    /* As save_registers, but only these three registers matter. */
     .cfi_remember_state
     leaq 2f(%rip), %rcx
     pushq %rcx
@@ -128,7 +130,7 @@ begin_function ossl_async_registers_run
     .cfi_adjust_cfa_offset 24
     movq %rsp, WORK_CONTEXT(%rbx)
     movq (%r12), %rsp
-    /* From here it looks like the function that suspended the other stack. */
+    /* From here an unwinder sees the function that suspended the other stack. */
     .cfi_def_cfa %rsp, 56
     .cfi_offset %rbp, -16
     .cfi_offset %rbx, -24

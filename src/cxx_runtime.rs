@@ -1,4 +1,4 @@
-//! What the C++ run-time keeps of exceptions for each thread. The run-time is libstdc++ or
+//! What the C++ run-time keeps about exceptions for each thread. The run-time is libstdc++ or
 //! libc++abi, if the process has one. The library looks it up and is never linked to it.
 
 use crate::platform::loads::Loads;
@@ -11,13 +11,14 @@ use core::mem;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// The run-time's function, once it was found.
+/// The run-time's function, after it was found.
 static GET: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 static LOADS: Loads = Loads::new();
 
 const NAME: &core::ffi::CStr = c"__cxa_get_globals";
 
-/// Where the calling thread's exceptions are kept; null where no C++ run-time is found. Not on a job's stack.
+/// Where the run-time keeps the calling thread's exceptions; null if no C++ run-time is found. Not
+/// to be called on a job's stack.
 pub fn thread_exceptions() -> *mut Exceptions {
     let mut found = GET.load(Ordering::Relaxed);
     if found.is_null() {
@@ -38,11 +39,12 @@ fn find_get_globals() -> *mut c_void {
     let search = || {
         let seen = global_symbol(NAME);
         if !seen.is_null() {
-            // The object stays loaded from now on, unless it is the program, which does so anyway.
+            // The reference keeps the object loaded from now on. The program itself is never
+            // unloaded.
             let _pinned = object_with_symbol(NAME);
             return Some(seen);
         }
-        // In a library that only some other library sees.
+        // It may be in a library whose symbols only some other library sees.
         [c"libstdc++.so.", c"libc++abi.so."]
             .into_iter()
             .find_map(|prefix| loaded_object(prefix, &|object| !symbol_of(object, NAME).is_null()))

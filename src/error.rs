@@ -80,7 +80,7 @@ pub enum Error {
     /// There is not even the memory to list so many jobs ([E3], [G2]).
     ///
     /// [E3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
-    /// [G2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#72-errors
+    /// [G2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#73-thread-init-and-cleanup
     PoolList,
     /// There are no jobs in this build or on this system ([E4], [F15]).
     ///
@@ -266,8 +266,8 @@ pub(crate) fn reason_text(code: u32) -> Option<&'static CStr> {
     })
 }
 
-/// Writes the one-line text of a code, as `ERR_error_string` does (B43): a number stands where there is no name, and
-/// everywhere without `texts`.
+/// Writes the one-line text of a code, as `ERR_error_string` does (B43). A part that has no text is
+/// written as its number. Without `texts`, all parts are.
 pub(crate) fn describe(code: u32, texts: bool, text: &mut Text<'_>) {
     text.add("error:");
     text.add_number(code as usize, UPPER_HEX, 8);

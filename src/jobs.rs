@@ -1,17 +1,17 @@
-//! Jobs: what belongs to one job, one pool, one thread, and the dispatcher that starts, resumes and pauses them.
+//! Jobs: one job, one pool, one thread, and the dispatcher that starts, resumes and pauses jobs.
 //!
 //! | File | What |
 //! |---|---|
-//! | [`dispatch`] | start, resume, pause; the drawing of the two stacks |
-//! | [`requests`] | what a start and a resume are asked, and what they come to |
+//! | [`dispatch`] | start, resume, pause; the diagram of the two stacks |
+//! | [`requests`] | the requests to start and to resume a job, and their results |
 //! | [`pools`] | what `ASYNC_init_pool` and `ASYNC_free_pool` do |
-//! | [`block`], [`current`], [`errors`] | the pause block, the running job, the error queue of the calling thread |
+//! | [`block`], [`current`], [`errors`] | of the calling thread: the pause block, the running job, the error queue |
 //! | [`thread`], [`word`] | a thread's state, and the thread-local that points to it |
 //! | [`pool`], [`idle`] | one thread's jobs, and those that are idle |
 //! | [`job`] | one job's record |
-//! | [`uses`], [`panics`] | numbers of uses; panics that nobody has seen yet |
+//! | [`uses`], [`panics`] | numbers of uses; panics that no Rust code has received yet |
 //!
-//! Each file uses only files that stand below it.
+//! Each file uses only files below it in this table.
 
 pub mod block;
 pub mod current;

@@ -141,7 +141,7 @@
 //!
 //! [behaviour reference]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md
 
-// The core serves both faces. Without the C face nobody calls some of its functions.
+// Both faces use the core. Without the C face, some of its functions are not called.
 #![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 mod cxx_runtime;

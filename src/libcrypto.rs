@@ -1,6 +1,6 @@
-//! What the library asks of OpenSSL's libcrypto, if the process has it: to take errors into its
-//! queue, and to let the default library context follow the job (7.2 and 7.7 of the behaviour
-//! reference). The library looks libcrypto up and is never linked to it.
+//! What the library uses of OpenSSL's libcrypto, if the process has it. It queues errors there, and
+//! lets the default library context follow the job (7.2 and 7.7 of the behaviour reference). It
+//! looks libcrypto up and is never linked to it.
 
 mod errors;
 mod found;

@@ -33,8 +33,8 @@ pub use imp::{
     cancel_thread_exit, free, has_thread_exit, set_thread_state, thread_state,
 };
 
-/// Functions that only a platform with jobs has, each with what it returns elsewhere: there the function is made of that. Its
-/// signature is compared with that of the implementation.
+/// Declares functions that only a platform with jobs has. The block of each says what the function
+/// returns on other platforms. The compiler compares each signature with the implementation's.
 macro_rules! functions {
     () => {};
     (unsafe fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? $without:block $($rest:tt)*) => {
@@ -100,7 +100,7 @@ functions! {
     fn call_at_process_exit(run: extern "C" fn()) {}
     fn fork_count() -> u64 { 0 }
     fn linked_exceptions() -> Option<GetExceptions> { None }
-    fn watch_faults(look: fn(usize)) {}
+    fn watch_faults(on_fault: fn(usize)) {}
     fn install_signal_stack() -> Option<SignalStack> { None }
     fn free_signal_stack(stack: SignalStack) {}
 }
@@ -123,16 +123,18 @@ functions! {
     fn print_error(text: &str) {}
 }
 
-/// Whether an environment variable has a value, which is short; on the terms of [`environment_variable`].
+/// Whether an environment variable has this value, which must be short. The rules of
+/// [`environment_variable`] hold.
 pub fn environment_is(name: &CStr, value: &CStr) -> bool {
     environment_variable(name, &mut [0; 16]).is_some_and(|text| text.as_bytes() == value.to_bytes())
 }
 
-/// Writes text to standard error as [`print_error`] does. Needs no memory; what exceeds 512 bytes is cut off.
+/// Writes text to standard error as [`print_error`] does. It allocates nothing, and cuts the text
+/// off after 512 bytes.
 pub fn print_formatted(text: fmt::Arguments<'_>) {
     let mut bytes = [0; 512];
     let mut rest = &mut bytes[..];
-    // The one failure is the cut.
+    // The only possible error is that the text was cut off.
     let _ = rest.write_fmt(text);
     let left = rest.len();
     // A cut may be inside a character.

@@ -1,4 +1,4 @@
-//! What the library reports: counts, and which job has overflowed its stack.
+//! What the library reports: statistics, and which job has overflowed its stack.
 
 mod counters;
 mod overflow;

@@ -1,5 +1,5 @@
-//! Stack memory: slabs of guarded stacks, each with room on top for its job's record. Who uses a stack, and for what,
-//! is not known here.
+//! Stack memory: slabs of guarded stacks, each with room at the top for its job's record. This room
+//! does not know who uses a stack, and for what.
 //!
 //! ```text
 //! slot, low address                                                                  high address
@@ -7,15 +7,17 @@
 //! | every access faults          | grows down from the record  <- first frames | RECORD bytes | unused |
 //! ```
 //!
-//! The record shares the top page with the first frames, so that a job that does little touches one page. The guard
-//! is larger than the 80 KiB that the documentation promises: a frame of that size also pushes a return address and
-//! saved registers.
+//! The record is in the top page together with the first frames. So a job that does little touches
+//! one page. The documentation promises a guard of 80 KiB. The guard is larger, because a frame of
+//! that size also pushes a return address and saved registers.
 //!
-//! A cache puts equal offsets of all pages into a few of its sets. So slots are an odd number of pages, and what is used
-//! of a slot's top page begins at one of [`COLOURS`](slot::COLOURS) places: a thousand jobs do not crowd each other out.
+//! A cache puts equal offsets of all pages into a few of its sets. So that a thousand jobs do not
+//! evict each other, slots are an odd number of pages, and the record is at one of
+//! [`COLOURS`](slot::COLOURS) places in its page (cache colouring).
 //!
-//! Slots are cut from slabs that are mapped once and never unmapped, and a slot's record stays in its place: a stale
-//! handle can always be read. A slot that is given up reads as zeros, and a record of zeros is not live.
+//! Slots are cut from slabs that are mapped once and never unmapped, and a slot's record stays in
+//! its place. So a stale handle can always be read. A released slot reads as zeros, and a record of
+//! zeros is not live.
 
 pub mod custom;
 mod free_list;

@@ -1,26 +1,26 @@
-//! A text that is written into the caller's memory. It does not use the formatting machinery, which
-//! needs more stack than the library may take of a job's.
+//! A text in the caller's memory. It does not use `core::fmt`, which needs more stack than the
+//! library may use of a job's.
 
 /// The digits of a number.
 pub const DECIMAL: &str = "0123456789";
-/// As C's `%x` has them.
+/// The digits of C's `%x`.
 pub const HEX: &str = "0123456789abcdef";
-/// As C's `%X` has them.
+/// The digits of C's `%X`.
 pub const UPPER_HEX: &str = "0123456789ABCDEF";
 
-/// What does not fit is left out.
+/// A text of limited length. What does not fit is left out.
 pub struct Text<'a> {
     room: &'a mut [u8],
     length: usize,
 }
 
 impl<'a> Text<'a> {
-    /// Nothing yet.
+    /// An empty text.
     pub fn new(room: &'a mut [u8]) -> Text<'a> {
         Text { room, length: 0 }
     }
 
-    /// Adds a text, which is ASCII.
+    /// Adds a text, which must be ASCII.
     pub fn add(&mut self, text: &str) {
         let free = &mut self.room[self.length..];
         let count = text.len().min(free.len());
@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
         self.length += count;
     }
 
-    /// Adds a number in these digits, with zeros in front of it if it has fewer than asked for.
+    /// Adds a number in these digits. It has at least `least` digits, with zeros in front.
     pub fn add_number(&mut self, number: usize, digits: &str, least: usize) {
         let base = digits.len();
         let mut place = 1;

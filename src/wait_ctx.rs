@@ -12,22 +12,25 @@ use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-/// Called once for an entry that is still there when its context is freed: context, key, descriptor, custom data.
+/// The type of an entry's cleanup. It gets context, key, descriptor and custom data. It is called
+/// once, if the entry is still there when its context is freed.
 pub type Cleanup = unsafe extern "C" fn(*mut WaitCtx, *const c_void, c_int, *mut c_void);
 
-/// What an engine calls when a job can go on. The library never does (G36).
+/// The function that an engine calls when a job can be resumed. The library never calls it (G36).
 pub type Callback = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// A wait context; C knows it as an opaque struct.
+/// A wait context, which is an opaque structure in C.
 pub struct WaitCtx {
-    /// One for the owner until it frees the context, and one for each job that was started with it and has not ended.
+    /// The number of users. The owner is one until it frees the context. So is each job that was
+    /// started with it and has not ended.
     users: AtomicUsize,
-    /// Oldest first; C sees them newest first. No borrow is held while a cleanup runs, which may call back in.
+    /// Oldest first; C programs see them newest first. No borrow is held while a cleanup runs: it
+    /// may call functions of the context.
     entries: RefCell<Vec<Entry>>,
     callback: Cell<Option<Callback>>,
     callback_argument: Cell<*mut c_void>,
     status: AtomicI32,
-    /// The owner has freed it, or is about to: nothing is added any more.
+    /// The owner has begun to free it. Nothing is added any more.
     freed: AtomicBool,
     /// Whether any entry has changed since the last reset.
     changed: Cell<bool>,
@@ -44,16 +47,17 @@ struct Entry {
 /// What happened to an entry since the last reset (G28).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
-    /// It was set.
+    /// It was added.
     Added,
-    /// Nothing; it has been reported before.
+    /// Nothing. It was added before the last reset.
     None,
-    /// It was cleared, after it had been reported (G24).
+    /// It was added before the last reset, and cleared since (G24).
     Deleted,
 }
 
 impl WaitCtx {
-    /// A new context (G16), or none without memory. The owner ends it with [`free`](WaitCtx::free).
+    /// Makes a context (G16); none if there is no memory. The owner ends it with
+    /// [`free`](WaitCtx::free).
     pub(crate) fn new() -> Option<NonNull<WaitCtx>> {
         let place = NonNull::new(platform::allocate(size_of::<WaitCtx>()))?.cast::<WaitCtx>();
         let fresh = WaitCtx {
@@ -70,49 +74,53 @@ impl WaitCtx {
         Some(place)
     }
 
-    /// Calls the cleanups of all entries that were not cleared, newest first, and gives up the owner's hold (G17). Jobs
-    /// that still use the context keep it, empty (D26). Called again from a cleanup it has no effect.
+    /// Calls the cleanups of all entries that were not cleared, newest first, and gives up the
+    /// owner's reference (G17). Jobs that still use the context keep it, empty (D26). If a cleanup
+    /// calls it again, it has no effect.
     ///
     /// # Safety
     ///
-    /// The context is one of [`new`](WaitCtx::new) that was not freed before, and its cleanups can be called.
+    /// The context is one of [`new`](WaitCtx::new) that was not freed before, and its cleanups can
+    /// be called.
     pub(crate) unsafe fn free(this: NonNull<WaitCtx>) {
-        // SAFETY: the owner's hold, which is given up at the end, keeps it alive.
+        // SAFETY: the owner's reference, given up at the end, keeps it alive.
         let ctx = unsafe { this.as_ref() };
         if ctx.freed.swap(true, Ordering::Relaxed) {
             return;
         }
         loop {
-            // One at a time, and out of the list before its cleanup runs: that may clear others.
+            // Each entry leaves the list before its cleanup runs, because that may clear other
+            // entries.
             let newest = ctx.entries.borrow_mut().pop();
             let Some(entry) = newest else { break };
             if let (Some(cleanup), true) = (entry.cleanup, entry.change != Change::Deleted) {
-                // SAFETY: whoever set the entry vouched for its cleanup.
+                // SAFETY: the caller of `set` guaranteed the cleanup.
                 unsafe { cleanup(this.as_ptr(), entry.key, entry.fd, entry.data) };
             }
         }
-        // SAFETY: the owner's hold.
-        unsafe { WaitCtx::let_go(this) };
+        // SAFETY: this is the owner's reference.
+        unsafe { WaitCtx::release(this) };
     }
 
-    /// Holds the context for a job.
+    /// Takes a reference for a job.
     pub(crate) fn hold(&self) {
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The owner, or a job, lets go of the context. The last one takes the memory with it.
+    /// Gives up the reference of the owner or of a job. The last one frees the memory.
     ///
     /// # Safety
     ///
-    /// The caller is the owner or a job that [`hold`](WaitCtx::hold)s it, and does not use the context any more.
-    pub(crate) unsafe fn let_go(this: NonNull<WaitCtx>) {
-        // SAFETY: the caller's hold keeps it alive until here.
+    /// The caller is the owner, or a job that [`hold`](WaitCtx::hold)s the context. It does not use
+    /// the context any more.
+    pub(crate) unsafe fn release(this: NonNull<WaitCtx>) {
+        // SAFETY: the caller's reference keeps it alive until here.
         if unsafe { this.as_ref() }
             .users
             .fetch_sub(1, Ordering::AcqRel)
             == 1
         {
-            // SAFETY: nobody holds it any more, and the block came from `allocate`.
+            // SAFETY: no reference is left, and the block came from `allocate`.
             unsafe {
                 this.drop_in_place();
                 platform::free(this.as_ptr().cast());
@@ -120,7 +128,8 @@ impl WaitCtx {
         }
     }
 
-    /// Adds an entry; keys may be there already (G19). False when the context is being freed.
+    /// Adds an entry, also if there is one with this key (G19). False if the context is being
+    /// freed.
     pub(crate) fn set(
         &self,
         key: *const c_void,
@@ -150,8 +159,11 @@ impl WaitCtx {
         newest(&entries, key).map(|index| (entries[index].fd, entries[index].data))
     }
 
-    /// Takes the newest entry with a key away, without its cleanup, and returns whether there was one. One that was
-    /// reported stays in the list of deleted ones until the next reset (G23 to G25).
+    /// Clears the newest entry with a key, and does not call its cleanup. Returns whether there was
+    /// one.
+    ///
+    /// An entry that was added before the last reset counts as deleted until the next reset (G23 to
+    /// G25).
     pub(crate) fn clear(&self, key: *const c_void) -> bool {
         let mut entries = self.entries.borrow_mut();
         let Some(index) = newest(&entries, key) else {
@@ -166,7 +178,7 @@ impl WaitCtx {
         true
     }
 
-    /// The descriptors that are there, newest first (G21).
+    /// The descriptors that are not deleted, newest first (G21).
     pub(crate) fn all(&self, each: impl FnMut(c_int)) {
         self.visit(|change| change != Change::Deleted, each);
     }
@@ -181,7 +193,7 @@ impl WaitCtx {
         self.visit(|change| change == Change::Deleted, each);
     }
 
-    /// Forgets what has changed: a job was resumed (G30).
+    /// Begins counting anew, because a job was resumed (G30).
     pub(crate) fn reset(&self) {
         if self.changed.replace(false) {
             self.forget_changes();
@@ -197,7 +209,7 @@ impl WaitCtx {
             .for_each(|entry| entry.change = Change::None);
     }
 
-    /// Sets the callback, or with none unsets it (G33).
+    /// Sets the callback, or removes it (G33).
     pub(crate) fn set_callback(&self, callback: Option<Callback>, argument: *mut c_void) {
         self.callback.set(callback);
         self.callback_argument.set(argument);
@@ -210,7 +222,7 @@ impl WaitCtx {
             .map(|callback| (callback, self.callback_argument.get()))
     }
 
-    /// Sets the status; any number will do (G35).
+    /// Sets the status, any number (G35).
     pub(crate) fn set_status(&self, status: c_int) {
         self.status.store(status, Ordering::Release);
     }
@@ -231,7 +243,7 @@ impl WaitCtx {
     }
 }
 
-/// Where the newest entry with a key is that was not cleared.
+/// The index of the newest entry with a key that was not cleared.
 fn newest(entries: &[Entry], key: *const c_void) -> Option<usize> {
     entries
         .iter()

@@ -197,8 +197,8 @@ impl Seen {
         assert!(address < low && low - address <= 96 * KIB, "{}", self.text);
         assert_eq!(
             lines[1],
-            "ossl-async: for larger stacks: OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
-             OSSL_ASYNC_set_stack_size(size_t) in C, ossl_async::set_stack_size in Rust"
+            "ossl-async: to make stacks larger, set OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
+             or call OSSL_ASYNC_set_stack_size in C or ossl_async::set_stack_size in Rust"
         );
         assert_eq!((&self.ending, lines[2]), (&ending, then));
     }
@@ -845,6 +845,6 @@ fn an_overflow_of_a_stack_of_the_programs_own_is_said_to_be_one() {
     assert_eq!((numbers[5], seen.ending), (64 * KIB, SEGV));
     assert_eq!(
         lines[1..],
-        ["ossl-async: this stack was made by the program's own function (ASYNC_set_mem_functions)"]
+        ["ossl-async: the program's own function made this stack (ASYNC_set_mem_functions)"]
     );
 }

@@ -130,8 +130,10 @@ fn the_environment_sets_the_size_and_a_value_that_is_none_is_reported() {
         let printed = with_environment(value);
         assert!(
             printed.starts_with("ossl-async: OSSL_ASYNC_STACK_SIZE=")
-                && printed
-                    .ends_with("expected bytes from 32768 to 1073741824; stacks have 131072\n"),
+                && printed.ends_with(
+                    " is ignored: expected a number of bytes from 32768 to 1073741824. \
+                     Stacks have 131072 bytes.\n"
+                ),
             "{value}: {printed}"
         );
     }

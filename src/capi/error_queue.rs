@@ -11,7 +11,7 @@ use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// Queues an error for the calling thread, and where libcrypto is in the process on its queue too.
+/// Queues an error for the calling thread. If libcrypto is in the process, queues it there too.
 #[cold]
 #[inline(never)]
 pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
@@ -23,26 +23,29 @@ pub(crate) fn push(error: Error, file: &'static CStr, line: u32) {
     libcrypto::push(error, file, line);
 }
 
-/// Takes the oldest entry out of the thread's queue: its code, or 0.
+/// Removes the oldest entry of the thread's queue and returns its code; 0 if there is none ([B5]).
+///
+/// [B5]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_get_error() -> c_ulong {
     code(errors::with_queue(Queue::pop))
 }
 
-/// The oldest entry's code, or 0; the entry stays.
+/// Returns the oldest entry's code and leaves the entry there; 0 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_peek_error() -> c_ulong {
     code(errors::with_queue(Queue::first))
 }
 
-/// The newest entry's code, or 0; the entry stays.
+/// Returns the newest entry's code and leaves the entry there; 0 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_peek_last_error() -> c_ulong {
     code(errors::with_queue(Queue::last))
 }
 
-/// As `OSSL_ASYNC_ERR_get_error`; also says where in this library the entry was raised. With an empty queue it writes
-/// nothing.
+/// As [`OSSL_ASYNC_ERR_get_error`]. Also writes the file and line that raised the error.
+///
+/// If the queue is empty it writes nothing.
 ///
 /// # Safety
 ///
@@ -54,7 +57,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_get_error_line(
 ) -> c_ulong {
     let entry = errors::with_queue(Queue::pop);
     if let Some(entry) = entry {
-        // SAFETY: the caller vouches for both.
+        // SAFETY: the caller guarantees both.
         if let Some(file) = unsafe { file.as_mut() } {
             *file = entry.file.as_ptr();
         }
@@ -72,12 +75,16 @@ pub extern "C" fn OSSL_ASYNC_ERR_clear_error() {
     errors::with_queue(Queue::clear);
 }
 
-/// The text of a code, in `text` or, if that is NULL, in a buffer of the thread's; either has 256 bytes. NULL if the thread has
-/// no buffer and there is no memory for one.
+/// Writes the text of a code ([B43]) and returns its address.
+///
+/// If `text` is NULL, it writes to a buffer of the thread. If the thread has none, and there is no
+/// memory for one, it writes to a buffer that all threads share.
 ///
 /// # Safety
 ///
 /// `text` is NULL or 256 bytes can be written there.
+///
+/// [B43]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string(
     code: c_ulong,
@@ -92,27 +99,27 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string(
     if text.is_null() {
         return write_shared_text(code);
     }
-    // SAFETY: the caller's buffer or the thread's; both have that size.
+    // SAFETY: `text` is the caller's buffer or the thread's. Both have this size.
     unsafe { write_text(code, text, TEXT_SIZE) };
     text
 }
 
-/// The text of a code, cut to `size` bytes with the final NUL.
+/// Writes the text of a code, cut to `size` bytes with the final NUL.
 ///
 /// # Safety
 ///
-/// `size` bytes can be written at `text`.
+/// `text` is NULL or `size` bytes can be written there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_ERR_error_string_n(
     code: c_ulong,
     text: *mut c_char,
     size: usize,
 ) {
-    // SAFETY: the caller vouches for the buffer.
+    // SAFETY: the caller guarantees the buffer.
     unsafe { write_text(code, text, size) };
 }
 
-/// Where threads write that have ended their jobs, or have no memory.
+/// The text buffer of threads that have none: they are ending, or there is no memory.
 static SHARED_TEXT: [AtomicU8; TEXT_SIZE] = [const { AtomicU8::new(0) }; TEXT_SIZE];
 
 #[cold]
@@ -138,58 +145,69 @@ unsafe fn write_text(code: c_ulong, text: *mut c_char, size: usize) {
     error::describe(code as u32, strings_loaded(), &mut whole);
     let whole = whole.as_str();
     let length = whole.len().min(room);
-    // SAFETY: at most `size` bytes, which the caller vouches for.
+    // SAFETY: at most `size` bytes, which the caller guarantees.
     unsafe {
         ptr::copy_nonoverlapping(whole.as_ptr().cast(), text, length);
         text.add(length).write(0);
     }
 }
 
-/// The library's name in a code, or NULL: no name, or texts not loaded.
+/// Returns the library's name in a code, or NULL.
+///
+/// It is NULL if the library has no name, and before [`OSSL_ASYNC_ERR_load_ASYNC_strings`] ([B4]).
+///
+/// [B4]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_lib_error_string(code: c_ulong) -> *const c_char {
     name(error::library_text, code)
 }
 
-/// The function's name in a code, or NULL.
+/// Returns the function's name in a code, or NULL, as [`OSSL_ASYNC_ERR_lib_error_string`].
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_func_error_string(code: c_ulong) -> *const c_char {
     name(error::function_text, code)
 }
 
-/// The reason's text in a code, or NULL.
+/// Returns the reason's text in a code, or NULL, as [`OSSL_ASYNC_ERR_lib_error_string`].
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_reason_error_string(code: c_ulong) -> *const c_char {
     name(error::reason_text, code)
 }
 
-/// Texts are given from now on (B4). May be called repeatedly.
+/// Switches the texts of codes on, for all threads ([B4]). May be called again.
+///
+/// [B4]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_ERR_load_ASYNC_strings() {
     LOADED.store(true, Ordering::Relaxed);
 }
 
-/// What [`OSSL_ASYNC_ERR_print_errors_cb`] calls: a line, its length, the caller's pointer. 0 or less stops it.
+/// The function that [`OSSL_ASYNC_ERR_print_errors_cb`] calls with a line, its length and `user`.
+///
+/// If it returns 0 or less, it is not called again.
 pub type PrintCallback = unsafe extern "C" fn(*const c_char, usize, *mut c_void) -> c_int;
 
-/// Empties the thread's queue, calling back with one line an entry, oldest first: `thread:text:file:line:data`, where
-/// data is empty. Stops early if the callback returns 0 or less; that entry is gone too.
+/// Removes all entries of the thread's queue, oldest first, and passes a line for each to
+/// `callback`.
+///
+/// A line is `thread:text:file:line:data`; data is empty. If `callback` returns 0 or less, the
+/// other entries stay in the queue.
 ///
 /// # Safety
 ///
-/// `callback` is NULL or can be called so.
+/// `callback` is NULL or can be called with such arguments.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_ERR_print_errors_cb(
     callback: Option<PrintCallback>,
     user: *mut c_void,
 ) {
     if let Some(callback) = callback {
-        // SAFETY: the caller vouches for the callback.
+        // SAFETY: the caller guarantees the callback.
         print_errors(|line| unsafe { callback(line.as_ptr(), line.count_bytes(), user) } > 0);
     }
 }
 
-/// As `OSSL_ASYNC_ERR_print_errors_cb`, to a C stream.
+/// As [`OSSL_ASYNC_ERR_print_errors_cb`], but writes the lines to a C stream.
 ///
 /// # Safety
 ///
@@ -200,7 +218,7 @@ pub unsafe extern "C" fn OSSL_ASYNC_ERR_print_errors_fp(stream: *mut libc::FILE)
     print_errors(|line| unsafe { libc::fputs(line.as_ptr(), stream) } >= 0);
 }
 
-/// Bytes that a line of [`print_errors`] may have, with its end.
+/// The most bytes of a line of [`print_errors`], its NUL included.
 const LINE_SIZE: usize = 512;
 
 fn print_errors(mut print: impl FnMut(&CStr) -> bool) {
@@ -208,14 +226,14 @@ fn print_errors(mut print: impl FnMut(&CStr) -> bool) {
         let mut line = [0; LINE_SIZE];
         let mut text = Text::new(&mut line[..LINE_SIZE - 1]);
         describe_entry(entry, &mut text);
-        // The last byte stays 0.
+        // The last byte of `line` stays 0.
         if !print(CStr::from_bytes_until_nul(&line).unwrap_or_default()) {
             return;
         }
     }
 }
 
-/// The line of a queue's entry. The thread's number is an address that is its own.
+/// Writes the line for an entry. The thread's number is the address of its record.
 fn describe_entry(entry: Entry, text: &mut Text<'_>) {
     let thread = thread::this().map_or(0, |thread| ptr::from_ref(thread).addr());
     text.add_number(thread, DECIMAL, 1);
@@ -228,7 +246,7 @@ fn describe_entry(entry: Entry, text: &mut Text<'_>) {
     text.add(":\n");
 }
 
-/// Whether texts are given for codes. OpenSSL wants that asked for, by `ERR_load_ASYNC_strings` (B4, B43).
+/// Whether codes have texts. As in OpenSSL, a program must load them first (B4, B43).
 static LOADED: AtomicBool = AtomicBool::new(false);
 
 fn strings_loaded() -> bool {

@@ -10,26 +10,31 @@ use crate::stack;
 use core::ffi::{c_int, c_ulong};
 use core::ptr;
 
-/// Has a paused job come to its end without pausing again: resumes it, and from then on `ASYNC_pause_job` returns 0 in it,
-/// at once. Returns `ASYNC_FINISH`, or `ASYNC_ERR` with an entry for what is not a paused job of this thread. Frames are
-/// never unwound: the function returns by its own error path.
+/// Resumes a paused job and stops it from pausing again.
+///
+/// From then on `ASYNC_pause_job` returns 0 in that job, at once. The function returns by its own
+/// error path: no frame is unwound from outside.
+///
+/// Returns `ASYNC_FINISH`. Returns `ASYNC_ERR` with an entry if `*job` is not a paused job of this
+/// thread.
 ///
 /// # Safety
 ///
-/// `job` and `ret` are NULL or can be written; `*job` is NULL or a handle that this library issued.
+/// `job` and `ret` are NULL or can be written. `*job` is NULL or a handle that this library issued.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_cancel_job(job: *mut *mut ASYNC_JOB, ret: *mut c_int) -> c_int {
-    // SAFETY: the caller vouches for `job` and the handle in it.
+    // SAFETY: the caller guarantees `job` and the handle in it.
     let paused = unsafe { job.as_ref().and_then(|job| record(*job)) };
     match paused {
-        // SAFETY: the caller vouches for the places; `job` is not NULL.
+        // SAFETY: the caller guarantees that `job` and `ret` can be written; `job` is not NULL.
         Some(record) => unsafe { resume(record, job, ret, Resume::Cancelled) },
         None => fail(StartFailure::Error(current::refuse_null()), ASYNC_ERR),
     }
 }
 
-/// Sets the stack that jobs have at least, in bytes, from 32768 to 2^30, before the first one is made. Returns 1, or 0 with
-/// an entry.
+/// Sets the smallest size of jobs' stacks, in bytes: from 32768 to 2^30.
+///
+/// It must be called before the process makes the first such stack. Returns 1, or 0 with an entry.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_set_stack_size(bytes: usize) -> c_int {
     match stack::set_size(bytes) {
@@ -41,38 +46,45 @@ pub extern "C" fn OSSL_ASYNC_set_stack_size(bytes: usize) -> c_int {
     }
 }
 
-/// The stack that jobs have at least, in bytes.
+/// Returns the smallest size of jobs' stacks, in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_get_stack_size() -> usize {
     stack::size()
 }
 
-/// The most that a job's stack has been used so far, in bytes, counted in whole pages; by earlier jobs on the same stack too.
-/// 0 if `job` is not a running or paused job of this thread, or its stack is the program's own.
+/// Returns the most that has been used of a job's stack so far, in bytes and in whole pages.
+///
+/// What earlier jobs on the same stack have used counts too. Returns 0 if `job` is not a running or
+/// paused job of this thread, and if the stack is the program's own.
 ///
 /// # Safety
 ///
 /// `job` is NULL or a handle that this library issued.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_get_stack_used(job: *mut ASYNC_JOB) -> usize {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the caller guarantees that `job` is NULL or a handle of this library.
     unsafe { record(job) }.map_or(0, current::stack_used)
 }
 
-/// Switches on (any number but 0) or off that each job's stack is measured when it ends, for `stack_high_water`.
+/// Switches measuring on (`measure` not 0) or off, for all threads.
+///
+/// While it is on, the stack of each job that ends is measured for `stack_high_water`.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_measure_stacks(measure: c_int) {
     report::measure_stacks(measure != 0);
 }
 
-/// 1 if libssl, and the engines and providers of the process, call this library's functions; 0 if they call libcrypto's, or if
-/// no library of the process can be asked.
+/// Returns 1 if libssl, engines and providers of the process call this library's functions.
+///
+/// Returns 0 if they call libcrypto's, or if the library cannot find out.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_serves_libssl() -> c_int {
     libcrypto::serves_libssl(thread::is_in_job()).into()
 }
 
-/// The version of the library, as OpenSSL 3 packs its own: `0xMNN00PP0` for M.N.P. The header has that of its own.
+/// Returns the version of the library, packed as OpenSSL 3 packs its own: `0xMNN00PP0` for M.N.P.
+///
+/// The header has its own version in `OSSL_ASYNC_VERSION_NUMBER`.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_version() -> c_ulong {
     const fn number(digits: &str) -> c_ulong {
@@ -88,7 +100,7 @@ pub extern "C" fn OSSL_ASYNC_version() -> c_ulong {
     }
 }
 
-/// Counts of the library, as C programs see them: `OSSL_ASYNC_STATS`.
+/// The library's counts, as C programs see them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `stats::Stats`")]
@@ -126,7 +138,9 @@ impl From<Stats> for OSSL_ASYNC_STATS {
     }
 }
 
-/// Writes the calling thread's counts, since its first job: the first `size` bytes of them. Returns 1, or 0 for NULL.
+/// Writes the counts of the calling thread since its first job: the first `size` bytes of them.
+///
+/// Returns 1, or 0 if `stats` is NULL.
 ///
 /// # Safety
 ///
@@ -136,21 +150,21 @@ pub unsafe extern "C" fn OSSL_ASYNC_thread_stats(
     stats: *mut OSSL_ASYNC_STATS,
     size: usize,
 ) -> c_int {
-    // SAFETY: the caller vouches for the memory.
+    // SAFETY: the caller guarantees the memory.
     unsafe { write_stats(stats, size, current::stats()) }
 }
 
-/// As [`OSSL_ASYNC_thread_stats`], for all threads of the process together, those that have ended included.
+/// Writes the counts of the whole process, in the same way. Threads that have ended count too.
 ///
 /// # Safety
 ///
-/// As there.
+/// As [`OSSL_ASYNC_thread_stats`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn OSSL_ASYNC_process_stats(
     stats: *mut OSSL_ASYNC_STATS,
     size: usize,
 ) -> c_int {
-    // SAFETY: the caller vouches for the memory.
+    // SAFETY: the caller guarantees the memory.
     unsafe { write_stats(stats, size, report::process()) }
 }
 
@@ -163,7 +177,7 @@ unsafe fn write_stats(to: *mut OSSL_ASYNC_STATS, size: usize, stats: Stats) -> c
     }
     let stats = OSSL_ASYNC_STATS::from(stats);
     let size = size.min(size_of_val(&stats));
-    // SAFETY: the caller vouches for so many bytes.
+    // SAFETY: the caller guarantees so many bytes.
     unsafe { ptr::copy_nonoverlapping(ptr::from_ref(&stats).cast::<u8>(), to.cast(), size) };
     1
 }

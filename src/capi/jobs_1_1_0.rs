@@ -1,4 +1,5 @@
-//! Generation 2: the job functions of OpenSSL 1.1.0 and later, and 3.2's stack functions (7.1).
+//! Generation 2: the job functions of OpenSSL 1.1.0 and later (7.1), and the stack functions of 3.2
+//! (7.8).
 
 #![expect(
     non_snake_case,
@@ -17,20 +18,29 @@ use crate::stack::custom::{self, Allocate, Free};
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-/// As [`ASYNC_init_pool`](super::ASYNC_init_pool), without pipes. 0 with an entry also if so many jobs could not even be
-/// listed (G1, G2), and where libcrypto 3.6 or later is in the process if `max_size` is more than an `int` holds. Where there
-/// are no jobs: 1 (F16).
+/// [`ASYNC_init_pool`](super::ASYNC_init_pool) under its later name, without pipes ([G1]).
+///
+/// It also returns 0, with an entry, in two cases ([G2]):
+///
+/// - There is no memory to list `init_size` jobs.
+/// - libcrypto 3.6 or later is in the process, and `max_size` is larger than an `int` can be.
+///
+/// Where there are no jobs it returns 1 ([F16]).
+///
+/// [G1]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#73-thread-init-and-cleanup
+/// [G2]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#73-thread-init-and-cleanup
+/// [F16]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#44-null-implementation
 #[inline(always)]
 pub extern "C" fn ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
     let done = init_thread(max_size, init_size);
     if max_size == 0 && init_size == 0 {
-        // libcrypto itself may be calling, for a pool of its own.
+        // libcrypto's own function may be the caller. It needs a pool of libcrypto's.
         libcrypto::init_own_pool(thread::is_in_job());
     }
     done
 }
 
-/// [`ASYNC_init_thread`], by the name that libcrypto cannot have.
+/// [`ASYNC_init_thread`] under the name that only this library has.
 #[unsafe(no_mangle)]
 pub extern "C" fn OSSL_ASYNC_init_thread(max_size: usize, init_size: usize) -> c_int {
     init_thread(max_size, init_size)
@@ -43,17 +53,26 @@ fn init_thread(max_size: usize, init_size: usize) -> c_int {
     }
 }
 
-/// As [`ASYNC_free_pool`](super::ASYNC_free_pool) (G5).
+/// [`ASYNC_free_pool`](super::ASYNC_free_pool) under its later name ([G5]).
+///
+/// [G5]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#73-thread-init-and-cleanup
 #[inline(always)]
 pub extern "C" fn ASYNC_cleanup_thread() {
     super::jobs_2015::ASYNC_free_pool();
 }
 
-/// Starts a job (`*job` NULL) with a wait context, or resumes one. `ret` and `ctx` may be NULL (D10, D25). Rules G9, G10.
+/// Starts a job with a wait context if `*job` is NULL. Otherwise resumes `*job` ([G9], [G10]).
+///
+/// `ret` and `ctx` may be NULL ([D10], [D25]).
 ///
 /// # Safety
 ///
-/// As [`ASYNC_start_job_2015`](super::ASYNC_start_job_2015); `ctx` is NULL or has not been freed.
+/// As [`ASYNC_start_job_2015`](super::ASYNC_start_job_2015). `ctx` is NULL or has not been freed.
+///
+/// [G9]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#74-start-pause-current
+/// [G10]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#74-start-pause-current
+/// [D10]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
+/// [D25]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
 #[inline(always)]
 pub unsafe extern "C" fn ASYNC_start_job(
     job: *mut *mut ASYNC_JOB,
@@ -63,7 +82,7 @@ pub unsafe extern "C" fn ASYNC_start_job(
     args: *mut c_void,
     size: usize,
 ) -> c_int {
-    // No bytes are as good as none at all, as in every OpenSSL that is maintained (B24, D11).
+    // Size 0 means that there is no argument, as in every maintained OpenSSL (B24, D11).
     let args = if size == 0 { ptr::null_mut() } else { args };
     let what = Start {
         function: func,
@@ -71,34 +90,46 @@ pub unsafe extern "C" fn ASYNC_start_job(
         pipe: false,
         wait_ctx: ctx.cast(),
     };
-    // SAFETY: the caller vouches for all of it.
+    // SAFETY: the caller guarantees all of it.
     unsafe { start_or_resume(job, ret, what, ASYNC_NO_JOBS) }
 }
 
-/// The wait context that a live job was started with, or NULL. From any thread (G11).
+/// Returns the wait context that a running or paused job was started with, or NULL ([G11]).
+///
+/// May be called from any thread.
 ///
 /// # Safety
 ///
 /// `job` is NULL or a handle that this library issued.
+///
+/// [G11]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#74-start-pause-current
 #[inline(always)]
 pub unsafe extern "C" fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the caller guarantees that `job` is NULL or a handle of this library.
     let record = unsafe { record(job) };
     record.map_or(ptr::null_mut(), Record::wait_ctx)
 }
 
-/// 1 if jobs can be made here, else 0 (F19).
+/// Returns 1 if this build and this system have jobs, else 0 ([F19]).
+///
+/// [F19]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#45-platform-gates-for-the-posix-implementation
 #[inline(always)]
 pub extern "C" fn ASYNC_is_capable() -> c_int {
     platform::is_capable().into()
 }
 
-/// Installs the functions that make and free stacks; NULL keeps the current one. Returns 1, or 0 once a stack has been
-/// tried for in the process (G40, G42), and where there are no jobs.
+/// Sets the functions that allocate and free stacks. NULL keeps the current one.
+///
+/// Returns 1. Returns 0 once the process has tried to make a stack ([G40], [G42]), and where there
+/// are no jobs.
 ///
 /// # Safety
 ///
-/// Both can be called so from any thread; what the first returns is memory that nothing else uses until the second gets it.
+/// Both functions can be called from any thread. Nothing else uses the memory that `alloc_fn`
+/// returns until `free_fn` gets it.
+///
+/// [G40]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#78-stack-allocator-32
+/// [G42]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#78-stack-allocator-32
 #[inline(always)]
 pub unsafe extern "C" fn ASYNC_set_mem_functions(
     alloc_fn: Option<Allocate>,
@@ -107,18 +138,22 @@ pub unsafe extern "C" fn ASYNC_set_mem_functions(
     (platform::AVAILABLE && custom::install(alloc_fn, free_fn)).into()
 }
 
-/// Writes the current functions to each output that is not NULL; where there are no jobs, NULLs (G43).
+/// Writes the current functions to each output that is not NULL ([G43]).
+///
+/// Where there are no jobs it writes NULL.
 ///
 /// # Safety
 ///
 /// The outputs are NULL or can be written.
+///
+/// [G43]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#78-stack-allocator-32
 #[inline(always)]
 pub unsafe extern "C" fn ASYNC_get_mem_functions(
     alloc_fn: *mut Option<Allocate>,
     free_fn: *mut Option<Free>,
 ) {
     let functions = platform::AVAILABLE.then(custom::installed);
-    // SAFETY: the caller vouches for the outputs.
+    // SAFETY: the caller guarantees that the outputs can be written.
     unsafe {
         write_output(alloc_fn, functions.map(|functions| functions.allocate));
         write_output(free_fn, functions.map(|functions| functions.free));

@@ -1,15 +1,18 @@
-//! The symbols of the functions whose names libcrypto may have too, and the second symbol that most of them have.
+//! The symbols of the functions whose names libcrypto may have too. Most of them have a second
+//! symbol here.
 //!
-//! A C program of the five-argument API calls `OSSL_ASYNC_pause_job`: the header maps the familiar name to it, because
-//! libcrypto cannot have that symbol. A program of the six-argument API, libssl and engines call `ASYNC_pause_job`, which
-//! libcrypto may have too. `ASYNC_start_job` has one name, and `ASYNC_init_thread` does more under libcrypto's name.
+//! A C program of the five-argument API calls `OSSL_ASYNC_pause_job`. The header maps the familiar
+//! name to it, because libcrypto cannot have that symbol. Programs of the six-argument API, libssl
+//! and engines call `ASYNC_pause_job`, which libcrypto may have too. `ASYNC_start_job` has one
+//! name. `ASYNC_init_thread` has two functions, because it does more under libcrypto's name.
 //!
-//! The Rust functions that these symbols lead to are no symbols themselves. So a call from one to another stays in the
-//! library, whichever library the process finds first under the exported name.
+//! The Rust functions behind these symbols are not symbols themselves. So they call each other
+//! inside the library, whichever library the process finds first under an exported name.
 //!
-//! In an executable the linker takes only what is needed. Had it some of these symbols and libcrypto the others, libssl
-//! would get half a set from each, and crash. So all of them lie in one module, which rustc compiles into one object file,
-//! and in one section, which the linker keeps or drops as a whole.
+//! All these symbols must come from one library. If the linker took some from here and others from
+//! libcrypto, libssl would crash. In an executable the linker takes only the sections that are
+//! needed. So all of them are in one module, which rustc compiles into one object file, and in one
+//! section. The linker keeps or drops a section as a whole.
 
 use crate::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use crate::jobs::job::Function;
@@ -24,8 +27,8 @@ macro_rules! one_name {
     };
 }
 
-/// Exports each function under both names. Its signature and what its caller owes are those of the Rust function that
-/// has the first name.
+/// Exports each function under both names. The Rust function with the first name has the signature,
+/// and says what the caller must guarantee.
 macro_rules! two_names {
     ($(fn $plain:ident, $ours:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;)*) => {
         $(
@@ -42,7 +45,7 @@ macro_rules! two_names {
             )]
             unsafe extern "C" fn $symbol($($argument: $type),*) $(-> $result)? {
                 #[allow(unused_unsafe, reason = "some of the functions are safe")]
-                // SAFETY: who calls the symbol owes what the Rust function asks for.
+                // SAFETY: the caller of the symbol fulfils the conditions of the Rust function.
                 unsafe {
                     $crate::capi::$function($($argument),*)
                 }

@@ -8,22 +8,33 @@ use crate::jobs::requests::{Outcome, Resume, Start, StartFailure};
 use core::ffi::c_int;
 use core::ptr;
 
-/// A job, as C programs know it (B1).
+/// A job, as C programs see it ([B1]).
+///
+/// [B1]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 #[repr(C)]
 pub struct ASYNC_JOB {
     opaque: [u8; 0],
 }
 
-/// Result of a start: an error, which is in the error queue (B1).
+/// A start or resume was refused or failed. The error queue has the reason ([B1]).
+///
+/// [B1]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 pub const ASYNC_ERR: c_int = 0;
-/// Result of a start: no job is to be had now; an entry in the error queue says why if the reason is not the limit.
+/// No job is available now. If the pool's limit is not the reason, the error queue has it ([B19]).
+///
+/// [B19]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#14-async_start_job
 pub const ASYNC_NO_JOBS: c_int = 1;
-/// Result of a start: the job paused.
+/// The job paused ([B1]).
+///
+/// [B1]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 pub const ASYNC_PAUSE: c_int = 2;
-/// Result of a start: the job ended.
+/// The job ended ([B1]).
+///
+/// [B1]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#11-types-constants-error-queue
 pub const ASYNC_FINISH: c_int = 3;
 
-/// 1, or 0 with an entry. A shortfall is an entry too, and success (B10).
+/// Returns 1, or 0 after queueing the error. A pool with fewer jobs than asked for is a success and
+/// queues an error too (B10).
 pub(super) fn succeed(done: Result<Option<Error>, Error>) -> c_int {
     match done {
         Ok(shortfall) => {
@@ -39,23 +50,25 @@ pub(super) fn succeed(done: Result<Option<Error>, Error>) -> c_int {
     }
 }
 
-/// The record that a handle means.
+/// Returns the record that a handle stands for.
 ///
 /// # Safety
 ///
 /// As [`Record::from_handle`].
 pub(super) unsafe fn record(job: *mut ASYNC_JOB) -> Option<&'static Record> {
-    // SAFETY: the caller vouches for the handle.
+    // SAFETY: the caller guarantees that `job` is NULL or a handle of this library.
     unsafe { Record::from_handle(job.cast()) }
 }
 
-/// Starts a job if `*job` is NULL, else resumes that one; writes `*job` and `*ret` as B19 has it. `unavailable` is what to
-/// return where there are no jobs (F15, F16).
+/// Starts a job if `*job` is NULL, else resumes that one. Writes `*job` and `*ret` as B19 says.
+///
+/// `unavailable` is what to return where there are no jobs (F15, F16).
 ///
 /// # Safety
 ///
-/// `job` and `ret` are NULL or can be written, `*job` is NULL or was issued by this library, and `what` as for
-/// [`dispatch::start`].
+/// - `job` and `ret` are NULL or can be written.
+/// - `*job` is NULL or a handle that this library issued.
+/// - `what` fulfils the conditions of [`dispatch::start`].
 #[inline(always)]
 pub(super) unsafe fn start_or_resume(
     job: *mut *mut ASYNC_JOB,
@@ -66,25 +79,25 @@ pub(super) unsafe fn start_or_resume(
     if job.is_null() {
         return fail(StartFailure::Error(current::refuse_null()), unavailable);
     }
-    // No reference to the caller's handle is kept: the job may use it too while it runs (B20).
-    // SAFETY: the caller vouches for `job` and for the handle in it.
+    // No reference to the caller's `*job` is kept: the running job may use it too (B20). SAFETY:
+    // the caller guarantees that `job` can be read and has NULL or a handle of this library.
     match unsafe { record(job.read()) } {
-        // SAFETY: the caller vouches for the places.
+        // SAFETY: the caller guarantees that `job` and `ret` can be written.
         Some(record) => unsafe { resume(record, job, ret, Resume::Normal) },
-        // SAFETY: the caller vouches for what is to be started.
+        // SAFETY: the caller guarantees `what`.
         None => match unsafe { dispatch::start(what) } {
-            // SAFETY: the caller vouches for the places.
+            // SAFETY: the caller guarantees that `job` and `ret` can be written.
             Ok(outcome) => unsafe { report(outcome, job, ret) },
             Err(failure) => fail(failure, unavailable),
         },
     }
 }
 
-/// Resumes the job that a handle means, and writes `*job` and `*ret` as B19 has it.
+/// Resumes the job that a handle stands for. Writes `*job` and `*ret` as B19 says.
 ///
 /// # Safety
 ///
-/// `job` and `ret` can be written; `ret` may be NULL.
+/// `job` can be written. `ret` is NULL or can be written.
 #[inline(always)]
 pub(super) unsafe fn resume(
     record: &'static Record,
@@ -93,13 +106,13 @@ pub(super) unsafe fn resume(
     how: Resume,
 ) -> c_int {
     match dispatch::resume(record, ptr::null_mut(), how) {
-        // SAFETY: the caller vouches for the places.
+        // SAFETY: the caller guarantees that `job` and `ret` can be written.
         Ok(outcome) => unsafe { report(outcome, job, ret) },
         Err(error) => fail(StartFailure::Error(error), ASYNC_ERR),
     }
 }
 
-/// Writes what a job came to.
+/// Writes the outcome of a start or resume, and returns its number.
 ///
 /// # Safety
 ///
@@ -108,24 +121,24 @@ pub(super) unsafe fn resume(
 unsafe fn report(outcome: Outcome, job: *mut *mut ASYNC_JOB, ret: *mut c_int) -> c_int {
     match outcome {
         Outcome::Paused(record) => {
-            // SAFETY: the caller vouches for `job`.
+            // SAFETY: the caller guarantees that `job` can be written.
             unsafe { job.write(record.handle().cast()) };
             ASYNC_PAUSE
         }
         Outcome::Finished(result) => {
             if !ret.is_null() {
-                // SAFETY: the caller vouches for `ret`.
+                // SAFETY: the caller guarantees that `ret` can be written.
                 unsafe { ret.write(result) };
             }
-            // After the result (S4), for callers in whose memory the two overlap.
-            // SAFETY: the caller vouches for `job`.
+            // The result is written first (S4), because the caller's `job` and `ret` may overlap.
+            // SAFETY: the caller guarantees that `job` can be written.
             unsafe { job.write(ptr::null_mut()) };
             ASYNC_FINISH
         }
     }
 }
 
-/// Queues why there was no start or resume.
+/// Queues why a start or resume failed, and returns its number.
 #[cold]
 pub(super) fn fail(failure: StartFailure, unavailable: c_int) -> c_int {
     match failure {
@@ -143,14 +156,14 @@ pub(super) fn fail(failure: StartFailure, unavailable: c_int) -> c_int {
     }
 }
 
-/// Writes an output, unless the caller does not want it.
+/// Writes an output, unless the caller passed NULL for it.
 ///
 /// # Safety
 ///
 /// `to` is NULL or can be written.
 pub(super) unsafe fn write_output<T>(to: *mut T, value: T) {
     if !to.is_null() {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the caller guarantees it.
         unsafe { to.write(value) };
     }
 }

@@ -4,7 +4,7 @@
 use core::cell::Cell;
 use core::ffi::CStr;
 
-/// Entries that a queue holds.
+/// The number of entries that a queue can hold.
 pub const QUEUE_ENTRIES: usize = 16;
 
 /// One entry: a packed code, and where in this library's source it was raised.
@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry of which only the code was kept.
+    /// An entry of which only the code is known.
     pub const fn of_code(code: u32) -> Entry {
         Entry {
             code,
@@ -29,8 +29,8 @@ impl Entry {
     }
 }
 
-/// A thread's error queue: the newest [`QUEUE_ENTRIES`] entries, oldest first out. It is the thread's and not the
-/// job's (B5).
+/// A thread's error queue: the newest [`QUEUE_ENTRIES`] entries, oldest first. It belongs to the
+/// thread and not to the job (B5).
 pub struct Queue {
     entries: [Cell<Option<Entry>>; QUEUE_ENTRIES],
     first: Cell<usize>,
@@ -56,7 +56,7 @@ impl Queue {
         self.count.set(self.count.get() + 1);
     }
 
-    /// Takes the oldest entry out.
+    /// Removes and returns the oldest entry.
     pub fn pop(&self) -> Option<Entry> {
         let entry = self.first()?;
         self.first.set(self.first.get().wrapping_add(1));
@@ -74,7 +74,7 @@ impl Queue {
         self.nth(self.count.get().checked_sub(1)?)
     }
 
-    /// Forgets every entry.
+    /// Removes all entries.
     pub fn clear(&self) {
         self.count.set(0);
     }

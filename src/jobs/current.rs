@@ -1,4 +1,4 @@
-//! Questions about jobs of the calling thread, and what happens to a job that nobody will resume.
+//! The calling thread's current job and counts, abandoning a job, and counting refused calls.
 
 use super::job::{Record, State};
 use super::thread::{self, Thread};
@@ -6,12 +6,13 @@ use crate::error::Error;
 use crate::report::{self, Stats};
 use core::ptr;
 
-/// The job that the calling thread is in. Signal handlers may ask.
+/// The job that the calling thread is in. Signal handlers may call this.
 pub fn current() -> Option<&'static Record> {
     thread::this_in_handlers()?.currjob.get()
 }
 
-/// The most that has been used so far of the stack of a job that runs or is paused on this thread, in bytes; else 0.
+/// The most that has been used of a job's stack so far, in bytes. 0 unless the job runs or is
+/// paused on this thread.
 pub fn stack_used(record: &Record) -> usize {
     let is_mine = thread::this().is_some_and(|thread| {
         let runs = thread.currjob.get();
@@ -30,8 +31,10 @@ pub fn stats() -> Stats {
         .unwrap_or_default()
 }
 
-/// Gives up a paused job for ever: its stack and wait fd stay as they are, and nothing can resume or wake it. No effect
-/// unless it is one of this thread's.
+/// Abandons a paused job of this thread: its stack and wait fd stay, and nothing can resume or wake
+/// it.
+///
+/// It has no effect on any other job.
 pub fn abandon(record: &'static Record) {
     let Some(thread) = thread::this() else { return };
     let owner = thread
@@ -45,7 +48,7 @@ pub fn abandon(record: &'static Record) {
     }
 }
 
-/// The error of a start or resume without a place for the handle.
+/// The error of a start or resume whose `job` is NULL.
 #[cold]
 pub fn refuse_null() -> Error {
     refused(if current().is_some() {
@@ -55,7 +58,7 @@ pub fn refuse_null() -> Error {
     })
 }
 
-/// Counts an error that is the caller's.
+/// Counts an error that misuse by the caller caused.
 #[cold]
 #[inline(never)]
 pub fn refused(error: Error) -> Error {

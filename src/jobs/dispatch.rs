@@ -13,12 +13,13 @@
 //!   └───────────────────────────┘                     └────────────────────────────┘ low, then the guard
 //! ```
 //!
-//! Exactly one of the two sides runs. The job side comes back with the record's state Paused, or else its function has
-//! returned; the dispatcher does all the rest. One stack serves every use of its record: `platform::serve_jobs` waits for
-//! the next.
+//! Exactly one of the two sides runs. When control returns to the dispatcher, the record's state is
+//! Paused, or the function has returned. The dispatcher does all the rest. One stack serves every
+//! use of its record: `platform::serve_jobs` waits there for the next function.
 //!
-//! OpenSSL leaves a record's stored state as it was while the job runs (S1), which is what makes its nested starts go
-//! wrong (D5, D6). Here a job that runs is Running, and a thread that runs a job refuses every other start.
+//! OpenSSL does not change a record's stored state when the job is resumed or started again (S1).
+//! That is why its nested starts go wrong (D5, D6). Here a job that runs is Running, and a thread
+//! that runs a job refuses every other start.
 
 use super::current::refused;
 use super::job::{Record, State};
@@ -33,16 +34,18 @@ use crate::report::{self, Owner};
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-/// Starts a job, which runs until it pauses or ends.
+/// Starts a job. It runs until it pauses or ends.
 ///
-/// This, [`resume`] and [`run`] become part of the entry points, so that one return follows the switch; see [`pause`].
+/// This, [`resume`] and [`run`] are inlined into the entry points, so that only one return follows
+/// the switch; see [`pause`].
 ///
 /// # Safety
 ///
-/// The function can be called with the argument: null, a copy of the bytes, or the port. The bytes can be read, and the
-/// port stays valid until this returns. The function does not leave by `longjmp` or an exception, and where the thread ends inside
-/// it, no Rust frame but those of this library is on the job's stack (F11).
-/// The wait context is null or has not been freed.
+/// - The function can be called with the argument: null, a copy of the bytes, or the port.
+/// - The bytes can be read. The port stays valid until this returns.
+/// - The function does not leave by `longjmp` or an exception. If the thread ends inside it, the
+///   only Rust frames on the job's stack are this library's (F11).
+/// - The wait context is null or has not been freed.
 #[inline(always)]
 pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     if !platform::AVAILABLE {
@@ -70,7 +73,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     let (argument, port) = match what.argument {
         Argument::Port(port) => (port, port),
         Argument::Copied(bytes, _) if bytes.is_null() => (ptr::null_mut(), ptr::null_mut()),
-        // SAFETY: the caller vouches for the bytes.
+        // SAFETY: the caller guarantees the bytes.
         Argument::Copied(bytes, size) => match unsafe { record.copy_arguments(bytes, size) } {
             Some(copy) => (copy, ptr::null_mut()),
             None => {
@@ -83,7 +86,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     record.work.funcargs.set(argument);
     record.work.resumed.set(0);
     record.port.set(port);
-    // SAFETY: the caller vouches for the context.
+    // SAFETY: the caller guarantees that it is null or has not been freed.
     unsafe { record.set_wait_ctx(what.wait_ctx) };
     let this_use = thread.uses.next();
     record.this_use.set(this_use.0);
@@ -92,7 +95,7 @@ pub unsafe fn start(what: Start) -> Result<Outcome, StartFailure> {
     run(thread, owner, record, LibCtx::NONE.set_default()).map_err(StartFailure::Error)
 }
 
-/// A job to use: an idle one of the thread's pool, or a new one if the limit allows.
+/// A job for a start: an idle one of the thread's pool, or a new one if the limit allows.
 #[inline(always)]
 fn get_job(thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
     match thread.pool.reuse(owner, pipe)? {
@@ -104,7 +107,7 @@ fn get_job(thread: &Thread, owner: Owner, pipe: bool) -> Result<&'static Record,
     }
 }
 
-/// A start came to nothing after the thread was attached.
+/// A start failed after the thread was attached.
 #[cold]
 #[inline(never)]
 fn not_started(thread: &Thread, why: StartFailure) -> StartFailure {
@@ -112,7 +115,7 @@ fn not_started(thread: &Thread, why: StartFailure) -> StartFailure {
     why
 }
 
-/// Resumes a paused job. `port` is where the Rust face wants the result; null from C.
+/// Resumes a paused job. `port` is where the Rust API wants the result; it is null from C.
 #[inline(always)]
 pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result<Outcome, Error> {
     record.prefetch();
@@ -141,12 +144,15 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
     run(thread, owner, record, libctx)
 }
 
-/// Pauses the running job and returns 1 when it is resumed. Returns `skipped` at once where nothing can be paused: outside a
-/// job, while pausing is blocked (B31), and while the thread unwinds from a panic, since Rust counts panics by thread and not
+/// Pauses the running job and returns 1 when it is resumed.
+///
+/// Returns `skipped` at once if nothing can be paused: outside a job, and while pausing is blocked
+/// (B31). Also while the thread unwinds from a panic, because Rust counts panics by thread and not
 /// by stack. Returns `refused` at once in a job that was cancelled.
 ///
-/// Nothing may follow the switch, and no frame of the library be left: then the processor goes straight back to whoever
-/// paused. Each return on a stack that was switched to costs as much as the switch.
+/// The switch must come last, and this function must have no frame of its own: it is inlined into
+/// the entry point. Then the processor returns straight to the caller of the entry point. Each
+/// return on a stack that was switched to costs as much as the switch.
 #[inline(always)]
 pub fn pause(skipped: c_int, refused: c_int) -> c_int {
     let Some(thread) = thread::this() else {
@@ -162,12 +168,13 @@ pub fn pause(skipped: c_int, refused: c_int) -> c_int {
         return skipped;
     }
     record.set_state(State::Paused);
-    // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job runs.
+    // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job
+    // runs.
     unsafe { platform::switch(&record.work.fibre, &thread.dispatcher) }
 }
 
-/// Lets a job run until it pauses or ends. `libctx` is the thread's default library context outside the job, to go back
-/// to then (G37).
+/// Runs a job until it pauses or ends. `libctx` is the thread's default library context outside the
+/// job, which is set again afterwards (G37).
 #[inline(always)]
 fn run(
     thread: &Thread,
@@ -184,8 +191,9 @@ fn run(
         }
         record.exchange_exceptions(exceptions);
     }
-    // SAFETY: the stack is the record's, which nothing else uses, and the job side switches to the dispatcher on this
-    // thread only. A record that is not new was suspended on this thread: `is_resumable_by`, or the pool's `release`.
+    // SAFETY: nothing else uses the record's stack. The job side switches to the dispatcher on this
+    // thread only. A record that is not new was suspended on this thread, which `is_resumable_by`
+    // or the pool's `release` has made sure of.
     let entered = unsafe {
         if record.work.fibre.is_new() {
             platform::enter(&thread.dispatcher, record.stack(), start_func)
@@ -232,14 +240,14 @@ fn run(
     }
 }
 
-/// The bottom of every job's stack (2.3). A thread may end inside a job (F11): then this frame is unwound through, so nothing
-/// here has a destructor.
+/// The bottom of every job's stack (2.3). If a thread ends inside a job (F11), this frame is
+/// unwound. So it holds nothing that has a destructor.
 extern "C-unwind" fn start_func() -> ! {
     let (thread, record) = thread::this()
         .and_then(|thread| Some((thread, thread.currjob.get()?)))
         .expect("the dispatcher sets the current job before it switches");
-    // SAFETY: whoever calls `start` vouches for the function and its argument, and the dispatcher suspends itself in `run`
-    // on this thread, which keeps the record until the fibre is given up.
+    // SAFETY: the caller of `start` guarantees the function and its argument. The dispatcher is
+    // suspended in `run` on this thread, and keeps the record until the fibre is given up.
     unsafe { platform::serve_jobs(&record.work, &thread.dispatcher) }
 }
 

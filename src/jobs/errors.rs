@@ -4,7 +4,8 @@ use super::thread::{self, Thread};
 use super::word;
 use crate::error::queue::{Entry, Queue};
 
-/// [`thread::get_or_create`], but nothing is made for a thread that has ended its jobs, since nobody may come who frees it.
+/// [`thread::get_or_create`], but none for a thread that has ended its jobs. Perhaps nothing would
+/// free a state that was made for it.
 pub fn thread_unless_ended() -> Option<&'static Thread> {
     if word::has_ended() {
         None
@@ -21,8 +22,10 @@ pub fn push(entry: Entry) {
     }
 }
 
-/// Calls `look` with the calling thread's error queue. Where it has none, with one that holds the error that is kept in the
-/// word, if any; the word loses it if `look` takes it out.
+/// Calls `look` with the calling thread's error queue.
+///
+/// If the thread has no state, the queue holds the error that is kept in the word, if any. If
+/// `look` removes it, the word loses it too.
 pub fn with_queue<R>(look: impl FnOnce(&Queue) -> R) -> R {
     if let Some(thread) = thread::this() {
         return look(&thread.errors);

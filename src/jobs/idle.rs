@@ -1,18 +1,21 @@
-//! The idle jobs of one pool: last in, first out (P4). Jobs that have not been needed for long give
-//! their memory back to the system. No program can see that: they keep their place in the order,
-//! their handles and their wait fds.
+//! The idle jobs of one pool: last in, first out (P4). If idle jobs have not been needed for long,
+//! the pool gives their memory back to the system. No program can notice: they keep their place in
+//! the order, their handles and their wait fds.
 //!
 //! ```text
-//!   newest ─> record ─> record ─> ... ─> oldest     warm: a list through the records, so that none needs memory (D20)
+//!   newest ─> record ─> record ─> ... ─> oldest     backed: a list through the records, so that none needs memory (D20)
 //!                                          │
-//!   cold:   top of a stack of slots, ......┴        what is left of a record whose memory was given back
+//!   unbacked: top of a stack of slots, ....┘        what is left of a record whose memory was given back
 //! ```
 //!
-//! How long is long? The pool watches the smallest number of warm jobs over a round of releases. A
-//! round is long: a program that starts all its jobs and then finishes all of them never seems to
-//! have too many. Warm jobs above [`KEPT`] that were not used in a whole round are too many. From
-//! then on each release makes one of them cold, the oldest. So a pool in use makes no system call,
-//! a peak does not stay in memory, and no call does more than one step.
+//! When is a job unused for long? The pool counts releases in rounds, and notes the smallest number
+//! of backed jobs in each round. Those that were not used in a whole round, beyond [`KEPT`], are
+//! too many. From then on each release gives back the memory of one job, the oldest. A round is
+//! long, so a program that starts all its jobs and then finishes all of them never seems to have
+//! too many.
+//!
+//! So a pool in use makes no system call, memory of a peak is given back, and no call does more
+//! than one step.
 //!
 //! After a peak of 100,000 jobs, and a million more one after the other, a process has 10 MB of
 //! memory. Without this it would have 403 MB.
@@ -23,43 +26,45 @@ use crate::report::Owner;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 
-/// Idle jobs that always keep their memory.
+/// The number of idle jobs that always keep their memory.
 pub const KEPT: usize = 1024;
 
-/// Releases in a round at the least; otherwise four times as many as the pool has jobs.
+/// The least number of releases in a round. If four times the number of the pool's jobs is more,
+/// that.
 const ROUND: usize = 65536;
 
 /// A pool's idle jobs.
 pub struct Idle {
     newest: Cell<Option<&'static Record>>,
     oldest: Cell<Option<&'static Record>>,
-    /// How many are in the list.
-    warm: Cell<usize>,
-    /// The smallest number of them in this round.
+    /// How many backed jobs are in the list.
+    backed: Cell<usize>,
+    /// The smallest number of backed jobs in this round.
     lowest: Cell<usize>,
     /// Releases left in this round.
-    left: Cell<usize>,
-    /// How many of the oldest were not used in the last round and are still to be cooled.
+    releases_left: Cell<usize>,
+    /// How many of the oldest were not used in the last round and still have memory to give back.
     unused: Cell<usize>,
-    /// All idle jobs below the oldest. Thread-locals without destructors are cheaper; the pool empties it.
+    /// The unbacked jobs, which are older than all in the list. The pool empties it: thread-locals
+    /// without destructors are cheaper.
     unbacked: ManuallyDrop<Cell<Vec<Unbacked>>>,
 }
 
 impl Idle {
-    /// None.
+    /// No idle jobs.
     pub const fn new() -> Idle {
         Idle {
             newest: Cell::new(None),
             oldest: Cell::new(None),
-            warm: Cell::new(0),
+            backed: Cell::new(0),
             lowest: Cell::new(0),
-            left: Cell::new(ROUND),
+            releases_left: Cell::new(ROUND),
             unused: Cell::new(0),
             unbacked: ManuallyDrop::new(Cell::new(Vec::new())),
         }
     }
 
-    /// One more, of a pool that has so many jobs in all.
+    /// Adds a job. `jobs` is the number of all jobs of the pool.
     #[inline]
     pub fn push(&self, record: &'static Record, jobs: usize) {
         let before = self.newest.replace(Some(record));
@@ -68,17 +73,17 @@ impl Idle {
             Some(before) => before.links.newer.set(Some(record)),
             None => self.oldest.set(Some(record)),
         }
-        self.warm.set(self.warm.get() + 1);
-        match self.left.get() {
+        self.backed.set(self.backed.get() + 1);
+        match self.releases_left.get() {
             0 => self.new_round(jobs),
-            left => self.left.set(left - 1),
+            left => self.releases_left.set(left - 1),
         }
         if self.unused.get() > 0 {
             self.release_oldest();
         }
     }
 
-    /// The one released last.
+    /// Removes and returns the job that was released last.
     #[inline]
     pub fn pop(&self, owner: Owner) -> Option<&'static Record> {
         let Some(record) = self.newest.get() else {
@@ -90,36 +95,40 @@ impl Idle {
             Some(older) => older.links.newer.set(None),
             None => self.oldest.set(None),
         }
-        let warm = self.warm.get() - 1;
-        self.warm.set(warm);
-        self.lowest.set(self.lowest.get().min(warm));
-        self.unused.set(self.unused.get().min(warm));
+        let backed = self.backed.get() - 1;
+        self.backed.set(backed);
+        self.lowest.set(self.lowest.get().min(backed));
+        self.unused.set(self.unused.get().min(backed));
         Some(record)
     }
 
-    /// Destroys them all. A program's own function that frees stacks may call back in; it finds none.
+    /// Destroys all idle jobs. A program's own function that frees stacks may call the library
+    /// again. It finds no idle job then.
     pub fn destroy(&self, owner: Owner) {
         let mut next = self.newest.take();
         self.oldest.set(None);
-        self.warm.set(0);
+        self.backed.set(0);
         self.unused.set(0);
-        let cold = self.unbacked.take();
+        let unbacked = self.unbacked.take();
         while let Some(record) = next {
             next = record.links.older.take();
             record.links.newer.set(None);
             record.destroy(owner);
         }
-        cold.into_iter().for_each(|cold| cold.destroy(owner));
+        unbacked
+            .into_iter()
+            .for_each(|record| record.destroy(owner));
     }
 
     #[cold]
     fn new_round(&self, jobs: usize) {
         self.unused.set(self.lowest.get().saturating_sub(KEPT));
-        self.lowest.set(self.warm.get());
-        self.left.set(ROUND.max(jobs.saturating_mul(4)));
+        self.lowest.set(self.backed.get());
+        self.releases_left.set(ROUND.max(jobs.saturating_mul(4)));
     }
 
-    /// Cools the oldest warm one, if there is memory for what is left of it.
+    /// Gives back the memory of the oldest backed job, if there is memory to note what is left of
+    /// it.
     #[cold]
     fn release_oldest(&self) {
         self.unused.set(self.unused.get() - 1);
@@ -133,23 +142,23 @@ impl Idle {
         let Some(newer) = oldest.links.newer.get() else {
             return;
         };
-        let mut cold = self.unbacked.take();
-        if cold.try_reserve(1).is_ok() {
+        let mut unbacked = self.unbacked.take();
+        if unbacked.try_reserve(1).is_ok() {
             newer.links.older.set(None);
             self.oldest.set(Some(newer));
-            self.warm.set(self.warm.get() - 1);
-            cold.push(oldest.release_memory());
+            self.backed.set(self.backed.get() - 1);
+            unbacked.push(oldest.release_memory());
         }
-        self.unbacked.set(cold);
+        self.unbacked.set(unbacked);
     }
 
-    /// Warms the cold one that was released last.
+    /// Gives memory again to the unbacked job that was released last.
     #[cold]
     fn restore_newest(&self, owner: Owner) -> Option<&'static Record> {
-        let mut cold = self.unbacked.take();
-        let one = cold.pop();
-        self.unbacked.set(cold);
+        let mut unbacked = self.unbacked.take();
+        let newest = unbacked.pop();
+        self.unbacked.set(unbacked);
         self.lowest.set(0);
-        one.map(|one| one.restore(owner))
+        newest.map(|record| record.restore(owner))
     }
 }

@@ -5,40 +5,40 @@ use crate::wake::Use;
 use core::any::Any;
 use core::cell::Cell;
 
-/// What a panic carries.
+/// A panic's payload.
 pub type Payload = Box<dyn Any + Send>;
 
-/// One thread's panics that nobody has seen yet. In practice none, or one.
+/// One thread's panics that no [`Job`](crate::Job) has taken yet. In practice none, or one.
 pub struct Panics(Cell<Option<Box<Panic>>>);
 
 struct Panic {
-    /// The use of the record that ended by it.
+    /// The use of the record that ended by this panic.
     of: Use,
     payload: Payload,
     older: Option<Box<Panic>>,
 }
 
 impl Panics {
-    /// None.
+    /// No panics.
     pub const fn none() -> Panics {
         Panics(Cell::new(None))
     }
 
-    /// Whether there is one.
-    pub fn are_there(&self) -> bool {
+    /// Whether a panic is kept.
+    pub fn has_any(&self) -> bool {
         let all = self.0.take();
         let some = all.is_some();
         self.0.set(all);
         some
     }
 
-    /// Keeps one.
+    /// Keeps a panic.
     pub fn keep(&self, of: Use, payload: Payload) {
         let older = self.0.take();
         self.0.set(Some(Box::new(Panic { of, payload, older })));
     }
 
-    /// Takes the one that ended a use of a record, if one did.
+    /// Takes the panic that ended a use of a record, if one did.
     pub fn take(&self, of: Use) -> Option<Payload> {
         let mut found = None;
         let mut rest = self.0.take();

@@ -1,4 +1,5 @@
-//! One thread's pool: its idle jobs, its limit and its count (section 3 of the behaviour reference).
+//! One thread's pool: its idle jobs, its limit and its count (section 3 of the behaviour
+//! reference).
 
 use super::idle::Idle;
 use super::job::Record;
@@ -11,19 +12,19 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// Why a pool has no job to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoJob {
-    /// All that it may have are in use (P2).
+    /// All jobs that it may have are in use (P2).
     Full,
-    /// It may grow, but could not (D18).
+    /// The limit allows one more job, but it could not be made (D18).
     Failed(Error),
 }
 
 /// A thread's pool. Number 0 is no pool.
 pub struct Pool {
-    /// Tells pools apart: a record carries the number of the pool that counts it. Never reused.
+    /// Tells pools apart: a record has the number of the pool that counts it. Never reused.
     number: Cell<u64>,
     /// 0: no limit.
     max_size: Cell<usize>,
-    /// Records ever made for this pool, however they ended (P1).
+    /// The number of records ever made for this pool. It never decreases (P1).
     curr_size: Cell<usize>,
     idle: Idle,
 }
@@ -46,13 +47,14 @@ impl Pool {
         self.number.get() != 0
     }
 
-    /// Makes the pool anew, empty. The idle jobs of the old one are freed; those in use belong to no pool any more (D2).
+    /// Replaces the pool by a new, empty one. Frees the idle jobs of the old one. Its jobs in use
+    /// belong to no pool any more (D2).
     #[cold]
     #[inline(never)]
     pub fn renew(&self, max_size: usize, owner: Owner) {
         self.free(owner);
         while self.exists() {
-            self.free(owner); // A program's own function that frees stacks has made one meanwhile.
+            self.free(owner); // The program's function that frees stacks has made a pool.
         }
         self.number.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         self.curr_size.set(0);
@@ -62,11 +64,13 @@ impl Pool {
     /// Frees the idle jobs and the pool. Jobs in use belong to no pool any more (B14, B15).
     pub fn free(&self, owner: Owner) {
         self.number.set(0);
-        // Out of the pool first: a program's own function that frees stacks may make a new one meanwhile.
+        // There is no pool from here on. The program's function that frees stacks may make a new
+        // one.
         self.idle.destroy(owner);
     }
 
-    /// An idle job to use, the one released last; with a pipe if it must have one. None if none is idle.
+    /// The idle job that was released last, with a pipe if it must have one. None if no job is
+    /// idle.
     #[inline(always)]
     pub fn reuse(&self, owner: Owner, pipe: bool) -> Result<Option<&'static Record>, NoJob> {
         match self.idle.pop(owner) {
@@ -78,7 +82,7 @@ impl Pool {
         }
     }
 
-    /// A new job to use, if the limit allows; with a pipe if it must have one.
+    /// A new job if the limit allows one, with a pipe if it must have one.
     #[cold]
     pub fn grow(&self, owner: Owner, pipe: bool) -> Result<&'static Record, NoJob> {
         if self.max_size.get() != 0 && self.curr_size.get() >= self.max_size.get() {
@@ -87,7 +91,8 @@ impl Pool {
         self.create(owner, pipe).map_err(NoJob::Failed)
     }
 
-    /// Takes back a job: one of this pool's becomes idle, any other is destroyed (D2, D3). Returns whether it became idle.
+    /// Takes a job back. One of this pool becomes idle. Any other is destroyed (D2, D3). Returns
+    /// whether it became idle.
     #[inline(always)]
     pub fn release(&self, record: &'static Record, owner: Owner) -> bool {
         let pooled = self.exists() && record.pool.get() == self.number.get();
@@ -99,7 +104,8 @@ impl Pool {
         pooled
     }
 
-    /// Makes idle jobs up front, with pipes if asked for. Stops at the first that cannot be made (B10).
+    /// Makes `count` idle jobs, with pipes if asked for. Stops at the first that cannot be made
+    /// (B10).
     pub fn fill(&self, owner: Owner, count: usize, pipes: bool) -> Result<(), Error> {
         for _ in 0..count {
             let record = self.create(owner, pipes)?;
@@ -108,16 +114,17 @@ impl Pool {
         Ok(())
     }
 
-    /// A new record that counts as this pool's. One that could not be made does not count (P8).
+    /// Makes a record that this pool counts. If it cannot be made, it is not counted (P8).
     fn create(&self, owner: Owner, pipe: bool) -> Result<&'static Record, Error> {
-        // The pipe first: a start that finds no descriptor left is to cost that one system call, and no stack.
+        // The pipe comes first. So a start that finds no descriptor left costs one system call, and
+        // no stack.
         let ends = if pipe {
             Some(Ends::open().map_err(|_| Error::WaitPipe)?)
         } else {
             None
         };
-        // It counts before it is there: a program's own function that makes stacks may start jobs meanwhile, or make a
-        // new pool, which then does not count this one.
+        // It is counted before it is made. The program's function that makes stacks may start jobs,
+        // or make a new pool, which then does not count this record.
         let number = self.number.get();
         self.curr_size.set(self.curr_size.get() + 1);
         let made = Record::create(owner);

@@ -9,9 +9,10 @@ use crate::platform;
 use crate::report::Owner;
 use core::ffi::c_int;
 
-/// Makes the thread's pool anew (1.2 and 7.3). Returns the reason if fewer jobs than asked for could be made.
+/// Makes the thread's pool, or replaces it by a new one (1.2 and 7.3).
 ///
-/// `pipes`: whether the jobs made now get a wait fd at once, as generation 1's do.
+/// `pipes` says whether the jobs made now get a wait fd at once, as generation 1's do. If fewer
+/// jobs than asked for could be made, it returns the reason.
 pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Option<Error>, Error> {
     if init_size > max_size {
         return Err(Error::PoolSize);
@@ -40,8 +41,9 @@ pub fn init_pool(max_size: usize, init_size: usize, pipes: bool) -> Result<Optio
     Ok(thread.pool.fill(owner, init_size, pipes).err())
 }
 
-/// Frees the thread's pool and idle jobs, and forgets the pause block (section 1.3). Paused jobs can still be resumed,
-/// and are destroyed at their end (D3).
+/// Frees the thread's pool and idle jobs, and sets the count of blocks to 0 (section 1.3).
+///
+/// Paused jobs can still be resumed, and are destroyed when they end (D3).
 pub fn free_pool() -> Result<(), Error> {
     let Some(thread) = thread::this() else {
         return Ok(());
@@ -56,7 +58,7 @@ pub fn free_pool() -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the pool of a thread anew, empty.
+/// Replaces the pool of a thread by a new, empty one.
 #[cold]
 #[inline(never)]
 pub fn renew(thread: &Thread, owner: Owner, max_size: usize) {
@@ -66,13 +68,13 @@ pub fn renew(thread: &Thread, owner: Owner, max_size: usize) {
     thread.pool.renew(max_size, owner);
 }
 
-/// Whether there is memory for a list of so many jobs. Our pool needs none, but generation 2 refuses a number that is out
-/// of all proportion before it makes the first job.
+/// Whether there is memory for a list of so many jobs. This library's pool needs none, but
+/// generation 2 refuses an impossible number before it makes the first job.
 fn could_be_listed(jobs: usize) -> bool {
     let bytes = jobs.saturating_mul(size_of::<*mut Record>()).max(1);
-    // Compilers leave out an allocation that is only freed again.
+    // A compiler may remove an allocation that is only freed again. `black_box` prevents that.
     let list = core::hint::black_box(platform::allocate(bytes));
-    // SAFETY: the block just made, or null.
+    // SAFETY: the block was just made, or is null.
     unsafe { platform::free(list) };
     !list.is_null()
 }

@@ -6,32 +6,33 @@ use crate::error::Error;
 use crate::wait_ctx::WaitCtx;
 use core::ffi::{c_int, c_void};
 
-/// What a start or a resume came to.
+/// The result of a start or resume.
 #[derive(Clone, Copy)]
 pub enum Outcome {
     /// The function paused; the job can be resumed.
     Paused(&'static Record),
-    /// The function returned this.
+    /// The function returned this value.
     Finished(c_int),
 }
 
-/// Why a start came to nothing.
+/// Why a start failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartFailure {
     /// This build has no jobs (F15).
     Unavailable,
-    /// No job is to be had now; with an error where the reason is not the pool's limit (D18).
+    /// No job is available now. There is an error if the pool's limit is not the reason (D18).
     NoJob(Option<Error>),
-    /// The start was wrong, or could not be done.
+    /// The start was refused or failed.
     Error(Error),
 }
 
 /// A job function's argument.
 #[derive(Clone, Copy)]
 pub enum Argument {
-    /// A private copy of this many bytes at this address; null is passed on as null, whatever the size (B23 to B25).
+    /// A private copy of so many bytes at this address. Null is passed on as null, whatever the
+    /// size (B23 to B25).
     Copied(*const c_void, usize),
-    /// The pointer itself, and where the Rust face wants the result.
+    /// The pointer itself, which is also where the Rust API wants the result.
     Port(*mut c_void),
 }
 
@@ -48,12 +49,13 @@ pub struct Start {
     pub wait_ctx: *mut WaitCtx,
 }
 
-/// How a paused job goes on.
+/// How a paused job is resumed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// As if it had never paused.
+    /// It runs on, and may pause again.
     Normal,
-    /// The same, but it cannot pause again: [`pause`](super::dispatch::pause) refuses until the job has ended.
+    /// It runs on and cannot pause again: [`pause`](super::dispatch::pause) refuses until the job
+    /// has ended.
     Cancelled,
 }
 

@@ -19,60 +19,63 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::panic::{self, AssertUnwindSafe};
 
-/// Bytes that `ERR_error_string` may fill.
+/// The size of the text of `ERR_error_string`, in bytes.
 pub const TEXT_SIZE: usize = 256;
 
 /// One thread's state. [`exit`] frees it.
 pub struct Thread {
-    /// The thread as an owner of jobs; none until [`attach`]ed.
+    /// The thread as an owner of jobs; none before [`attach`].
     owner: Cell<Option<Owner>>,
     /// The job that runs now.
     pub currjob: Cell<Option<&'static Record>>,
-    /// The calling side of the running job.
+    /// Where the thread's own stack is suspended while a job runs.
     pub dispatcher: Fibre,
-    /// What the C++ run-time keeps of exceptions for this thread; null where there is none, as far as is known.
+    /// What the C++ run-time keeps about exceptions for this thread; null if none was found.
     pub exceptions: Cell<*mut Exceptions>,
-    /// How often pausing is blocked (K1).
+    /// The number of blocks; pausing is blocked if it is not 0 (K1).
     pub blocked: Cell<usize>,
-    /// Changes whenever the blocks are forgotten, and is never the same in two states.
+    /// Changes whenever [`forget_blocks`](Thread::forget_blocks) resets that number. No two states
+    /// of threads ever have the same epoch.
     pub block_epoch: Cell<u64>,
-    /// The idle jobs.
+    /// The thread's pool.
     pub pool: Pool,
-    /// Whether the thread still pools jobs.
+    /// Whether the thread's jobs have ended.
     end: Cell<End>,
-    /// The state's number, and what it is as an owner.
+    /// The state's number, which is also the owner's.
     number: u64,
     /// Numbers for uses of records.
     pub uses: Uses,
-    /// The stack that its signal handlers got from the library, if they did.
+    /// The stack that the library gave to the thread's signal handlers, if it did.
     signal_stack: Cell<Option<SignalStack>>,
-    /// The C face's error queue.
+    /// The error queue of the C functions.
     pub errors: Queue,
-    /// Where `ERR_error_string` writes when it is given no buffer.
+    /// Where `ERR_error_string` writes if its caller gives no buffer.
     pub text: Cell<[c_char; TEXT_SIZE]>,
-    /// Panics that nobody has seen yet.
+    /// Panics that no Rust code has received yet.
     pub panics: Panics,
 }
 
-/// How far the end of a thread's jobs has come.
+/// Whether [`exit`] has run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// It has not begun.
-    Ahead,
-    /// [`exit`] is at work.
-    Now,
-    /// It has been once: the state goes with the last job.
-    Before,
+    /// It has not run yet.
+    NotYet,
+    /// It runs now.
+    InProgress,
+    /// It has run. The state is freed with the last job.
+    Over,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 /// The calling thread's state, if it has one.
 ///
-/// The word is read by a function of the shim, so no compiler keeps its address for use on another thread. A job never
-/// changes threads (D8 is refused), so the reference stays right across a pause. It must not outlive the thread's jobs.
+/// A function of the shim reads the word, so no compiler keeps its address for use on another
+/// thread. A job never changes threads (D8 is refused), so the reference stays right across a
+/// pause. It must not be used after the thread has ended its jobs.
 #[inline(always)]
 pub fn this() -> Option<&'static Thread> {
-    // SAFETY: the state that `get_or_create` put there; `free_state` takes it out of the word before it frees it.
+    // SAFETY: `get_or_create` put the state there. `free_state` takes it out of the word before it
+    // frees it.
     word::state().map(|state| unsafe { state.cast().as_ref() })
 }
 
@@ -80,18 +83,20 @@ pub fn this() -> Option<&'static Thread> {
 #[inline(always)]
 pub fn this_in_handlers() -> Option<&'static Thread> {
     if platform::THREAD_STATE_MAY_ALLOCATE && !platform::has_thread_exit() {
-        // The thread never had a state, and may not have got its copy of the word yet.
+        // The thread never had a state. Perhaps reading the word would allocate the thread's copy
+        // of it.
         return None;
     }
     this()
 }
 
-/// Whether the caller is in a job, on whose stack the library must be frugal.
+/// Whether the caller is in a job. There the library must use little stack.
 pub fn is_in_job() -> bool {
     this().is_some_and(|thread| thread.currjob.get().is_some())
 }
 
-/// The calling thread's state, made if it has none. None if there is no memory, or no thread-specific key to free it with.
+/// The calling thread's state, which is made if there is none. None if there is no memory, or no
+/// thread-specific key to free it with.
 pub fn get_or_create() -> Option<&'static Thread> {
     this().or_else(make_state)
 }
@@ -115,9 +120,9 @@ fn make_state() -> Option<&'static Thread> {
         block_epoch: Cell::new(number << 32),
         pool: Pool::none(),
         end: Cell::new(if word::has_ended() {
-            End::Before
+            End::Over
         } else {
-            End::Ahead
+            End::NotYet
         }),
         number,
         uses: Uses::none(),
@@ -129,7 +134,8 @@ fn make_state() -> Option<&'static Thread> {
     if let Some(code) = word::kept_code() {
         fresh.errors.push(Entry::of_code(code));
     }
-    // SAFETY: the block is new, large enough, and aligned for any type. Nobody else has its address.
+    // SAFETY: the block is new, large enough, and aligned for any type. Nobody else has its
+    // address.
     unsafe {
         place.write(fresh);
         word::set_state(place.cast());
@@ -137,11 +143,13 @@ fn make_state() -> Option<&'static Thread> {
     }
 }
 
-/// The calling thread's state as an owner of jobs, made if it has none. None as for [`get_or_create`].
+/// The calling thread's state as an owner of jobs, which is made if there is none. None as for
+/// [`get_or_create`].
 #[cold]
 #[inline(never)]
 pub fn attach() -> Option<(&'static Thread, Owner)> {
-    // Asked for on a job's stack as well, whose thread has long been an owner. The rest takes more stack than we may take there.
+    // This part is also called on a job's stack, where the thread is an owner already. The rest
+    // takes too much stack for that.
     this()
         .and_then(|thread| Some((thread, thread.owner.get()?)))
         .or_else(attach_now)
@@ -159,7 +167,7 @@ fn attach_now() -> Option<(&'static Thread, Owner)> {
 }
 
 impl Thread {
-    /// The thread begins to own jobs.
+    /// Makes the thread an owner of jobs.
     fn begin(&self) -> Option<Owner> {
         let counters = Counters::take()?;
         let number = self.number;
@@ -174,19 +182,19 @@ impl Thread {
         self.owner.get()
     }
 
-    /// The thread as an owner of jobs; none if it never was attached.
+    /// The thread as an owner of jobs; none before [`attach`].
     #[inline(always)]
     pub fn owner(&self) -> Option<Owner> {
         self.owner.get()
     }
 
-    /// Whether idle jobs are kept for later: not once the thread has begun to end its jobs.
+    /// Whether jobs that have ended are pooled. Not after [`exit`] has begun.
     pub fn may_pool(&self) -> bool {
-        self.end.get() == End::Ahead
+        self.end.get() == End::NotYet
     }
 
-    /// Looks for the C++ run-time, which may have been loaded since. Not in a job: the look-up takes more stack than we may
-    /// take there.
+    /// Looks for the C++ run-time, which may have been loaded since the last time. It does nothing
+    /// inside a job: looking takes too much stack.
     #[inline]
     pub fn find_exceptions(&self) {
         if self.exceptions.get().is_null() && self.currjob.get().is_none() {
@@ -194,32 +202,33 @@ impl Thread {
         }
     }
 
-    /// Pausing is not blocked any more (B14).
+    /// Resets the number of blocks to 0 (B14).
     pub fn forget_blocks(&self) {
         self.blocked.set(0);
         self.block_epoch.set(self.block_epoch.get() + 1);
     }
 
-    /// A job that was not pooled has ended, or could not be started; or a panic that was kept was taken. In a thread that had
-    /// ended its jobs before, the state goes with the last one: the caller uses it no more.
+    /// Frees the state if the thread has ended its jobs and this was the last use of the state.
+    /// Called when a job that was not pooled has ended or could not be started, and when a kept
+    /// panic was taken. The caller does not use the state afterwards.
     #[cold]
     #[inline(never)]
     pub fn free_if_ended(&self) {
-        if self.end.get() != End::Before {
+        if self.end.get() != End::Over {
             return;
         }
         let has_jobs = self.owner.get().is_some_and(|owner| {
             let stats = Stats::of_thread(owner.counters);
             stats.running + stats.paused > 0
         });
-        if !has_jobs && !self.panics.are_there() {
-            // SAFETY: nothing runs on the thread that uses the state, and the caller does so no more.
+        if !has_jobs && !self.panics.has_any() {
+            // SAFETY: no job is left, and the caller does not use the state any more.
             unsafe { free_state(NonNull::from(self)) };
         }
     }
 }
 
-/// A memory fault at an address, in a signal handler: reports it if it is an overflow of the running job's stack.
+/// In a signal handler: reports a memory fault if it is an overflow of the running job's stack.
 fn report_overflow(address: usize) {
     let Some(job) = this_in_handlers().and_then(|thread| thread.currjob.get()) else {
         return;
@@ -234,13 +243,13 @@ fn report_overflow(address: usize) {
     report::report_overflow(&job, address);
 }
 
-/// Takes a thread's state out of the word and frees it; the newest error stays in the word.
+/// Takes a thread's state out of the word and frees it. The newest error stays in the word.
 ///
 /// # Safety
 ///
-/// It is the calling thread's, and nobody uses it any more.
+/// It is the calling thread's state, and nothing uses it any more.
 unsafe fn free_state(place: NonNull<Thread>) {
-    // SAFETY: the caller's, until it is freed below.
+    // SAFETY: the caller guarantees the state, which is freed below.
     let thread = unsafe { place.as_ref() };
     let newest = thread.errors.last().map_or(0, |entry| entry.code);
     word::set_without_state(true, newest);
@@ -248,24 +257,25 @@ unsafe fn free_state(place: NonNull<Thread>) {
     if let Some(owner) = thread.owner.take() {
         owner.counters.give_back();
     }
-    // A panic's payload may panic when it is dropped, and nobody is left who could be told. If what that panic carries does so too,
-    // it is given up.
-    // SAFETY: signal handlers find no state any more, and the caller uses it no more.
+    // A panic's payload may panic when it is dropped, and no caller is left to receive that panic.
+    // If its payload panics too, that one is leaked. SAFETY: signal handlers find no state any
+    // more, and the caller does not use it again.
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| unsafe { place.drop_in_place() }));
     mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(dropped))));
-    // SAFETY: a block of `get_or_create`'s.
+    // SAFETY: `get_or_create` allocated the block.
     unsafe { platform::free(place.as_ptr().cast()) };
 }
 
-/// The thread ends: idle jobs, pool and block go, and the state. Paused jobs stay where they are, since somebody may still wake
-/// them, but nobody can resume them (D15). So does a job that runs, if the thread ends inside one (F11): its frames are gone.
+/// Frees the idle jobs, the pool and the state when the thread ends. Paused jobs stay, because
+/// other threads may still wake them, but nobody can resume them (D15). So does a job that runs, if
+/// the thread ends inside it (F11): its frames are gone.
 extern "C" fn exit(state: *mut c_void) {
     let Some(place) = NonNull::new(state.cast::<Thread>()) else {
         return;
     };
-    // SAFETY: what `get_or_create` registered, and `free_state` has not freed.
+    // SAFETY: `get_or_create` registered it, and `free_state` has not freed it.
     let thread = unsafe { place.as_ref() };
-    thread.end.set(End::Now);
+    thread.end.set(End::InProgress);
     if let Some(owner) = thread.owner.get() {
         if thread.currjob.take().is_some() {
             owner.counters.cut_short.add(1);
@@ -273,7 +283,7 @@ extern "C" fn exit(state: *mut c_void) {
         if let Some(stack) = thread.signal_stack.take() {
             platform::free_signal_stack(stack);
         }
-        // A program's own function that frees stacks may start jobs meanwhile; they are not pooled.
+        // The program's function that frees stacks may start jobs. They are not pooled.
         thread.pool.free(owner);
         owner
             .counters
@@ -281,7 +291,7 @@ extern "C" fn exit(state: *mut c_void) {
             .add(Stats::of_thread(owner.counters).paused);
     }
     thread.errors.clear();
-    // SAFETY: it is the thread's, and the thread runs nothing but this.
+    // SAFETY: it is this thread's state, and the thread runs nothing else.
     unsafe { free_state(place) };
 }
 

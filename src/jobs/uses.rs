@@ -1,4 +1,4 @@
-//! Numbers for uses of records. No number comes twice in a process.
+//! Numbers for uses of records. No number is given twice in a process.
 
 use crate::wake::Use;
 use core::cell::Cell;
@@ -6,14 +6,14 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT_USE: AtomicU64 = AtomicU64::new(1);
 
-/// How many numbers a thread draws at once, so that threads rarely meet at the counter.
+/// How many numbers a thread takes at once, so that threads rarely contend for the counter.
 const USES_AT_ONCE: u64 = 1 << 16;
 
-/// The numbers that one thread has drawn and not given out yet.
+/// The numbers that one thread has taken and not given out yet.
 pub struct Uses(Cell<(u64, u64)>);
 
 impl Uses {
-    /// None.
+    /// No numbers.
     pub const fn none() -> Uses {
         Uses(Cell::new((0, 0)))
     }

@@ -6,10 +6,11 @@
 //! | odd | has the state at the address below: every hot path tests only this bit |
 //! | even | has no state; bit 1: it has ended its jobs; above: the code of its newest error, or 0 |
 //!
-//! A thread that has ended its jobs may start more, in the destructor of another key. There may be
-//! no later chance to free anything. So nothing is pooled for it, and its state is freed with its
-//! last job. If an error cannot be queued, because the thread has ended its jobs or there is no
-//! memory for a state, the word keeps it: the newest one only.
+//! A thread that has ended its jobs may start more, in the destructor of another key. Perhaps no
+//! destructor follows that could free anything. So nothing is pooled for such a thread, and its
+//! state is freed with its last job. If an error cannot be queued, the word keeps it: the newest
+//! one only. That happens when the thread has ended its jobs, or when there is no memory for a
+//! state.
 
 use crate::platform;
 use core::ffi::c_void;
@@ -24,19 +25,20 @@ const CODE_SHIFT: u32 = 2;
 pub fn state() -> Option<NonNull<c_void>> {
     let word = platform::thread_state();
     if word.addr() & HAS_STATE != 0 {
-        // SAFETY: an odd word is an address and 1 (`set_state`), so what is left is not null.
+        // SAFETY: an odd word is an address plus 1 (`set_state`), so the difference is not null.
         Some(unsafe { NonNull::new_unchecked(word.wrapping_byte_sub(HAS_STATE)) })
     } else {
         None
     }
 }
 
-/// The calling thread has a state, at this even address.
+/// Notes that the calling thread has a state, at this even address.
 pub fn set_state(state: NonNull<c_void>) {
     platform::set_thread_state(state.as_ptr().wrapping_byte_add(HAS_STATE));
 }
 
-/// The calling thread has no state: whether it has ended its jobs, and the code of its newest error, or 0.
+/// Notes that the calling thread has no state, whether it has ended its jobs, and the code of its
+/// newest error, or 0.
 pub fn set_without_state(has_ended: bool, code: u32) {
     let ended = if has_ended { HAS_ENDED } else { 0 };
     let word = ((code as usize) << CODE_SHIFT) | ended;

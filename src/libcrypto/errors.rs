@@ -16,7 +16,8 @@ type SetError = unsafe extern "C" fn(c_int, c_int, *const c_char, ...);
 const VERSION_1_1_1: u64 = 0x1010_1000;
 const VERSION_3_2: u64 = 0x3020_0000;
 
-/// Puts an error on libcrypto's queue, as its version does (7.2). On any stack: it looks for nothing.
+/// Puts an error on libcrypto's queue, as its version does (7.2). May be called on any stack,
+/// because it looks nothing up.
 pub fn push(error: Error, file: &'static CStr, line: u32) {
     let Some(version) = version() else { return };
     // SAFETY: 3.0's functions of these names have these types.
@@ -54,12 +55,13 @@ pub fn push(error: Error, file: &'static CStr, line: u32) {
     }
 }
 
-/// What a version of libcrypto queues for an error, in the packing of before 3.0: one entry, two, or none (7.2, G48).
+/// The entries that a version of libcrypto queues for an error, in the packing of before 3.0: one,
+/// two or none (7.2, G48).
 fn entries(error: Error, is_1_1: bool, version: u64) -> [Option<u32>; 2] {
     let own = error.code();
     let no_memory = |function| error::pack(ERR_LIB_CRYPTO, function, error::ERR_R_MALLOC_FAILURE);
     match error {
-        // The allocator speaks for itself.
+        // The allocator queues the entry.
         Error::Thread | Error::Pool | Error::Job | Error::Arguments | Error::WaitFd
             if version >= VERSION_3_2 =>
         {
@@ -77,7 +79,7 @@ fn entries(error: Error, is_1_1: bool, version: u64) -> [Option<u32>; 2] {
             [Some(no_memory(CRYPTO_F_SK_RESERVE)), Some(own)]
         }
         Error::WaitFd if is_1_1 && version < VERSION_1_1_1 => [None, None],
-        // Not an error of OpenSSL's.
+        // OpenSSL has no such error.
         Error::CustomStack => [None, None],
         _ => [Some(own), None],
     }
@@ -87,10 +89,11 @@ fn entries(error: Error, is_1_1: bool, version: u64) -> [Option<u32>; 2] {
 const ERR_LIB_CRYPTO: u32 = 15;
 /// 1.1.1's function code for a list that has no room.
 const CRYPTO_F_SK_RESERVE: u32 = 129;
-/// A reason since 3.0: what libcrypto's own entry says. Stands for 0x8000F.
+/// A reason since 3.0, "error in libcrypto". It stands for 0x8000F.
 const ERR_R_CRYPTO_LIB: u32 = ERR_LIB_CRYPTO;
 
-/// The reasons that all of OpenSSL's libraries share have other numbers since 3.0.
+/// A reason's number since 3.0. Only the reasons that all of OpenSSL's libraries share have
+/// changed.
 fn reason_since_3_0(reason: u32) -> c_int {
     let shared = 0xC0000;
     (match reason {

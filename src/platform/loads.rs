@@ -1,19 +1,21 @@
-//! Searches in the loaded objects. A search is repeated only if something was loaded since.
+//! Searches in the loaded objects. A search is repeated only if more objects were loaded since.
 
 use super::load_count;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// How many objects the process had loaded when they were last searched for something.
+/// How many objects the process had loaded at the last search.
 pub struct Loads(AtomicU64);
 
 impl Loads {
-    /// Nobody has searched.
+    /// Nothing was searched yet.
     pub const fn new() -> Loads {
         Loads(AtomicU64::new(0))
     }
 
-    /// Searches, if objects were loaded since the last search, so that this one may find more. Always in a forked child, where it
-    /// cannot be known. Threads that come at once all search, and none goes on before it has.
+    /// Calls `find` if objects were loaded since the last search.
+    ///
+    /// In a forked child the number of loads is not known, so it always calls `find`. Threads that
+    /// call this at the same time all search.
     pub fn search<R>(&self, find: impl FnOnce() -> Option<R>) -> Option<R> {
         let Some(count) = load_count() else {
             return find();

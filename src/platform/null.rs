@@ -1,6 +1,6 @@
-//! The implementation without a working `ucontext`: no job is ever made (F15, F16). Here is what
-//! the error queue and wait contexts need all the same. What all other functions of the platform
-//! return without jobs is in `platform.rs`.
+//! The implementation without a working `ucontext`: no job is ever made (F15, F16). This file has
+//! what the error queue and wait contexts need on such a platform too. What all other functions of
+//! the platform return without jobs is in `platform.rs`.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -18,13 +18,13 @@ pub fn allocate(size: usize) -> *mut c_void {
     unsafe { libc::malloc(size) }
 }
 
-/// Frees a block of [`allocate`]'s; null is allowed.
+/// Frees a block from [`allocate`]. Null has no effect.
 ///
 /// # Safety
 ///
 /// The block came from [`allocate`] and is not used any more.
 pub unsafe fn free(block: *mut c_void) {
-    // SAFETY: the caller vouches for the block.
+    // SAFETY: the caller guarantees the block.
     unsafe { libc::free(block) }
 }
 
@@ -33,7 +33,7 @@ thread_local! {
     static AT_EXIT: AtExit = const { AtExit(Cell::new(None)) };
 }
 
-// The C face has an error queue here too.
+// The error queue of the C functions needs these two here too.
 pub fn thread_state() -> *mut c_void {
     STATE.get()
 }
@@ -42,7 +42,7 @@ pub fn set_thread_state(state: *mut c_void) {
     STATE.set(state);
 }
 
-/// What to call when the thread ends, and with what.
+/// The function to call when the thread ends, and its argument.
 struct AtExit(Cell<Option<(extern "C" fn(*mut c_void), *mut c_void)>>);
 
 impl Drop for AtExit {
@@ -60,7 +60,7 @@ pub fn call_at_thread_exit(run: extern "C" fn(*mut c_void), state: *mut c_void) 
 }
 
 pub fn cancel_thread_exit() {
-    // Once the thread has ended there is nothing to forget.
+    // When the thread has ended there is nothing to cancel.
     let _ = AT_EXIT.try_with(|exit| exit.0.set(None));
 }
 
@@ -126,7 +126,7 @@ mod tests {
         const { assert!(!AVAILABLE && !THREAD_STATE_MAY_ALLOCATE) };
         let block = allocate(1);
         assert!(!block.is_null());
-        // SAFETY: the block just made.
+        // SAFETY: the block was just made.
         unsafe { free(block) };
         static VALUE: ForkSafe<u32> = ForkSafe::new(3);
         assert_eq!(VALUE.with(|value| *value + 1), 4);

@@ -1,7 +1,7 @@
 //! Which targets have a working `ucontext`. Used by build.rs; the library itself only tests it.
 
-/// Whether a target is one that OpenSSL's POSIX implementation takes (F17, F18): glibc, or FreeBSD. All others get the
-/// null implementation.
+/// Whether OpenSSL's POSIX implementation supports a target (F17, F18): glibc, or FreeBSD. All
+/// others get the null implementation.
 pub fn has_ucontext(os: &str, env: &str) -> bool {
     match os {
         "linux" => env == "gnu",

@@ -1,10 +1,11 @@
-//! Types that both implementations have, and the shim.
+//! Types that both implementations use, and the C shim.
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_uint, c_void};
 use core::ptr::{self, NonNull};
 
-/// A fibre, or the dispatcher's side of one: where its context was saved when it was last suspended (F1).
+/// A fibre, or the dispatcher's side of one. It points to the context that was saved when the fibre
+/// was last suspended (F1).
 ///
 /// All zeros is a fibre that has never run.
 #[repr(transparent)]
@@ -16,7 +17,7 @@ impl Fibre {
         Fibre(Cell::new(ptr::null_mut()))
     }
 
-    /// Whether the fibre has still to be entered for the first time (F2's `env_init`, the other way round).
+    /// Whether the fibre has never been entered (the opposite of F2's `env_init`).
     pub fn is_new(&self) -> bool {
         self.0.get().is_null()
     }
@@ -25,24 +26,24 @@ impl Fibre {
 /// A function that a fibre can run, as C has it.
 pub type Function = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// What a fibre does in one use after the other: `struct ossl_async_work` of `csrc/fibre.h`.
+/// The work of a fibre, use after use: `struct ossl_async_work` of `csrc/fibre.h`.
 #[repr(C)]
 pub struct Work {
-    /// Where it is suspended.
+    /// Where the fibre is suspended.
     pub fibre: Fibre,
-    /// What to call.
+    /// The function to call.
     pub func: Cell<Option<Function>>,
-    /// What to call it with.
+    /// Its argument.
     pub funcargs: Cell<*mut c_void>,
-    /// What it returned last.
+    /// The value that it returned last.
     pub ret: Cell<c_int>,
-    /// Whether the switch to the fibre resumes a call, and does not begin one; set by whoever switches. Only speed
-    /// depends on it.
+    /// Whether the switch to the fibre resumes a call, and does not begin one. The side that
+    /// switches sets it. Only speed depends on it.
     pub resumed: Cell<c_int>,
 }
 
-/// What the C++ run-time keeps of exceptions for one thread: `__cxa_eh_globals` of the C++ ABI. All zeros: no exception is
-/// handled, none in flight.
+/// What the C++ run-time keeps about exceptions for one thread: `__cxa_eh_globals` of the C++ ABI.
+/// All zeros: no exception is being handled, and none is in flight.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Exceptions {
@@ -53,7 +54,7 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
-    /// None.
+    /// No exceptions.
     pub const NONE: Exceptions = Exceptions {
         handled: ptr::null_mut(),
         uncaught: 0,
@@ -62,10 +63,10 @@ impl Exceptions {
     };
 }
 
-/// The C++ run-time's function that returns where the calling thread's are.
+/// The C++ run-time's function that returns the address of the calling thread's [`Exceptions`].
 pub type GetExceptions = unsafe extern "C" fn() -> *mut Exceptions;
 
-/// A stack for a thread's signal handlers that the library has made: the low end of its mapping.
+/// A stack that the library has made for a thread's signal handlers: the low end of its mapping.
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "without jobs there is none")]
 pub struct SignalStack(pub NonNull<u8>);

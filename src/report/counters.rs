@@ -10,14 +10,14 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 /// A thread as the owner of jobs.
 #[derive(Clone, Copy)]
 pub struct Owner {
-    /// Tells threads apart in records. Never 0 and never reused, so that a new thread is never taken for one that has
-    /// ended.
+    /// Tells threads apart in records. Never 0 and never reused, so a new thread is never taken for
+    /// one that has ended.
     pub number: u64,
-    /// Where it counts what it does.
+    /// The thread's counts.
     pub counters: &'static Counters,
 }
 
-/// How many counts are sums.
+/// The number of counts that are sums.
 pub const COUNTS: usize = 10;
 
 /// One count. Only one thread changes it; any may read it.
@@ -34,31 +34,31 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Adds; the thread whose counter it is only.
+    /// Adds. Only the thread that owns the counter may call this.
     pub fn add(&self, more: u64) {
         self.0
             .store(self.get().wrapping_add(more), Ordering::Relaxed);
     }
 
-    /// Takes away; the thread whose counter it is only.
+    /// Subtracts. Only the thread that owns the counter may call this.
     pub fn subtract(&self, less: u64) {
         self.0
             .store(self.get().wrapping_sub(less), Ordering::Relaxed);
     }
 
-    /// Makes it at least so much; the thread whose counter it is only.
+    /// Makes the count at least `to`. Only the thread that owns the counter may call this.
     pub fn raise(&self, to: u64) {
         self.0.store(self.get().max(to), Ordering::Relaxed);
     }
 
-    /// Adds, from any thread.
+    /// Adds. Any thread may call this.
     fn add_shared(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 }
 
-/// One thread's counts. Alone in its cache lines, two of which processors fetch together: threads that count must not get
-/// in each other's way.
+/// One thread's counts. Processors fetch cache lines in pairs, so each block has a pair of its own.
+/// Otherwise threads that count would slow each other down.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Counters {
@@ -69,25 +69,26 @@ pub struct Counters {
     pub pauses: Counter,
     pub resumes: Counter,
     pub finishes: Counter,
-    /// Jobs that ran when their thread ended.
+    /// Jobs that were running when their thread ended.
     pub cut_short: Counter,
     pub refusals: Counter,
     pub stack_bytes: Counter,
-    /// The largest, where all others are sums.
+    /// The largest value. All other counts are sums.
     pub stack_high_water: Counter,
     /// The block made before this one.
     next: AtomicPtr<Counters>,
-    /// The free block below this one, while no thread counts here.
+    /// The next free block, while this one is free.
     next_free: AtomicPtr<Counters>,
 }
 
-/// The block made last; the others hang on it.
+/// The block made last, which begins the list of all blocks.
 static BLOCKS: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
 
-/// The blocks that no thread counts in, so that a new thread need not look for one among all.
+/// The blocks that no thread uses. A new thread takes one from here, without a search in all
+/// blocks.
 static FREE: ForkSafe<Option<&'static Counters>> = ForkSafe::new(None);
 
-/// What threads that have ended leave behind, and what threads without a job are refused.
+/// The counts of threads that have ended, and the refusals of threads without a job.
 static OTHERS: Counters = Counters::new();
 
 impl Counters {
@@ -109,7 +110,7 @@ impl Counters {
         }
     }
 
-    /// A block for a thread that begins to have jobs, or none without memory.
+    /// Takes a block for a thread that begins to have jobs. None if there is no memory.
     pub fn take() -> Option<&'static Counters> {
         let free = FREE.with(|free| {
             let block = free.take()?;
@@ -142,7 +143,7 @@ impl Counters {
         }
     }
 
-    /// The thread ends: its counts go to the process's, and the block to whoever wants it.
+    /// Adds the counts of a thread that ends to the process's, and makes the block free.
     pub fn give_back(&'static self) {
         for (mine, all) in self.each().into_iter().zip(OTHERS.each()) {
             let count = mine.get();
@@ -189,7 +190,8 @@ fn blocks() -> impl Iterator<Item = &'static Counters> {
     core::iter::successors(block_at(&BLOCKS), move |block| block_at(&block.next))
 }
 
-/// All counts of the process: the sums, in the order of [`Counters::each`], and the largest high-water mark.
+/// All counts of the process: the sums, in the order of [`Counters::each`], and the largest
+/// high-water mark.
 pub fn of_process() -> ([u64; COUNTS], u64) {
     let mut sums = OTHERS.each().map(Counter::get);
     let mut stack_high_water = OTHERS.stack_high_water.get();

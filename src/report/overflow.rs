@@ -1,6 +1,6 @@
 //! The report of a job that has overflowed its stack. A process asks for it with
-//! `OSSL_ASYNC_OVERFLOW_REPORT=1` in its environment. The guard itself is not here (`stack.rs`):
-//! with the report or without, the access faults, and the process gets the same signal (D22).
+//! `OSSL_ASYNC_OVERFLOW_REPORT=1` in its environment. The guard itself is not here (`stack.rs`).
+//! With the report or without it, the access faults, and the process gets the same signal (D22).
 
 use crate::platform;
 use crate::platform::types::SignalStack;
@@ -8,7 +8,7 @@ use crate::stack::GUARD;
 use crate::text::{DECIMAL, HEX, Text};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a thread has seen to it that faults are watched.
+/// Whether a thread has installed the handlers of faults.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// A job, as the report describes it.
@@ -23,22 +23,26 @@ pub struct RunningJob {
     pub has_custom_stack: bool,
 }
 
-/// A thread begins to have jobs: if the report is wanted, faults are watched from now on, and the thread gets a stack to
-/// handle them on if it has none, since its own is the one that has run out. To be given back with
-/// [`platform::free_signal_stack`] when the thread ends, which it must have asked to be told of.
+/// Installs the report for a thread that begins to have jobs, if the environment asks for it.
 ///
-/// `look` is called with the address of each fault, in a signal handler. It calls [`report_overflow`] if a job runs there.
-pub fn watch_overflows(look: fn(usize)) -> Option<SignalStack> {
+/// The thread gets a signal stack if it has none, because its own stack is the one that has run
+/// out. [`platform::free_signal_stack`] frees it when the thread ends. The thread must have asked
+/// to be told of its end.
+///
+/// `on_fault` is called with the address of each fault, in a signal handler. It calls
+/// [`report_overflow`] if a job runs there.
+pub fn watch_overflows(on_fault: fn(usize)) -> Option<SignalStack> {
     if !platform::environment_is(c"OSSL_ASYNC_OVERFLOW_REPORT", c"1") {
         return None;
     }
     if !WATCHED.swap(true, Ordering::Relaxed) {
-        platform::watch_faults(look);
+        platform::watch_faults(on_fault);
     }
     platform::install_signal_stack()
 }
 
-/// Reports an overflow of the running job's stack, if that is what a fault at this address is. Needs no memory and no lock.
+/// Reports a fault at this address if it is an overflow of the running job's stack. Needs no memory
+/// and no lock.
 pub fn report_overflow(job: &RunningJob, address: usize) {
     if overflows(job.stack, address) {
         let mut room = [0; 512];
@@ -48,7 +52,7 @@ pub fn report_overflow(job: &RunningJob, address: usize) {
     }
 }
 
-/// Whether an address is one that only an overflow of this stack explains: below it, in its guard.
+/// Whether an address is below this stack, in its guard. Only an overflow can reach it.
 fn overflows(stack: *mut [u8], address: usize) -> bool {
     let below = stack.cast::<u8>().addr().wrapping_sub(address);
     (1..=GUARD).contains(&below)
@@ -71,10 +75,10 @@ fn describe(job: &RunningJob, address: usize, text: &mut Text<'_>) {
     text.add_number(size, DECIMAL, 1);
     text.add(" bytes\n");
     text.add(if job.has_custom_stack {
-        "ossl-async: this stack was made by the program's own function (ASYNC_set_mem_functions)\n"
+        "ossl-async: the program's own function made this stack (ASYNC_set_mem_functions)\n"
     } else {
-        "ossl-async: for larger stacks: OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
-         OSSL_ASYNC_set_stack_size(size_t) in C, ossl_async::set_stack_size in Rust\n"
+        "ossl-async: to make stacks larger, set OSSL_ASYNC_STACK_SIZE=bytes in the environment, \
+         or call OSSL_ASYNC_set_stack_size in C or ossl_async::set_stack_size in Rust\n"
     });
 }
 

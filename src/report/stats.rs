@@ -1,4 +1,4 @@
-//! The statistics of a thread and of the whole process: sums, made when they are asked for.
+//! The statistics of a thread and of the whole process. Sums are made when they are asked for.
 
 use super::counters::{self, COUNTS, Counter, Counters};
 use crate::platform;
@@ -46,7 +46,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// The counts of one thread, and what follows from them.
+    /// The statistics of one thread.
     pub fn of_thread(counters: &Counters) -> Stats {
         Stats {
             stack_high_water: counters.stack_high_water.get(),
@@ -54,8 +54,8 @@ impl Stats {
         }
     }
 
-    /// From counts in the order of [`Counters::each`]. While other threads run, counts may be a moment apart, so that a
-    /// difference that would be negative is taken for none.
+    /// The statistics from counts in the order of [`Counters::each`]. While other threads run, some
+    /// counts may be older than others. So a difference that would be negative counts as 0.
     fn of(
         &[
             created,
@@ -102,9 +102,9 @@ pub fn process() -> Stats {
 
 static MEASURES_STACKS: AtomicBool = AtomicBool::new(false);
 
-/// Switches measuring on or off, for all threads. While it is on, the stack of each job that ends is
-/// measured for [`Stats::stack_high_water`]. It is off at first, because it costs a system call a
-/// job. `OSSL_ASYNC_STATS=1` in the environment switches it on at the first job.
+/// Switches measuring on or off, for all threads. While it is on, the stack of each job that ends
+/// is measured for [`Stats::stack_high_water`]. It is off at first, because it costs a system call
+/// a job. `OSSL_ASYNC_STATS=1` in the environment switches it on at the first job.
 ///
 /// ```
 /// use ossl_async::{Job, stats};
@@ -122,7 +122,8 @@ pub fn measures_stacks() -> bool {
     MEASURES_STACKS.load(Ordering::Relaxed)
 }
 
-/// Has the counts printed on standard error when the process ends, if `OSSL_ASYNC_STATS` is 1 in its environment.
+/// If `OSSL_ASYNC_STATS` is 1 in the environment, has the counts printed on standard error when the
+/// process ends.
 pub fn report_if_asked() {
     static ASKED: AtomicBool = AtomicBool::new(false);
 

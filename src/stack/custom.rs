@@ -9,32 +9,33 @@ use crate::platform::{self, ForkSafe};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-/// Returns a block for a stack, or null. The number says how large it should be, and may be changed to what it is.
+/// Returns a block for a stack, or null. The number is the size to allocate. The function may write
+/// the real size there.
 pub type Allocate = unsafe extern "C" fn(*mut usize) -> *mut c_void;
-/// Takes such a block back.
+/// Frees such a block.
 pub type Free = unsafe extern "C" fn(*mut c_void);
 
-/// What an allocator is told: OpenSSL's stack size (G41).
-const TOLD: usize = 32768;
-/// Less than this, in bytes, is no stack.
-const LEAST: usize = 8192;
-/// Memory mapped at once for records, in bytes.
+/// The size that an allocator is asked for: OpenSSL's stack size (G41).
+const REQUESTED_SIZE: usize = 32768;
+/// The smallest stack that is used, in bytes.
+const SMALLEST_SIZE: usize = 8192;
+/// How much memory is mapped at once for records, in bytes.
 const CHUNK: usize = 65536;
 
 struct State {
     allocate: Option<Allocate>,
     free: Option<Free>,
-    /// A stack has been tried for: the functions stay as they are (G42).
+    /// The process has tried to make a stack, so the functions cannot be changed any more (G42).
     used: bool,
-    /// Records that are free. Has room for all there are.
+    /// The free records. The list has room for all records.
     records: FreeList,
-    /// Records there are.
+    /// The number of records.
     total: usize,
 }
 
 static STATE: ForkSafe<State> = ForkSafe::new(State::new());
 
-/// The two functions.
+/// The pair of functions.
 #[derive(Clone, Copy)]
 pub struct Functions {
     /// Makes stacks.
@@ -49,7 +50,7 @@ unsafe extern "C" fn default_allocate(size: *mut usize) -> *mut c_void {
 }
 
 unsafe extern "C" fn default_free(block: *mut c_void) {
-    // SAFETY: the caller passes a block of `default_allocate`'s, or null.
+    // SAFETY: the caller passes a block from `default_allocate`, or null.
     unsafe { platform::free(block) };
 }
 
@@ -72,11 +73,11 @@ impl State {
     }
 }
 
-/// Installs functions; none keeps what is there, and the library's own ones bring its own guarded stacks back. False once
-/// a stack has been tried for (G40, G42).
+/// Installs functions. None keeps the current one. The library's own functions restore its own
+/// guarded stacks. Returns false once the process has tried to make a stack (G40, G42).
 ///
-/// Check and change are one step, so that a stack that another thread makes at this moment has either the old pair or
-/// the new one (unlike G44).
+/// Check and change are one step, unlike in OpenSSL (G44). So a stack that another thread makes at
+/// this moment has the old pair or the new one.
 pub fn install(allocate: Option<Allocate>, free: Option<Free>) -> bool {
     STATE.with(|state| {
         if !state.used {
@@ -92,12 +93,13 @@ pub fn install(allocate: Option<Allocate>, free: Option<Free>) -> bool {
     })
 }
 
-/// The functions that are installed, or the ones on the C heap (G43).
+/// The functions that are installed. If there are none, those that use the C heap (G43).
 pub fn installed() -> Functions {
     STATE.with(|state| state.functions())
 }
 
-/// A stack is about to be made: the functions to make it with, or none for the library's own. They stay from now on.
+/// The functions to make a stack with, or none for the library's own stacks. From now on they
+/// cannot be changed.
 pub fn functions_to_use() -> Option<Functions> {
     STATE.with(|state| {
         state.used = true;
@@ -105,37 +107,39 @@ pub fn functions_to_use() -> Option<Functions> {
     })
 }
 
-/// A stack and a place for its record.
+/// Makes a stack, and a place for its record.
 ///
 /// # Errors
 ///
-/// [`Error::CustomStack`] if the allocator gives none, or too little, [`Error::Job`] without memory for the record.
+/// - [`Error::CustomStack`] if the allocator returns null or too little.
+/// - [`Error::Job`] if there is no memory for the record.
 pub fn acquire(functions: Functions) -> Result<(NonNull<u8>, *mut [u8]), Error> {
-    let mut size = TOLD;
-    // SAFETY: whoever installed the functions vouched for them. No lock is held.
+    let mut size = REQUESTED_SIZE;
+    // SAFETY: the program that installed the functions guarantees them. No lock is held.
     let block = unsafe { (functions.allocate)(&mut size) };
     let block = NonNull::new(block).ok_or(Error::CustomStack)?;
-    let record = if size < LEAST {
+    let record = if size < SMALLEST_SIZE {
         Err(Error::CustomStack)
     } else {
         STATE.with(State::take_record).ok_or(Error::Job)
     };
     if record.is_err() {
-        // SAFETY: as above; the block was just made.
+        // SAFETY: as above. The block was just made.
         unsafe { (functions.free)(block.as_ptr()) };
     }
     let stack = ptr::slice_from_raw_parts_mut(block.as_ptr().cast(), size);
     record.map(|record| (record, stack))
 }
 
-/// Gives both back.
+/// Frees the stack and the record's place.
 ///
 /// # Safety
 ///
 /// They came from [`acquire`], nothing runs on the stack, and the record reads as not live.
 pub unsafe fn release(record: NonNull<u8>, stack: *mut [u8]) {
     let functions = installed();
-    // SAFETY: the block came from the function's partner: the pair is fixed since then.
+    // SAFETY: the block came from the other function of the pair. The pair cannot change since
+    // then.
     unsafe { (functions.free)(stack.cast()) };
     STATE.with(|state| state.records.push(record));
 }

@@ -1,5 +1,5 @@
-//! A stack of addresses of free memory. It lies in a mapping of its own, so that it can grow while
-//! a lock is held. An allocator would take a lock of its own.
+//! A stack of addresses of free memory. It has a mapping of its own, so it can grow while a lock is
+//! held. An allocator would take another lock.
 
 use crate::platform;
 use core::ptr::{self, NonNull};
@@ -15,7 +15,7 @@ pub struct FreeList {
 unsafe impl Send for FreeList {}
 
 impl FreeList {
-    /// None, and room for none.
+    /// An empty list without room.
     pub const fn none() -> FreeList {
         FreeList {
             items: NonNull::dangling(),
@@ -24,7 +24,7 @@ impl FreeList {
         }
     }
 
-    /// Makes room for so many in all. False without memory.
+    /// Makes room for `total` addresses. Returns false if there is no memory.
     pub fn reserve(&mut self, total: usize) -> bool {
         if total <= self.room {
             return true;
@@ -36,7 +36,7 @@ impl FreeList {
         let Some(larger) = platform::map_memory(bytes) else {
             return false;
         };
-        // SAFETY: both mappings have room for what there is, and the old one is given up.
+        // SAFETY: both mappings have room for all items, and the old one is not used any more.
         unsafe {
             ptr::copy_nonoverlapping(self.items.as_ptr(), larger.cast().as_ptr(), self.count);
             self.unmap();
@@ -46,22 +46,22 @@ impl FreeList {
         true
     }
 
-    /// Adds one, for which there is room.
+    /// Adds an address. There must be room for it.
     pub fn push(&mut self, item: NonNull<u8>) {
         assert!(self.count < self.room, "room was reserved for all");
-        // SAFETY: a place in the mapping.
+        // SAFETY: the place is in the mapping.
         unsafe { self.items.add(self.count).write(item) };
         self.count += 1;
     }
 
-    /// Takes the newest.
+    /// Removes and returns the address that was added last.
     pub fn pop(&mut self) -> Option<NonNull<u8>> {
         self.count = self.count.checked_sub(1)?;
         // SAFETY: `push` has written it.
         Some(unsafe { self.items.add(self.count).read() })
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -72,10 +72,10 @@ impl FreeList {
 
     /// # Safety
     ///
-    /// Nobody uses the mapping any more.
+    /// Nothing uses the mapping any more.
     unsafe fn unmap(&self) {
         if self.room > 0 {
-            // SAFETY: a mapping of `map`'s, whole.
+            // SAFETY: it is a whole mapping from `map_memory`.
             unsafe { platform::unmap_memory(self.items.cast(), self.size()) };
         }
     }
@@ -84,7 +84,7 @@ impl FreeList {
 #[cfg(test)]
 impl Drop for FreeList {
     fn drop(&mut self) {
-        // SAFETY: it ends here.
+        // SAFETY: the list is dropped.
         unsafe { self.unmap() };
     }
 }

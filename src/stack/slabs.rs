@@ -9,22 +9,25 @@ use crate::platform::{self, ForkSafe};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Slots in the first slab; each further slab doubles what there is, up to [`MOST_SLOTS`] or [`MOST_SLAB`].
+/// Slots in the first slab. Each further slab doubles the number of slots, up to [`MOST_SLOTS`] or
+/// [`MOST_SLAB`].
 const FIRST_SLOTS: usize = 8;
-/// Slots in a slab at the most: with stacks of the default size about 900 MiB of addresses, so that a million stacks are
-/// some 250 mappings.
+/// The most slots in a slab. With stacks of the default size such a slab has about 900 MiB of
+/// addresses. A million stacks are then some 250 mappings.
 const MOST_SLOTS: usize = 4096;
-/// Slots that are made ready together at the most: as long as there are few, one in eight of those that are in use.
+/// The most slots that are made ready together. While few are in use, it is one in eight of those.
 const MOST_READY: usize = 32;
-/// So many stacks of the process, the first, have guards that are mappings of their own: `gcore` of gdb copies a mapping up to the
-/// first page that cannot be read, so it would lose every paused job to a lightweight guard. Each takes two mappings of the
-/// 65,530 that a process may have, and 2 us more, once.
-const IN_MAPPINGS: usize = 256;
-/// Addresses in a slab at the most, in bytes, unless one slot has more.
+/// The number of stacks, the first of the process, whose guards are mappings of their own.
+///
+/// `gcore` of gdb copies a mapping up to the first page that cannot be read. A lightweight guard
+/// would make it lose every paused job. Each such guard takes two mappings of the 65,530 that a
+/// process may have, and 2 us more, once.
+const MAPPED_GUARDS: usize = 256;
+/// The most addresses in a slab, in bytes, unless one slot has more.
 const MOST_SLAB: usize = 1 << 30;
 
-/// Sets the stack size of the jobs to come, in bytes, before the process's first stack is made; after that it is refused,
-/// as is a size below [`LEAST`] or above [`MOST`].
+/// Sets the size of the stacks to come, in bytes. It is refused after the process's first stack was
+/// made, and if the size is below [`LEAST`] or above [`MOST`].
 pub fn set_size(bytes: usize) -> Result<(), Error> {
     if !platform::AVAILABLE || !(LEAST..=MOST).contains(&bytes) {
         return Err(Error::StackSize);
@@ -38,21 +41,22 @@ pub fn set_size(bytes: usize) -> Result<(), Error> {
     })
 }
 
-/// Whether the environment's settings have been taken: those of the process's first stack.
-static SETTLED: AtomicBool = AtomicBool::new(false);
+/// Whether the settings of the environment have been read, for the process's first stack.
+static ENVIRONMENT_READ: AtomicBool = AtomicBool::new(false);
 
 /// Every slab of the process.
 struct Slabs {
-    /// Slots that were used and given up. Has room for every slot there is, so that a release needs no memory.
+    /// Slots that were used and released. The list has room for all slots, so a release needs no
+    /// memory.
     free: FreeList,
     /// The part of the newest slab that was never used.
     fresh: NonNull<u8>,
     fresh_slots: usize,
-    /// How many slots at its beginning are ready: guarded, and with the page that every job touches. The others' guards
-    /// are still to be made.
+    /// How many slots at the beginning of that part are ready: they are guarded, and the page that
+    /// every job touches has memory.
     ready: usize,
-    /// Whether the kernel makes several ready at once, as far as is known.
-    several: bool,
+    /// Whether the kernel can make several slots ready at once, as far as is known.
+    batches_work: bool,
     /// Slots in all slabs together.
     total: usize,
 }
@@ -62,10 +66,11 @@ unsafe impl Send for Slabs {}
 
 static SLABS: ForkSafe<Slabs> = ForkSafe::new(Slabs::none());
 
-/// A guarded stack whose record reads as zeros, or none if memory or a guard cannot be had.
+/// Returns a guarded stack whose record reads as zeros. None if memory or a guard is not available.
 pub fn acquire() -> Option<Slot> {
-    // Looked up before the lock is taken. Several threads may do so at once, with one result.
-    let from_environment = if SETTLED.load(Ordering::Acquire) {
+    // The environment is read before the lock is taken. Several threads may do so at once, with the
+    // same result.
+    let from_environment = if ENVIRONMENT_READ.load(Ordering::Acquire) {
         None
     } else {
         platform::read_guard_setting();
@@ -73,7 +78,7 @@ pub fn acquire() -> Option<Slot> {
         is_wanted.then(size_from_environment).flatten()
     };
     SLABS.with(|slabs| {
-        if !SETTLED.swap(true, Ordering::AcqRel) && SIZE.load(Ordering::Relaxed) == 0 {
+        if !ENVIRONMENT_READ.swap(true, Ordering::AcqRel) && SIZE.load(Ordering::Relaxed) == 0 {
             SIZE.store(from_environment.unwrap_or(0), Ordering::Relaxed);
         }
         let Some(slot) = slabs.free.pop().map(Slot) else {
@@ -84,29 +89,32 @@ pub fn acquire() -> Option<Slot> {
     })
 }
 
-/// Gives the memory of a slot back to the system, its record's included; the slot stays the caller's.
+/// Gives the memory of a slot back to the system, its record included. The caller keeps the slot.
 ///
 /// # Safety
 ///
-/// The slot came from [`acquire`], nothing runs on it, and its record reads as not live already: memory that is
-/// locked keeps its contents.
+/// The slot came from [`acquire`], and nothing runs on it. Its record already reads as not live,
+/// because locked memory keeps its contents.
 pub unsafe fn release_memory(slot: Slot) {
     let Layout { guard, slot: size } = Layout::of_this_process();
     // SAFETY: the range is the slot's without its guard, and the caller does not need its contents.
     unsafe { platform::release_memory(slot.0.add(guard), size - guard) };
 }
 
-/// Gives a slot up.
+/// Releases a slot.
 ///
 /// # Safety
 ///
-/// The slot came from [`acquire`], was [`release_memory`]d after its last use, and is not the caller's from now on.
+/// The slot came from [`acquire`]. [`release_memory`] was called for it after its last use. The
+/// caller does not use it any more.
 pub unsafe fn release(slot: Slot) {
     SLABS.with(|slabs| slabs.free.push(slot.0));
 }
 
-/// How much of a stack has been used since its memory was last given back, in bytes: from its high end down to the start
-/// of the lowest page that is in memory, rounded up to whole pages, since stacks end at different places in theirs.
+/// How much of a stack has been used since its memory was last given back, in bytes.
+///
+/// It counts from the stack's high end to the start of the lowest page that is in memory. It rounds
+/// up to whole pages, because stacks end at different places in their pages.
 pub fn used(stack: *mut [u8]) -> usize {
     (stack.len() - platform::untouched_bytes(stack)).next_multiple_of(platform::page_size())
 }
@@ -118,7 +126,7 @@ impl Slabs {
             fresh: NonNull::dangling(),
             fresh_slots: 0,
             ready: 0,
-            several: true,
+            batches_work: true,
             total: 0,
         }
     }
@@ -139,22 +147,22 @@ impl Slabs {
         Some(Slot(low))
     }
 
-    /// Makes the next slots ready: several in one system call where there are many already. One by
-    /// one, 10,000 new jobs take half as long again (2.94 to 4.29 us each).
+    /// Makes the next slots ready. If many are in use, it makes several ready in one system call.
+    /// One by one, 10,000 new jobs take half as long again (2.94 to 4.29 us each).
     fn make_ready(&mut self, layout: Layout) -> Option<()> {
         let used = self.total - self.fresh_slots;
-        let mapping = used < IN_MAPPINGS;
-        let several = (used / 8).clamp(1, MOST_READY).min(self.fresh_slots);
+        let mapping = used < MAPPED_GUARDS;
+        let batch = (used / 8).clamp(1, MOST_READY).min(self.fresh_slots);
         // SAFETY: this part of the slab was never handed out.
         self.ready = unsafe {
-            if several > 1 && !mapping && self.several {
-                self.several =
-                    platform::install_guards(self.fresh, layout.guard, layout.slot, several);
+            if batch > 1 && !mapping && self.batches_work {
+                self.batches_work =
+                    platform::install_guards(self.fresh, layout.guard, layout.slot, batch);
             }
-            if several > 1 && !mapping && self.several {
+            if batch > 1 && !mapping && self.batches_work {
                 let (page, top) = layout.first_touched();
-                platform::populate_each(self.fresh.add(top), page, layout.slot, several);
-                several
+                platform::populate_each(self.fresh.add(top), page, layout.slot, batch);
+                batch
             } else if platform::install_guard(self.fresh, layout.guard, mapping) {
                 Slot(self.fresh).populate_top();
                 1
@@ -165,13 +173,14 @@ impl Slabs {
         Some(())
     }
 
-    /// Maps another slab, now that no slot is left: as many slots as there are already, or half of that, and so on
-    /// down to one.
+    /// Maps another slab when no slot is left. It has as many slots as exist already, or half of
+    /// that, and so on down to one.
     fn grow(&mut self, layout: Layout) -> Option<()> {
         let most = MOST_SLOTS.min((MOST_SLAB / layout.slot).max(1));
         let mut slots = self.total.max(FIRST_SLOTS).min(most);
         if platform::locks_new_memory() {
-            // All of a new mapping takes memory at once, so it is to have nothing that nobody uses.
+            // All of a new mapping takes memory at once. So a slab has only the slot that is needed
+            // now.
             slots = 1;
         }
         while slots > 0 {

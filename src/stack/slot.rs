@@ -5,17 +5,17 @@ use super::size::size;
 use crate::platform;
 use core::ptr::{self, NonNull};
 
-/// Memory below each stack that faults, in bytes, before rounding up to whole pages.
+/// The size of the guard below each stack, in bytes, before rounding up to whole pages.
 pub const GUARD: usize = 84 * 1024;
 
-/// Room for the record, in bytes.
+/// The size of the place for the record, in bytes.
 pub const RECORD: usize = 256;
 
-/// At how many places in a slot's top page the record can be, and how far apart they are, in bytes.
+/// The number of places in a slot's top page where the record can be, and their distance in bytes.
 pub const COLOURS: usize = 16;
 const COLOUR_STEP: usize = 128;
 
-/// What the record and its colour take of a slot's top page, in bytes.
+/// The size of the record and the largest colour together, in bytes of a slot's top page.
 pub const TOP: usize = RECORD + (COLOURS - 1) * COLOUR_STEP;
 
 const _: () = assert!(TOP < 4096, "the record is in a slot's last page");
@@ -30,7 +30,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// For a page size and the stack that is wanted, in bytes.
+    /// The layout for a page size and a stack size, in bytes.
     pub fn new(page: usize, usable: usize) -> Layout {
         let mut guard = GUARD.next_multiple_of(page);
         let top = (usable + TOP).next_multiple_of(page);
@@ -43,7 +43,7 @@ impl Layout {
         }
     }
 
-    /// The size of a slot's last page, which every job touches, and where in the slot it begins.
+    /// The size of a slot's last page, which every job touches, and its offset in the slot.
     pub fn first_touched(self) -> (usize, usize) {
         let page = platform::page_size();
         (page, self.slot - page)
@@ -55,19 +55,20 @@ impl Layout {
     }
 }
 
-/// One stack with its guard and its record's place: the slot's low end. Copies are names for the same memory.
+/// One stack with its guard and the place of its record: the slot's low end. Copies stand for the
+/// same memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub NonNull<u8>);
 
 impl Slot {
-    /// Where the record is, RECORD bytes, by the layout of a slot.
+    /// The offset of the record in the slot.
     pub fn record_offset(self, layout: Layout) -> usize {
-        // Neighbours in a slab differ, and a slot's colour never changes.
+        // Neighbours in a slab have different colours, and a slot's colour never changes.
         let colour = self.0.addr().get() / layout.slot % COLOURS;
         layout.slot - RECORD - colour * COLOUR_STEP
     }
 
-    /// Where the record is: [`RECORD`] bytes.
+    /// The place of the record: [`RECORD`] bytes.
     pub fn record(self) -> NonNull<u8> {
         // SAFETY: the offset stays inside the slot.
         unsafe { self.0.add(self.record_offset(Layout::of_this_process())) }
@@ -78,18 +79,19 @@ impl Slot {
         let page = platform::page_size();
         let end = (record.addr().get() + RECORD).next_multiple_of(page);
         let low = end - Layout::of_this_process().slot;
-        // SAFETY: a record lies in its slot's last page, so this is the slot's low end.
+        // SAFETY: a record is in its slot's last page, so this is the slot's low end.
         Slot(unsafe { record.sub(record.addr().get() - low) })
     }
 
-    /// Makes the page that every job touches: the record's.
+    /// Gives the page that every job touches memory: the record's page.
     pub fn populate_top(self) {
         let (page, top) = Layout::of_this_process().first_touched();
-        // SAFETY: the last page of the slot, which is the caller's.
+        // SAFETY: it is the last page of the slot, which belongs to the caller.
         unsafe { platform::populate(self.0.add(top), page) };
     }
 
-    /// The memory that the job's frames may use: what lies below the record, as much in every slot.
+    /// The memory that the job's frames may use: below the record, and of the same size in every
+    /// slot.
     pub fn stack(self) -> *mut [u8] {
         let layout = Layout::of_this_process();
         let size = layout.slot - layout.guard - TOP;

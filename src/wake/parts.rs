@@ -1,25 +1,25 @@
 //! What the protocol needs: an atomic word and a pipe. The library has one of each (`pipe.rs`), and
 //! a model checker has its own.
 
-/// The atomic word, so that a model checker can bring its own.
+/// The atomic word. A model checker has its own.
 pub trait Word {
-    /// Reads, seeing what was written before the value was stored.
+    /// Reads the value, with Acquire ordering.
     fn load(&self) -> u64;
-    /// Stores, showing what was written before.
+    /// Stores a value, with Release ordering.
     fn store(&self, value: u64);
-    /// Stores `new` if the value is `current`, else returns what it is.
+    /// Stores `new` if the value is `current`. Otherwise returns the value.
     fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
-    /// Flips bits; returns the value before.
+    /// Inverts bits, and returns the value before.
     fn fetch_xor(&self, bits: u64) -> u64;
-    /// Lets somebody else run, while waiting for them.
+    /// Lets another thread run, which the caller waits for.
     fn wait_a_moment();
-    /// Lets somebody else run, without waiting for them.
+    /// Lets another thread run, without waiting for it.
     fn yield_now() {
         Self::wait_a_moment();
     }
 }
 
-/// The pipe, so that a model checker can bring its own.
+/// The pipe. A model checker has its own.
 pub trait Channel {
     /// Makes the pipe.
     fn open(&self) -> Result<(), errno::Errno>;
@@ -29,17 +29,18 @@ pub trait Channel {
     fn take(&self);
     /// Closes the pipe.
     fn close(&self);
-    /// What is kept of a pipe while no channel has it.
+    /// The two ends of a pipe that no channel uses.
     type Ends;
-    /// Lets go of the pipe, which stays open.
+    /// Gives the pipe up. It stays open.
     fn detach(&self) -> Self::Ends;
-    /// Has a pipe again that was let go of.
+    /// Takes a pipe that was given up.
     fn attach(&self, ends: Self::Ends);
     /// The number of this process among those that have forked from each other. Never 0.
     fn process(&self) -> u64;
 }
 
-/// Makes an atomic type a word: the standard library's here, a model checker's where these orderings are checked.
+/// Implements [`Word`] for an atomic type: the standard library's here, and a model checker's where
+/// these orderings are checked.
 macro_rules! word {
     ($atomic:ty, $wait_a_moment:path) => {
         impl Word for $atomic {

@@ -34,7 +34,8 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// The end to wait on. Whoever finds a later one than they asked for also finds that the use has ended.
+    /// The end to wait on. If it is already that of a later use, the caller also finds that the use
+    /// it asked about has ended.
     pub fn wait_fd(&self) -> c_int {
         self.read.load(Ordering::Acquire)
     }

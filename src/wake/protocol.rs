@@ -16,17 +16,17 @@
 //!
 //! A wake or a clear changes WANT. A thread that finds HAVE different and BUSY not set sets BUSY.
 //! It moves the byte, and clears BUSY only when the two agree. Every other thread returns at once.
-//! So nobody waits for a lock, a signal handler can wake, the pipe never holds two bytes, and no
+//! So no thread waits for a lock, a signal handler can wake, and the pipe never holds two bytes. No
 //! wake is lost: in the end the pipe agrees with the last change of WANT. Only the thread that owns
 //! the record sets and clears LIVE and PIPE. It closes the pipe only while BUSY is not set.
 //!
-//! A fork may happen while a thread that the child does not have holds BUSY. So a thread notes its
-//! process before it sets BUSY. A BUSY of another process has no holder: the next thread that
-//! changes the word takes it over (D16).
+//! A fork may happen while another thread holds BUSY, which the child does not have. So a thread
+//! notes its process before it sets BUSY. A BUSY of another process has no holder. The next thread
+//! that changes the word takes it over (D16).
 //!
 //! Such a thread may have read a BUSY of this process that is over, in a record whose memory was
 //! given back since. Such memory reads as zeros. So no process has the number 0, and a thread takes
-//! over only from a number that is another process's.
+//! over only if the number is that of another process.
 //!
 //! A word of zeros is a record that is not live.
 
@@ -40,7 +40,8 @@ pub const PIPE: u64 = 1 << 4;
 pub const SHOWN: u64 = 1 << 5;
 pub const USE_SHIFT: u32 = 6;
 
-/// The number of one use of a record, from start to finish. Never 0, never the same twice in a process.
+/// The number of one use of a record, from start to finish. Never 0, and never the same twice in a
+/// process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use(pub u64);
 
@@ -49,7 +50,7 @@ pub struct Use(pub u64);
 /// All zeros is a signal without a pipe whose record is not live.
 pub struct Signal<W, C> {
     word: W,
-    /// The process of whoever was BUSY last; 0 if nobody was.
+    /// The process of the thread that held BUSY last; 0 if none did.
     process: W,
     channel: C,
 }
@@ -65,58 +66,62 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// Where it stands.
+    /// The word.
     #[cfg(test)]
     pub fn word(&self) -> u64 {
         self.word.load()
     }
 
-    /// The memory of the record, which is free, was given back to the system.
+    /// Zeros the word, as when the memory of a free record is given back to the system.
     #[cfg(test)]
     pub fn give_back(&self) {
         self.word.store(0);
         self.process.store(0);
     }
 
-    /// A new use of the record begins, unsignalled (D19); `shown` if the record's pipe, which it has, is its wait fd. Owner
-    /// only.
+    /// Begins a new use of the record, unsignalled (D19). Owner only.
+    ///
+    /// `shown` says whether the record's pipe is the wait fd of this use. It must have a pipe then.
     pub fn begin(&self, this: Use, shown: bool) {
         let idle = self.wait_until_not_busy();
         let shown = if shown { SHOWN } else { 0 };
-        // Fields that do not overlap.
+        // The fields do not overlap, so `+` is `|`.
         self.word
             .store((idle & PIPE) + LIVE + shown + (this.0 << USE_SHIFT));
     }
 
-    /// The use ends: no wake has an effect from here on (D24), and what is in the pipe is taken out. Owner only.
+    /// Ends the use: no wake has an effect from here on (D24). The byte is taken out of the pipe.
+    /// Owner only.
     pub fn end(&self) {
         let word = self.word.load();
         if word & PIPE == 0 {
-            // Nobody is at a pipe or can get there, since only the owner makes one: what a wake changes at this moment ends
-            // with the use anyway, and an exchange would cost more than all else that a finish does.
+            // Without a pipe no thread can be BUSY, because only the owner makes a pipe. What a
+            // wake changes at this moment ends with the use anyway. A compare-and-exchange would
+            // cost more than the rest of a finish.
             self.word.store(word & !LIVE & !WANT);
         } else {
             self.change(|word| Some(word & !LIVE & !WANT));
         }
     }
 
-    /// Makes the fd readable, if the record is live and, where a use is named, in that use (B37, W3).
+    /// Makes the wait fd readable if the record is live (B37, W3). If a use is named, only in that
+    /// use.
     pub fn wake(&self, only: Option<Use>) {
         self.change(|word| in_use(word, only).then_some(word | WANT));
     }
 
-    /// Makes the fd unreadable, under the same conditions (W4). Never blocks.
+    /// Makes the wait fd unreadable, under the same conditions (W4). Never blocks.
     pub fn clear(&self, only: Option<Use>) {
         self.change(|word| in_use(word, only).then_some(word & !WANT));
         if self.word.load() & BUSY != 0 {
-            // Somebody is at the pipe, and as long as they do not get on the fd may stay readable: an event loop would come
-            // back at once, and again, and keep the processor from them.
+            // Another thread is at the pipe. Until it has finished, the fd may stay readable. An
+            // event loop would then call again and again, and keep the processor from that thread.
             W::yield_now();
         }
     }
 
-    /// Makes the pipe if there is none, and this use's wait fd of it; it is readable at once if the job was woken before.
-    /// Owner only.
+    /// Makes the pipe if there is none, and makes it the wait fd of this use. It is readable at
+    /// once if the job was woken before. Owner only.
     #[cfg_attr(
         not(unix),
         expect(dead_code, reason = "the Rust face has wait fds on Unix")
@@ -144,14 +149,15 @@ impl<W: Word, C: Channel> Signal<W, C> {
         self.word.store(0);
     }
 
-    /// Takes the pipe, if there is one, out of a record that is not live. Owner only.
+    /// Takes the pipe, if there is one, from a record that is not live. Owner only.
     pub fn detach(&self) -> Option<C::Ends> {
         let piped = self.wait_until_not_busy() & PIPE != 0;
         self.word.store(0);
         piped.then(|| self.channel.detach())
     }
 
-    /// Gives a record that has none, and is not live, a pipe that was taken out of it. Owner only.
+    /// Gives back a pipe that was taken from a record. The record has none now, and is not live.
+    /// Owner only.
     pub fn attach(&self, ends: Option<C::Ends>) {
         if let Some(ends) = ends {
             self.channel.attach(ends);
@@ -159,8 +165,10 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// What `look` finds at the channel, if the record is live and that is its wait fd; before and after, since a record may
-    /// end meanwhile, and its memory then reads as zeros.
+    /// What `look` returns for the channel, if the record is live and the channel is its wait fd.
+    ///
+    /// Both are checked before `look` and after it. A record may end meanwhile, and its memory then
+    /// reads as zeros.
     pub fn channel<R>(&self, look: impl FnOnce(&C) -> R) -> Option<R> {
         let word = self.word.load();
         if word & LIVE == 0 || word & SHOWN == 0 {
@@ -175,7 +183,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
         in_use(self.word.load(), Some(this))
     }
 
-    /// The word of a record that is not live, once the last one at its pipe has left.
+    /// Waits until no thread is at the pipe of a record that is not live. Returns the word.
     fn wait_until_not_busy(&self) -> u64 {
         loop {
             let word = self.word.load();
@@ -189,7 +197,8 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// Changes the word as `edit` says, unless it says not to, and moves the byte if that has become our business.
+    /// Changes the word as `edit` says, unless that returns none. If this call sets BUSY, it also
+    /// moves the byte.
     fn change(&self, edit: impl Fn(u64) -> Option<u64>) {
         let mut word = self.word.load();
         if word & BUSY != 0 && self.take_over_after_fork() {
@@ -210,13 +219,14 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// Whether whoever is BUSY was left behind in another process, and BUSY is ours now.
+    /// Takes BUSY over if its holder is in another process. Returns whether it did.
     fn take_over_after_fork(&self) -> bool {
         let (theirs, ours) = (self.process.load(), self.channel.process());
         theirs != 0 && theirs != ours && self.process.compare_exchange(theirs, ours).is_ok()
     }
 
-    /// Moves the byte until HAVE is what WANT says, then stops being BUSY. `word` is the word as we left it.
+    /// Moves the byte until HAVE equals WANT, then clears BUSY. `word` is the word as this thread
+    /// last wrote it.
     fn sync_pipe(&self, mut word: u64) {
         loop {
             let left = if pipe_is_in_sync(word) {
@@ -225,7 +235,8 @@ impl<W: Word, C: Channel> Signal<W, C> {
                 word = self.word.fetch_xor(HAVE) ^ HAVE;
                 continue;
             } else {
-                // As if there had been no wake, so that the next one tries again and is not taken for a second (W9).
+                // The system refused the byte. Clearing WANT undoes the wake. So the next wake
+                // tries again, and is not taken for a second one (W9).
                 word & !BUSY & !WANT
             };
             match self.word.compare_exchange(word, left) {

@@ -66,7 +66,7 @@ fn where_lightweight_guards_are_refused_pages_are_protected() {
 }
 
 /// So many stacks of a process have guards that are mappings.
-const IN_MAPPINGS: usize = 256;
+const MAPPED_GUARDS: usize = 256;
 
 // Rules: F8, D17
 #[test]
@@ -74,9 +74,9 @@ fn the_first_guards_are_mappings_and_later_ones_are_lightweight_unless_the_build
     alone(|| {
         let mut jobs: Vec<CJob> = (0..300).map(|n| pausing(1, n)).collect();
         MPROTECT.calls();
-        let (first, later) = jobs.split_at_mut(IN_MAPPINGS);
+        let (first, later) = jobs.split_at_mut(MAPPED_GUARDS);
         first.iter_mut().for_each(CJob::pause);
-        assert_eq!((LIGHT_GUARD.calls(), MPROTECT.calls()), (0, IN_MAPPINGS));
+        assert_eq!((LIGHT_GUARD.calls(), MPROTECT.calls()), (0, MAPPED_GUARDS));
         later.iter_mut().for_each(CJob::pause);
         assert_eq!(LIGHT_GUARD.calls() > 0, !cfg!(ossl_async_mprotect));
         assert!(jobs.iter().all(|job| below_stack(job) != 0));

@@ -1,4 +1,5 @@
-//! The copy of a job's arguments: in the record if they are small, else in a block of the C heap (B23 to B26).
+//! The copy of a job's arguments: in the record if they are small, else in a block of the C heap
+//! (B23 to B26).
 
 use super::{Record, SMALL_ARGUMENTS};
 use crate::platform;
@@ -9,12 +10,12 @@ use core::ptr;
 const KEPT_ARGUMENTS: usize = 16384;
 
 impl Record {
-    /// Copies the caller's arguments to where they stay until the job ends. None if there is no memory for them, or their
-    /// size is 0 (B23, B24).
+    /// Copies the caller's arguments to where they stay until the job ends. None if there is no
+    /// memory for them, or if their size is 0 (B23, B24).
     ///
     /// # Safety
     ///
-    /// The bytes can be read. The record is idle and the caller's.
+    /// The bytes can be read. The record is idle and belongs to the calling thread.
     pub unsafe fn copy_arguments(&self, bytes: *const c_void, size: usize) -> Option<*mut c_void> {
         let place = if size <= SMALL_ARGUMENTS {
             if size == 0 {
@@ -24,12 +25,12 @@ impl Record {
         } else {
             self.block_for(size)?
         };
-        // SAFETY: the caller vouches for the bytes; the place is as large, and used by nobody else.
+        // SAFETY: the caller guarantees the bytes. The place is as large, and nothing else uses it.
         unsafe { ptr::copy_nonoverlapping(bytes.cast::<u8>(), place.cast(), size) };
         Some(place)
     }
 
-    /// The record's block, made larger if it has to be.
+    /// The record's block. It is made larger if it is too small.
     #[cold]
     fn block_for(&self, size: usize) -> Option<*mut c_void> {
         if self.block_size.get() < size {
@@ -45,7 +46,7 @@ impl Record {
         Some(self.block.get())
     }
 
-    /// The job has ended: a block that is too large to keep goes.
+    /// Frees a block that is too large to keep. Called when the job has ended.
     pub fn drop_arguments(&self) {
         if self.large.get() {
             self.free_block();
@@ -54,7 +55,7 @@ impl Record {
 
     #[cold]
     pub(super) fn free_block(&self) {
-        // SAFETY: null or a block of `allocate`'s, which no job uses any more.
+        // SAFETY: it is null or a block from `allocate`, and no job uses it any more.
         unsafe { platform::free(self.block.replace(ptr::null_mut())) };
         self.block_size.set(0);
         self.large.set(false);

@@ -30,19 +30,20 @@ pub fn under_valgrind() -> bool {
     unsafe { ossl_async_under_valgrind() != 0 }
 }
 
-/// Tells checkers (valgrind, sanitizers) about a job's stack and record; the result is what [`deregister_job`] wants.
+/// Registers a job's stack and record with the checkers (valgrind, sanitizers). Returns the number
+/// that [`deregister_job`] needs.
 pub fn register_job(stack: *mut [u8], record: *mut [u8]) -> c_uint {
-    // SAFETY: the two ranges are only noted by a checker that watches.
+    // SAFETY: a checker only notes the two ranges.
     unsafe { ossl_async_job_register(stack.cast(), stack.len(), record.cast(), record.len()) }
 }
 
-/// Tells them that they are a job's no longer.
+/// Deregisters the stack and record of a job.
 ///
 /// # Safety
 ///
-/// Nothing will run on the stack any more as what it was.
+/// The job will not run on the stack any more.
 pub unsafe fn deregister_job(id: c_uint, stack: *mut [u8], record: *mut [u8]) {
-    // SAFETY: as above; an unknown number has no effect.
+    // SAFETY: as above. An unknown number has no effect.
     unsafe {
         ossl_async_job_deregister(id, stack.cast(), stack.len(), record.cast(), record.len());
     }

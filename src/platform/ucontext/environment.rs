@@ -2,8 +2,10 @@
 
 use core::ffi::{CStr, c_char};
 
-/// The value of an environment variable, copied to `buffer` and cut off where that ends; `?` for each byte that is not ASCII.
-/// Never in a program that runs with more rights than its user.
+/// The value of an environment variable, copied to `buffer` and cut off at its end. Each byte that
+/// is not ASCII becomes `?`.
+///
+/// None if the program runs with more rights than its user (set-id).
 pub fn environment_variable<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a str> {
     // SAFETY: the name ends in a NUL; the result is NULL or a string that the environment keeps.
     let value = unsafe {
@@ -27,7 +29,7 @@ unsafe extern "C" {
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
-/// Writes to standard error, past whatever the program's streams hold.
+/// Writes to standard error directly. It does not go through the program's streams.
 pub fn print_error(text: &str) {
     // SAFETY: the bytes are the string's.
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };

@@ -1,4 +1,4 @@
-//! Fibres: what OpenSSL's `async_fibre_*` functions do, by the shim.
+//! Fibres: what OpenSSL's `async_fibre_*` functions do. The C shim does the work.
 
 use crate::platform::types::{Fibre, Work};
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -17,7 +17,7 @@ unsafe extern "C" {
     fn ossl_async_fibre_forget(context: *mut c_void);
 }
 
-// A thread may end inside a job: what lies below the job's function can be unwound through.
+// A thread may end inside a job. Then the frames below the job's function are unwound.
 unsafe extern "C-unwind" {
     fn ossl_async_fibre_run(work: *const Work, back: *const *mut c_void) -> !;
 }
@@ -35,47 +35,51 @@ pub fn switch_method() -> &'static str {
     name.to_str().unwrap_or_default()
 }
 
-/// Suspends the caller in `from` and calls `entry` at the top of `stack`. Returns true when somebody switches to
-/// `from`, false if the new context could not be entered, in which case nothing has run (F6).
+/// Suspends the caller in `from` and calls `entry` at the top of `stack`.
+///
+/// Returns true when `from` is switched to. Returns false if the new context could not be entered;
+/// then nothing has run (F6).
 ///
 /// # Safety
 ///
-/// `stack` is memory that nothing else uses until the fibre has ended for good, and `from` is switched to only on
-/// this thread and at most once.
+/// - Nothing else uses the memory of `stack` until the fibre has ended for good.
+/// - `from` is switched to on this thread only, and at most once.
 pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn() -> !) -> bool {
-    // SAFETY: the caller vouches for the stack and for `from`; `entry` never returns, by its type.
+    // SAFETY: the caller guarantees the stack and `from`. By its type, `entry` never returns.
     unsafe { ossl_async_fibre_enter(from.0.as_ptr(), stack.cast(), stack.len(), entry) != 0 }
 }
 
-/// Suspends the caller in `from` and resumes where `to` was suspended. Returns 1 when somebody switches to `from`.
+/// Suspends the caller in `from` and resumes where `to` was suspended. Returns 1 when `from` is
+/// switched to.
 ///
 /// # Safety
 ///
-/// `to` is suspended on this thread and its stack is intact; `from` as for [`enter`].
+/// `to` is suspended on this thread, and its stack is intact. `from` as for [`enter`].
 #[inline(always)]
 pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
-    // SAFETY: the caller vouches for `to`; what it points to is the context that `enter` or `switch` saved there.
+    // SAFETY: the caller guarantees `to`. It points to the context that `enter` or `switch` saved.
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
 }
 
-/// The bottom of a fibre, for ever: calls the work's function, stores the result, and resumes `back`; again whenever
-/// somebody switches to the work's fibre then.
+/// The bottom frame of a fibre, in an endless loop: calls the work's function, stores its result,
+/// and switches to `back`. When the work's fibre is switched to, it calls the next function.
 ///
 /// # Safety
 ///
-/// The caller runs on the fibre's own stack. At each call the function can be called with the argument, and does not leave
-/// but by its return, at which `back` is suspended on this thread. Both places stay.
+/// - The caller runs on the fibre's own stack.
+/// - At each call the function can be called with the argument. It leaves only by returning.
+/// - When it returns, `back` is suspended on this thread. `work` and `back` stay valid.
 pub unsafe fn serve_jobs(work: &Work, back: &Fibre) -> ! {
-    // SAFETY: the caller vouches for all of it. What the shim writes is in cells.
+    // SAFETY: the caller guarantees all of it. What the shim writes is in cells.
     unsafe { ossl_async_fibre_run(work, back.0.as_ptr().cast_const()) }
 }
 
-/// Nobody will resume a fibre: it is new again, and its stack may be used for something else.
+/// Makes a fibre new again. It is never resumed, and its stack may be used for something else.
 ///
 /// # Safety
 ///
 /// The fibre is new, or suspended with its stack intact.
 pub unsafe fn forget_fibre(fibre: &Fibre) {
-    // SAFETY: the caller vouches for the context that the shim may look at.
+    // SAFETY: the caller guarantees the context, which the shim may read.
     unsafe { ossl_async_fibre_forget(fibre.0.replace(ptr::null_mut())) };
 }

@@ -1,37 +1,39 @@
-//! Forks: how many there were, and values behind a lock that a forked child can take.
+//! The number of forks, and values behind a lock that a forked child can take.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// How often this process and those it descends from have forked since the library was loaded.
+/// How often this process and its ancestors have forked since the library was loaded.
 pub fn fork_count() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// A value of the whole process behind a lock that a forked child can take, whoever held it at the fork.
+/// A value of the whole process behind a lock. A forked child can take the lock, whichever thread
+/// held it at the fork.
 ///
 /// All such values share one lock: the handlers that [`REGISTER`] registers know no other.
 pub struct ForkSafe<T>(UnsafeCell<T>);
 
-// SAFETY: the value is reached only with LOCK held.
+// SAFETY: the value is accessed only with LOCK held.
 unsafe impl<T: Send> Sync for ForkSafe<T> {}
 
 static LOCK: Lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
 
 struct Lock(UnsafeCell<libc::pthread_mutex_t>);
 
-// SAFETY: a mutex is made to be shared; only the pthread functions touch it.
+// SAFETY: a mutex is made to be shared. Only the pthread functions touch it.
 unsafe impl Sync for Lock {}
 
 extern "C" fn lock() {
-    // SAFETY: the mutex is initialised statically and lives for ever.
+    // SAFETY: the mutex is initialised statically and is never destroyed.
     unsafe { libc::pthread_mutex_lock(LOCK.0.get()) };
 }
 
 extern "C" fn unlock() {
-    // SAFETY: as above; the calling thread locked it (in a forked child: its copy of that thread).
+    // SAFETY: as above. The calling thread locked it; in a forked child, the original of this
+    // thread did.
     unsafe { libc::pthread_mutex_unlock(LOCK.0.get()) };
 }
 
@@ -40,15 +42,16 @@ extern "C" fn unlock_in_child() {
     unlock();
 }
 
-/// Registers the fork handlers when the library is loaded: later, another thread could fork while the first one that
-/// needs the lock is about to register them.
+/// Registers the fork handlers when the library is loaded. Later would be too late: another thread
+/// could fork while the first thread that needs the lock registers them.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static REGISTER: extern "C" fn() = register;
 
 extern "C" fn register() {
-    // SAFETY: the functions have the type that is wanted, and libc forgets them if this object is unloaded. Without memory for them a fork that
-    // meets the lock leaves it locked in the child, as it would any mutex.
+    // SAFETY: the functions have the right type, and libc forgets them if this object is unloaded.
+    // Without memory to register them, a fork while a thread holds the lock leaves it locked in the
+    // child, as with any mutex.
     unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(unlock_in_child)) };
 }
 
@@ -58,9 +61,11 @@ impl<T> ForkSafe<T> {
         ForkSafe(UnsafeCell::new(value))
     }
 
-    /// Calls `f` with the value, alone. `f` must not call back in here, it must not panic, and of all that is outside this
-    /// library it may call only system calls about memory. `fork` takes this lock and others' in an order that nobody knows,
-    /// and an allocator has a lock of its own.
+    /// Calls `f` with the value while the lock is held.
+    ///
+    /// `f` must not call this again and must not panic. Outside this library it may only make
+    /// system calls about memory. An allocator has a lock of its own, and `fork` takes the locks of
+    /// all libraries in an order that is not known.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         lock();
         // SAFETY: the lock is held, so this is the only reference.

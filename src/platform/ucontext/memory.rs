@@ -11,18 +11,19 @@ pub fn page_size() -> usize {
 }
 
 const READ_AND_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
-/// Memory for stacks: of its addresses only touched pages will cost anything.
+/// Flags of memory for stacks. Only touched pages take memory.
 const STACK_MEMORY: c_int = libc::MAP_PRIVATE | libc::MAP_ANON | NOT_RESERVED;
 #[cfg(target_os = "linux")]
 const NOT_RESERVED: c_int = libc::MAP_NORESERVE;
-/// FreeBSD reserves nothing in any case.
+/// FreeBSD never reserves memory.
 #[cfg(not(target_os = "linux"))]
 const NOT_RESERVED: c_int = 0;
 const NO_FILE: c_int = -1;
 
 /// Maps `size` bytes of zeroed memory for stacks.
 pub fn map_memory(size: usize) -> Option<NonNull<u8>> {
-    // SAFETY: a new anonymous mapping, at an address of the kernel's choice, affects no other memory.
+    // SAFETY: a new anonymous mapping, at an address of the kernel's choice, affects no other
+    // memory.
     let address = unsafe {
         libc::mmap(
             ptr::null_mut(),
@@ -36,8 +37,8 @@ pub fn map_memory(size: usize) -> Option<NonNull<u8>> {
     if address == libc::MAP_FAILED {
         return None;
     }
-    // One touched page must stay one touched page, also where huge pages are the default. Failure means that the
-    // system has none.
+    // One touched page must not become a huge page, also where huge pages are the default. The call
+    // fails only if the system has none.
     #[cfg(target_os = "linux")]
     // SAFETY: the range is the mapping just made; the advice does not change its contents.
     unsafe {
@@ -46,29 +47,30 @@ pub fn map_memory(size: usize) -> Option<NonNull<u8>> {
     NonNull::new(address.cast())
 }
 
-/// Gives a mapping of [`map_memory`]'s back.
+/// Unmaps a mapping from [`map_memory`].
 ///
 /// # Safety
 ///
-/// It is whole, and nobody uses it any more.
+/// It is the whole mapping, and nothing uses it any more.
 pub unsafe fn unmap_memory(start: NonNull<u8>, size: usize) {
-    // SAFETY: the caller vouches for the range.
+    // SAFETY: the caller guarantees the range.
     unsafe { libc::munmap(start.as_ptr().cast(), size) };
 }
 
-/// Whether the system gives every page of a new mapping memory at once and keeps it there: after `mlockall(MCL_FUTURE)`.
+/// Whether every page of a new mapping has memory at once and keeps it, as after
+/// `mlockall(MCL_FUTURE)`.
 pub fn locks_new_memory() -> bool {
     let page = page_size();
     let Some(probe) = map_memory(page) else {
         return false;
     };
     let locked = is_in_memory(probe);
-    // SAFETY: the mapping just made.
+    // SAFETY: the mapping was just made.
     unsafe { unmap_memory(probe, page) };
     locked
 }
 
-/// Whether a page has memory.
+/// Whether a page is in memory.
 pub fn is_in_memory(page: NonNull<u8>) -> bool {
     let mut flag = 0u8;
     // SAFETY: the kernel checks the page, and writes one byte.
@@ -76,14 +78,15 @@ pub fn is_in_memory(page: NonNull<u8>) -> bool {
     known && flag & 1 != 0
 }
 
-/// [`populate`]s `count` ranges of `size` bytes, `stride` bytes apart, in one system call.
+/// Does what [`populate`] does for `count` ranges of `size` bytes, `stride` bytes apart, in one
+/// system call.
 ///
 /// # Safety
 ///
-/// As [`populate`], for each of them.
+/// As [`populate`], for each range.
 pub unsafe fn populate_each(start: NonNull<u8>, size: usize, stride: usize, count: usize) {
     #[cfg(target_os = "linux")]
-    // SAFETY: the caller vouches for the ranges.
+    // SAFETY: the caller guarantees the ranges.
     unsafe {
         advise_each(start, size, stride, count, libc::MADV_POPULATE_WRITE);
     }
@@ -91,10 +94,10 @@ pub unsafe fn populate_each(start: NonNull<u8>, size: usize, stride: usize, coun
     let _ = (start, size, stride, count);
 }
 
-/// Whether the system says that a page cannot be read.
+/// Whether a page cannot be read, as the system says.
 pub fn is_unreadable(page: NonNull<u8>) -> bool {
     #[cfg(target_os = "linux")]
-    // SAFETY: reads, or is refused; the contents stay.
+    // SAFETY: the kernel reads the page or refuses. The contents stay.
     return unsafe {
         libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_POPULATE_READ) == -1
             && errno::errno().0 == libc::EFAULT
@@ -106,8 +109,10 @@ pub fn is_unreadable(page: NonNull<u8>) -> bool {
     }
 }
 
-/// Advises the kernel of several ranges of this process's memory at once (Linux 6.15 and later). Returns whether it took
-/// the advice for all. Not under valgrind, which does not know the system call, and says so.
+/// Gives the kernel the same advice for several ranges of memory at once (Linux 6.15 and later).
+/// Returns whether it took the advice for all.
+///
+/// Not under valgrind, which prints a warning about a system call that it does not know.
 ///
 /// # Safety
 ///
@@ -134,7 +139,7 @@ pub unsafe fn advise_each(
     for (number, range) in ranges.iter_mut().enumerate() {
         range.iov_base = start.as_ptr().wrapping_add(number * stride).cast();
     }
-    // SAFETY: the kernel reads the list; the caller vouches for what is in it.
+    // SAFETY: the kernel reads the list. The caller guarantees the ranges in it.
     let advised = unsafe {
         libc::syscall(
             libc::SYS_process_madvise,
@@ -153,15 +158,15 @@ pub unsafe fn advise_each(_: NonNull<u8>, _: usize, _: usize, _: usize, _: c_int
     false
 }
 
-/// Has a range's pages made now, since they will be written to in a moment: by one call, which costs less than the fault.
-/// Where that cannot be had they fault.
+/// Gives the pages of a range memory now, because they will soon be written to. One call costs less
+/// than a fault. If the system cannot do that, they fault later.
 ///
 /// # Safety
 ///
-/// The range is part of a mapping of [`map_memory`]'s, in whole pages.
+/// The range is part of a mapping from [`map_memory`], in whole pages.
 pub unsafe fn populate(start: NonNull<u8>, size: usize) {
     #[cfg(target_os = "linux")]
-    // SAFETY: the caller vouches for the range; its contents stay.
+    // SAFETY: the caller guarantees the range. Its contents stay.
     unsafe {
         libc::madvise(start.as_ptr().cast(), size, libc::MADV_POPULATE_WRITE);
     }
@@ -169,8 +174,8 @@ pub unsafe fn populate(start: NonNull<u8>, size: usize) {
     let _ = (start, size);
 }
 
-/// Has the processor fetch the cache line that an address is in. Only a hint: any address will do. For x86-64, where Rust has
-/// a function for it.
+/// Prefetches the cache line of an address, on x86-64, where Rust has a function for it. It is only
+/// a hint, and the address may be any.
 #[inline(always)]
 pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -183,19 +188,21 @@ pub fn prefetch(address: *const u8) {
     let _ = address;
 }
 
-/// Gives the memory of a range back to the system; it reads as zeros afterwards. Locked memory is kept as it is.
+/// Gives the memory of a range back to the system. The range reads as zeros afterwards. Locked
+/// memory is not given back and keeps its contents.
 ///
 /// # Safety
 ///
-/// The range is part of a mapping of [`map_memory`]'s and its contents are not needed.
+/// The range is part of a mapping from [`map_memory`], and its contents are not needed.
 pub unsafe fn release_memory(start: NonNull<u8>, size: usize) {
-    // SAFETY: the caller vouches for the range.
+    // SAFETY: the caller guarantees the range.
     unsafe {
         libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
     }
 }
 
-/// How many bytes at the low end of a range are not in memory, counted in whole pages: never touched, or given back.
+/// How many bytes at the low end of a range are not in memory, in whole pages: they were never
+/// touched, or were given back.
 pub fn untouched_bytes(range: *mut [u8]) -> usize {
     let page = page_size();
     let low = range.cast::<u8>().addr();
@@ -205,7 +212,7 @@ pub fn untouched_bytes(range: *mut [u8]) -> usize {
     let mut at = first;
     while at + page <= end {
         let pages = ((end - at) / page).min(flags.len());
-        // SAFETY: the kernel checks the range, and writes a byte for each of its pages.
+        // SAFETY: the kernel checks the range, and writes one byte for each page.
         let known = unsafe {
             libc::mincore(
                 range.cast::<u8>().wrapping_add(at - low).cast(),

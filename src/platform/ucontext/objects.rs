@@ -1,4 +1,4 @@
-//! The libraries in the process, this one included.
+//! The libraries in the process, including this one.
 
 use super::forks::fork_count;
 use super::heap::{allocate, free};
@@ -6,13 +6,14 @@ use crate::platform::types::{GetExceptions, Object};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::{self, NonNull};
 
-/// The address of a symbol of an object, or of what it depends on; null if there is none.
+/// The address of a symbol of an object or of the objects that it depends on; null if there is
+/// none.
 pub fn symbol_of(object: &Object, name: &CStr) -> *mut c_void {
     // SAFETY: the handle is never closed.
     unsafe { libc::dlsym(object.0.as_ptr(), name.as_ptr()) }
 }
 
-/// The C++ run-time's function that the program was linked with, if it was (`csrc/exceptions.c`).
+/// The C++ run-time's function, if the linker or the loader found one (`csrc/exceptions.c`).
 pub fn linked_exceptions() -> Option<GetExceptions> {
     // SAFETY: has no conditions.
     unsafe { ossl_async_linked_exceptions() }
@@ -22,41 +23,44 @@ unsafe extern "C" {
     fn ossl_async_linked_exceptions() -> Option<GetExceptions>;
 }
 
-/// An object that is loaded already, by its whole name.
+/// A loaded object, by its full name.
 fn object(name: &CStr) -> Option<Object> {
-    // SAFETY: nothing is loaded that is not there; the count that this adds keeps it there.
+    // SAFETY: nothing new is loaded. The call adds a reference, which keeps the object loaded.
     NonNull::new(unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) })
         .map(Object)
 }
 
-/// A loaded object whose file name begins like this and which is accepted, whether or not the whole process sees its
-/// symbols. None without memory for a name.
+/// A loaded object whose file name begins with `prefix` and that `accept` accepts. Its symbols need
+/// not be visible to the whole process. None if there is no memory for a name.
 ///
-/// The list of loaded objects is searched, since asking for a name that is not there would search the disk. Not in a forked
-/// child: glibc holds a lock while the list is searched which, unlike the loader's other locks, it does not release in the
-/// child. Whoever is forked while another thread is at it would wait here for ever.
+/// It searches the list of loaded objects, because `dlopen` of a name that is not loaded searches
+/// the disk.
+///
+/// It returns none in a forked child. glibc holds a lock while it searches the list, and does not
+/// release that lock in a child. If another thread searched at the fork, the child would wait for
+/// ever.
 pub fn loaded_object(prefix: &CStr, accept: &dyn Fn(&Object) -> bool) -> Option<Object> {
     if fork_count() > 0 {
         return None;
     }
-    // On the heap: our callers are on stacks as small as 16 KiB.
+    // On the heap, because callers may have stacks of only 16 KiB.
     let name = NonNull::new(allocate(NAME_SIZE))?.cast::<c_char>();
     let found = (0..)
         // SAFETY: the block has that size.
         .map_while(|skip| unsafe { copy_matching_name(prefix, skip, name) }.then_some(()))
-        // SAFETY: the name was just copied, with its end.
+        // SAFETY: the name was just copied, with its NUL.
         .filter_map(|()| object(unsafe { CStr::from_ptr(name.as_ptr()) }))
         .find(accept);
-    // SAFETY: the block made above.
+    // SAFETY: the block was made above.
     unsafe { free(name.as_ptr().cast()) };
     found
 }
 
-/// The longest name, in bytes, with its end.
+/// The longest name in bytes, with its NUL.
 const NAME_SIZE: usize = 4096;
 
-/// Copies the name of a loaded object whose file name begins like this, after as many others as are to be skipped. False if
-/// there is none.
+/// Copies the name of a loaded object whose file name begins with `prefix`. It skips the first
+/// `skip` of such objects. Returns false if there is none.
 ///
 /// # Safety
 ///
@@ -72,7 +76,8 @@ unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) ->
         _: usize,
         search: *mut c_void,
     ) -> c_int {
-        // SAFETY: libc passes an object's description, whose name stays while this runs, and our search.
+        // SAFETY: libc passes an object's description, whose name stays valid during the call, and
+        // our search.
         let (name, search) = unsafe {
             (
                 CStr::from_ptr((*info).dlpi_name),
@@ -88,7 +93,7 @@ unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) ->
             search.skip -= 1;
             return 0;
         }
-        // SAFETY: so many bytes are there, and there is room for them.
+        // SAFETY: the name has so many bytes, and there is room for them.
         unsafe { ptr::copy_nonoverlapping(name.as_ptr(), search.to.as_ptr().cast(), name.len()) };
         1
     }
@@ -101,14 +106,14 @@ unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) ->
     unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) != 0 }
 }
 
-/// How often objects were loaded into the process. Not known in a forked child (see [`loaded_object`]).
+/// How often objects were loaded into the process. None in a forked child; see [`loaded_object`].
 pub fn load_count() -> Option<u64> {
     unsafe extern "C" fn first(
         info: *mut libc::dl_phdr_info,
         _: usize,
         count: *mut c_void,
     ) -> c_int {
-        // SAFETY: libc passes an object's description, and our number.
+        // SAFETY: libc passes an object's description and the address of `count`.
         unsafe { count.cast::<u64>().write((*info).dlpi_adds) };
         1
     }
@@ -121,15 +126,15 @@ pub fn load_count() -> Option<u64> {
     Some(count)
 }
 
-/// The address of the symbol of this name that the process sees first, or null.
+/// The address of the first symbol of this name that the dynamic linker finds, or null.
 pub fn global_symbol(symbol: &CStr) -> *mut c_void {
     // SAFETY: has no conditions.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) }
 }
 
-/// The object that code lies in, as the loader describes it; all zeros if it knows none.
+/// The object that an address is in, as the loader describes it. All zeros if it knows none.
 fn description(address: *const c_void) -> libc::Dl_info {
-    // SAFETY: zeros are a valid one; dladdr fills it in, or leaves it.
+    // SAFETY: zeros are a valid description. dladdr fills it in, or does not change it.
     unsafe {
         let mut found: libc::Dl_info = core::mem::zeroed();
         libc::dladdr(address, &mut found);
@@ -137,17 +142,17 @@ fn description(address: *const c_void) -> libc::Dl_info {
     }
 }
 
-/// Whether code is this library's, or of the object that it was linked into.
+/// Whether an address is in this library, or in the object that the library was linked into.
 pub fn is_own_code(address: *const c_void) -> bool {
     let ours = description((pin as fn()) as *const c_void).dli_fbase;
     !address.is_null() && !ours.is_null() && description(address).dli_fbase == ours
 }
 
-/// Whether a function of the library was called by code of the object that an address is in. Walks back over the library's own
-/// frames, as an unwinder does.
+/// Whether code of the object that an address is in called a function of this library. It walks
+/// back over the library's own frames, as an unwinder does.
 pub fn is_called_from(address: *const c_void) -> bool {
     unsafe extern "C" fn look(frame: *mut c_void, caller: *mut c_void) -> c_int {
-        // SAFETY: the unwinder passes a frame, and our place.
+        // SAFETY: the unwinder passes a frame and the address of `caller`.
         unsafe {
             let address: *const c_void = ptr::with_exposed_provenance(_Unwind_GetIP(frame));
             if is_own_code(address) {
@@ -155,7 +160,7 @@ pub fn is_called_from(address: *const c_void) -> bool {
             }
             caller.cast::<*const c_void>().write(address);
         }
-        1 // any number but 0 ends the walk
+        1 // not 0, which ends the walk
     }
     let mut caller: *const c_void = ptr::null();
     // SAFETY: the callback gets what it wants.
@@ -172,7 +177,7 @@ unsafe extern "C" {
     fn _Unwind_GetIP(frame: *mut c_void) -> usize;
 }
 
-/// The object whose symbol of this name the process sees first.
+/// The object that has the first symbol of this name that the dynamic linker finds.
 pub fn object_with_symbol(symbol: &CStr) -> Option<Object> {
     let address = global_symbol(symbol);
     let file = description(address).dli_fname;
@@ -183,7 +188,8 @@ pub fn object_with_symbol(symbol: &CStr) -> Option<Object> {
     object(unsafe { CStr::from_ptr(file) })
 }
 
-/// A loaded object of one of these names, which the disk is searched for: in a forked child, where [`loaded_object`] finds none.
+/// A loaded object of one of these names. The search includes the disk. Only in a forked child,
+/// where [`loaded_object`] finds nothing.
 pub fn named_object(names: &[&CStr], accept: &dyn Fn(&Object) -> bool) -> Option<Object> {
     if fork_count() == 0 {
         return None;
@@ -191,10 +197,10 @@ pub fn named_object(names: &[&CStr], accept: &dyn Fn(&Object) -> bool) -> Option
     names.iter().filter_map(|name| object(name)).find(accept)
 }
 
-/// Keeps the object that this code is in loaded for good: the library, or whatever it was linked into, which may be a
-/// plugin. Threads carry a destructor of ours to their end.
+/// Keeps the object that has this code loaded for ever: the library, or the program or plugin that
+/// it was linked into. Threads call a destructor of the library when they end.
 pub fn pin() {
-    // Where it is the program itself dlopen may not find it, and need not.
+    // If this is the program itself, dlopen may not find it. It is never unloaded anyway.
     let file = description((pin as fn()) as *const c_void).dli_fname;
     if !file.is_null() {
         let how = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;

@@ -1,10 +1,11 @@
-//! The pipe behind a wait fd. No call blocks, and in none can the thread be cancelled.
+//! The pipe behind a wait fd. No call here blocks or is a cancellation point.
 
 use core::ffi::c_int;
 
 const CLOSE_ON_EXEC_AND_NONBLOCK: c_int = libc::O_CLOEXEC | libc::O_NONBLOCK;
 
-/// The two ends of a new pipe, to read from and to write to: close-on-exec, and neither ever blocks.
+/// Makes a pipe and returns its ends, to read from and to write to. Both are close-on-exec and
+/// never block.
 pub fn open_pipe() -> Result<[c_int; 2], errno::Errno> {
     let mut ends = [0; 2];
     // SAFETY: the kernel writes two descriptors to the array.
@@ -14,7 +15,8 @@ pub fn open_pipe() -> Result<[c_int; 2], errno::Errno> {
     }
 }
 
-/// Writes one zero byte. False if the system does not take it; a full pipe is as readable as it can be, so that is no failure.
+/// Writes one zero byte. Returns false if the system refuses it. A full pipe is readable, so it
+/// counts as success.
 pub fn write_byte(fd: c_int) -> bool {
     // SAFETY: one byte is read from a literal.
     let refusal = retry(|| unsafe { libc::write(fd, [0u8].as_ptr().cast(), 1) });
@@ -28,8 +30,10 @@ pub fn read_byte(fd: c_int) {
     retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
 }
 
-/// Repeats a system call that a signal handler interrupted, and returns why it failed, if it did. It is no cancellation point:
-/// a thread that was cancelled here would leave its work at the pipe to nobody.
+/// Repeats a system call that a signal handler interrupted. Returns why it failed, if it did.
+///
+/// It is no cancellation point: no other thread would finish the work of a thread that was
+/// cancelled here.
 fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
     without_cancellation(|| {
         loop {
@@ -44,9 +48,10 @@ fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
     })
 }
 
-/// Closes a descriptor of [`open_pipe`]'s.
+/// Closes a descriptor from [`open_pipe`].
 pub fn close(fd: c_int) {
-    // SAFETY: closing a descriptor touches no memory; that it is ours is the caller's business.
+    // SAFETY: closing a descriptor touches no memory. The caller makes sure that it is the
+    // library's.
     without_cancellation(|| unsafe {
         libc::close(fd);
     });
@@ -55,7 +60,7 @@ pub fn close(fd: c_int) {
 fn without_cancellation<R>(work: impl FnOnce() -> R) -> R {
     const PTHREAD_CANCEL_DISABLE: c_int = 1;
     let (mut before, mut ignored) = (0, 0);
-    // SAFETY: both calls write to a variable of ours.
+    // SAFETY: both calls write to a local variable.
     unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
     let result = work();
     // SAFETY: as above.

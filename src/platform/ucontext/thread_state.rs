@@ -2,8 +2,8 @@
 
 use core::ffi::c_void;
 
-/// Whether the first access of a thread to its state may allocate: in a library with glibc that is loaded later, unless the
-/// pointer is initial-exec (`csrc/thread.c`).
+/// Whether a thread's first access to its state may allocate. That is so with glibc in a library
+/// that is loaded later, unless the pointer is initial-exec (`csrc/thread.c`).
 pub const THREAD_STATE_MAY_ALLOCATE: bool =
     cfg!(all(target_env = "gnu", not(ossl_async_initial_exec)));
 

@@ -1,7 +1,7 @@
 use super::*;
 use std::cell::{Cell, RefCell};
 
-/// What happens, once, in the middle of somebody's work, as if another thread had done it.
+/// What happens once, in the middle of a thread's work, as if another thread had done it.
 type Meanwhile = Cell<Option<fn()>>;
 
 thread_local! {
@@ -9,7 +9,7 @@ thread_local! {
     /// Before the next exchange of the word.
     static BEFORE_EXCHANGE: Meanwhile = const { Cell::new(None) };
     static GAVE_WAY: Cell<usize> = const { Cell::new(0) };
-    /// While somebody waits for the one who is BUSY.
+    /// While a thread waits for the holder of BUSY.
     static WHILE_WAITING: Meanwhile = const { Cell::new(None) };
 }
 
@@ -37,7 +37,7 @@ impl Word for TestWord {
         self.0.replace(self.0.get() ^ bits)
     }
     fn wait_a_moment() {
-        assert!(run(&WHILE_WAITING), "waits for somebody who is not there");
+        assert!(run(&WHILE_WAITING), "waits for a holder that is not there");
     }
     fn yield_now() {
         GAVE_WAY.set(GAVE_WAY.get() + 1);
@@ -209,7 +209,7 @@ fn a_wake_that_the_system_refuses_has_no_effect_and_the_next_tries_again() {
     wake();
     assert_eq!((moves().as_str(), readable()), ("+", true));
     clear();
-    // One that comes while another is being refused is refused with it.
+    // A wake that comes while another one is being refused is refused with it.
     refuse(true);
     meanwhile(wake);
     wake();
@@ -250,7 +250,7 @@ fn a_clear_during_a_wake_is_carried_out_by_the_waker() {
 
 // Rules: D9, W8
 #[test]
-fn a_clear_lets_whoever_is_at_the_pipe_get_on_and_nobody_else() {
+fn a_clear_yields_to_a_thread_at_the_pipe_and_otherwise_not() {
     live();
     wake();
     clear();
@@ -359,22 +359,22 @@ fn a_named_use_is_the_only_one_affected() {
 // Rules: D19, D1
 #[test]
 fn a_use_begins_and_the_pipe_closes_only_when_nobody_is_at_the_pipe() {
-    fn somebody_stays() {
+    fn holder_stays() {
         with(|signal| signal.word.0.set(signal.word.0.get() | BUSY));
     }
-    fn and_leaves() {
+    fn holder_leaves() {
         with(|signal| signal.word.0.set(signal.word.0.get() & !BUSY));
     }
     live();
     end();
-    somebody_stays();
-    WHILE_WAITING.set(Some(and_leaves));
+    holder_stays();
+    WHILE_WAITING.set(Some(holder_leaves));
     begin(2);
     assert!(WHILE_WAITING.take().is_none(), "it waited");
     with(|signal| assert!(signal.is_in_use(Use(2))));
     end();
-    somebody_stays();
-    WHILE_WAITING.set(Some(and_leaves));
+    holder_stays();
+    WHILE_WAITING.set(Some(holder_leaves));
     with(Signal::close);
     assert!(WHILE_WAITING.take().is_none(), "it waited");
     with(|signal| assert!(!signal.channel.open.get() && signal.word.0.get() == 0));
@@ -402,7 +402,7 @@ fn a_forked_child_takes_over_from_a_thread_that_it_does_not_have() {
     wake();
     assert!(readable() && nobody_is_busy());
     fork_while_busy();
-    wake(); // changes nothing, but takes over
+    wake(); // does not change the word, but takes over
     assert!(readable() && nobody_is_busy());
     fork_while_busy();
     clear();
@@ -412,7 +412,7 @@ fn a_forked_child_takes_over_from_a_thread_that_it_does_not_have() {
     end();
     assert!(nobody_is_busy());
     fork_while_busy();
-    begin(2); // waits for nobody
+    begin(2); // does not wait
     assert!(nobody_is_busy());
     end();
     fork_while_busy();
@@ -458,7 +458,7 @@ fn a_byte_that_was_to_be_moved_at_the_fork_is_moved_by_the_child() {
     fork_while_busy();
     wake();
     assert_eq!((moves().as_str(), readable()), ("+", true));
-    // And whoever is BUSY now is of this process.
+    // The holder of BUSY is of this process now.
     meanwhile(wake);
     clear();
     assert_eq!((moves().as_str(), readable()), ("-+", true));
