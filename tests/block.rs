@@ -24,7 +24,7 @@ fn a_blocked_job_does_not_pause_and_pause_still_succeeds() {
         assert_eq!(ASYNC_pause_job(), 1);
         4
     });
-    job.pause(); // the third one
+    job.pause(); // its third pause
     job.finish(4);
 }
 
@@ -38,7 +38,7 @@ fn blocks_nest_and_an_unblock_too_many_is_forgotten() {
         unblock(1);
         ASYNC_pause_job(); // first
         unblock(5);
-        ASYNC_pause_job(); // second: nothing went below zero
+        ASYNC_pause_job(); // second: the counter did not go below zero
         block(1);
         ASYNC_pause_job(); // blocked
         unblock(1);

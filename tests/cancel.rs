@@ -1,5 +1,5 @@
-//! Cancelling a paused job: it comes to its end by its own error path, and cannot pause on the way. An extension; the
-//! refusals are those of a resume.
+//! Cancelling a paused job, which OpenSSL does not have: the job ends by its own error path and
+//! cannot pause again. Refusals are those of a resume.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -37,7 +37,7 @@ fn a_cancelled_job_sees_its_pauses_refused_and_ends() {
         (before.paused, before.finishes + 1, before.pauses)
     );
     assert_eq!(errors(), []);
-    // The next job on the record pauses as ever.
+    // The next job on the record can pause.
     let mut next = pausing(3, 5);
     (0..3).for_each(|_| next.pause());
     next.finish(5);
@@ -106,7 +106,7 @@ fn what_is_not_a_paused_job_of_this_thread_cannot_be_cancelled() {
     inside.finish(6);
     assert_eq!(errors(), [0x33069044]);
     assert_eq!(ret, UNWRITTEN);
-    // None of this has done anything to it.
+    // None of these calls has changed the job.
     paused.pause();
     paused.finish(4);
 }

@@ -1,7 +1,8 @@
-//! No call takes longer because there are many jobs, or many entries in a wait context: counted in instructions, where they
-//! can be counted, and in calls of libc. `OSSL_ASYNC_MANY_JOBS` says how many jobs are many.
+//! No call takes longer because there are many jobs, or many entries in a wait context. Calls of
+//! libc are counted, and instructions where they can be counted. `OSSL_ASYNC_MANY_JOBS` sets the
+//! number of jobs.
 #![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
-// A sanitizer stands in front of the same functions, and makes calls of its own.
+// A sanitizer replaces the same functions, and makes calls of its own.
 #![cfg(not(ossl_async_sanitizer))]
 
 mod common;
@@ -20,7 +21,7 @@ use std::ptr;
 
 const FEW: usize = 10;
 
-/// New jobs in a row: as many as are made ready together at the most.
+/// The number of new jobs in a row: at most so many are made ready together.
 const IN_A_ROW: usize = 32;
 
 fn many() -> usize {
@@ -31,19 +32,20 @@ unsafe extern "C" fn pauses_once(_: *mut c_void) -> c_int {
     ASYNC_pause_job()
 }
 
-/// A job of the second generation, without memory of its own.
+/// A job of the second generation that allocates nothing itself.
 struct Plain(*mut ASYNC_JOB, *mut ASYNC_WAIT_CTX);
 
 impl Plain {
     fn go(&mut self) -> c_int {
         let mut ret = 0;
         let function = Some(pauses_once as unsafe extern "C" fn(*mut c_void) -> c_int);
-        // SAFETY: handle and result are ours, the context is alive, and the function wants no argument.
+        // SAFETY: handle and result are ours, the context is alive, and the function wants no
+        // argument.
         unsafe { ASYNC_start_job(&mut self.0, self.1, &mut ret, function, ptr::null_mut(), 0) }
     }
 }
 
-/// So many paused jobs.
+/// Makes this many paused jobs.
 fn paused(count: usize) -> Vec<Plain> {
     let mut jobs: Vec<Plain> = (0..count).map(|_| Plain(ptr::null_mut(), NO_CTX)).collect();
     for job in &mut jobs {
@@ -52,7 +54,7 @@ fn paused(count: usize) -> Vec<Plain> {
     jobs
 }
 
-/// A job from its start over a pause to its end.
+/// A job's start, pause, resume and finish.
 fn round() {
     let mut job = Plain(ptr::null_mut(), NO_CTX);
     assert_eq!(job.go(), ASYNC_PAUSE);
@@ -73,7 +75,7 @@ mod instructions {
         assert!(matches!(job.resume(), Ok(Step::Finished(true))));
     }
 
-    /// A round after a few, with so many other jobs paused and so many idle.
+    /// A round with this many other jobs paused and idle, after a few rounds to warm up.
     fn beside(paused_jobs: usize, idle_jobs: usize, round: fn()) -> Steps {
         steps(
             || {
@@ -129,7 +131,7 @@ mod instructions {
         );
     }
 
-    /// A resume with a wait context of so many entries, none of which has changed.
+    /// A resume with a wait context of this many entries, none of which has changed.
     fn resume(entries: usize) -> Steps {
         unsafe extern "C" fn pauses_on(_: *mut c_void) -> c_int {
             loop {
@@ -162,14 +164,14 @@ mod instructions {
         )
     }
 
-    /// A wait context of so many entries, whose keys are the numbers from 1 on.
+    /// A wait context of this many entries. Their keys are the numbers from 1 on.
     fn context_of(entries: usize) -> *mut ASYNC_WAIT_CTX {
         let ctx = ASYNC_WAIT_CTX_new();
         (1..=entries).for_each(|key| set(ctx, key));
         ctx
     }
 
-    /// The instructions of what is done with such a context.
+    /// The instructions of some work with such a context.
     fn with_entries(entries: usize, work: impl FnOnce(*mut ASYNC_WAIT_CTX)) -> usize {
         steps(|| context_of(entries), |ctx| work(*ctx), |_| ()).all
     }
@@ -198,7 +200,7 @@ mod instructions {
     // Rules: G19, G20, G23
     #[test]
     fn the_newest_entries_are_set_found_and_cleared_by_the_same_instructions_among_few_and_many() {
-        // Two powers of two, and a few: the list does not grow again.
+        // Two powers of two, and a few more, so that the list does not grow again.
         let [few, many] = [20, 1044].map(|entries| {
             [
                 with_entries(entries, |ctx| set(ctx, entries + 1)),
@@ -213,7 +215,8 @@ mod instructions {
     // Rules: G20, G21
     #[test]
     fn older_entries_take_at_the_most_as_much_longer_as_there_are_newer_ones() {
-        // A clear finds its entry as a get does, and closes the gap by one memmove, whose steps are the processor's affair.
+        // A clear finds its entry as a get does. It closes the gap by one memmove, whose steps
+        // depend on the processor.
         let works: [fn(*mut ASYNC_WAIT_CTX); 2] = [
             |ctx| get(ctx, 1),
             |ctx| {
@@ -221,7 +224,7 @@ mod instructions {
                 // SAFETY: the context is alive, and there is room for all that it has.
                 let result =
                     unsafe { ASYNC_WAIT_CTX_get_all_fds(ctx, fds.as_mut_ptr(), &mut count) };
-                // The compiler sees into the function, and leaves out what nobody looks at.
+                // The compiler sees into the function, and would remove what is not used.
                 std::hint::black_box((fds, count));
                 assert_eq!(result, 1);
             },
@@ -232,9 +235,10 @@ mod instructions {
         }
     }
 
-    /// What the first job of a thread takes while so many threads with jobs are alive, and as many have ended.
+    /// The instructions of a thread's first job, while this many threads with jobs are alive and as
+    /// many have ended.
     fn first_job(alive: usize, ended: usize) -> Steps {
-        /// Threads that have had a job each and wait, or end.
+        /// Threads that have each had a job, and then wait or end.
         fn threads(count: usize, end: bool) {
             let all_have_had_one = Arc::new(Barrier::new(count + 1));
             let threads = (0..count).map(|_| {
@@ -263,7 +267,7 @@ mod instructions {
             || {
                 threads(ended, true);
                 threads(alive, false);
-                // Leaves a stack that is ready for use, so that none has to be mapped.
+                // Leaves a stack that is ready for use, so that no slab has to be mapped.
                 threads(1, true);
             },
             |()| round(),
@@ -276,8 +280,9 @@ mod instructions {
     fn the_first_job_of_a_thread_takes_no_more_instructions_beside_many_threads_than_beside_few() {
         let few = first_job(250, 250).all;
         for (alive, ended) in [(1000, 250), (250, 1000)] {
-            // malloc's own instructions depend on how the threads before got in each other's way, so a number that is too
-            // large is counted again. One more for each thread would be there each time.
+            // malloc's own instructions depend on contention of the threads before. So a number
+            // that is too large is counted again. An instruction more for each thread would be
+            // there each time.
             let mut counted = (0..5).map(|_| first_job(alive, ended).all);
             let found = counted.find(|many| *many < few + 750 / 2);
             assert!(
@@ -318,26 +323,27 @@ fn a_round_beside_many_other_jobs_calls_nothing_more() {
 fn making_jobs_takes_no_more_calls_after_many_than_after_few() {
     alone(|| {
         let more = || total(&counts::calls(|| drop(paused(IN_A_ROW))));
-        // The guards of the first 256 are made in another way.
+        // The guards of the first 256 jobs are made in another way.
         drop(paused(FEW + 256));
         let few = more();
         let made = many();
         let calls = counts::calls(|| drop(paused(made)));
         let mapped = calls.iter().find(|(name, _)| *name == "mmap");
-        // Slabs double up to 4096 stacks, and from there there are so many at once. Before each one it is tried whether memory is
-        // locked. The list of free stacks doubles; the vector of jobs is a block, too.
+        // Slabs double up to 4096 stacks; later slabs have so many. Before each slab the library
+        // tests whether memory is locked. The list of free stacks doubles. The vector of jobs is a
+        // block, too.
         let most = 2 * (10 + 1 + made / 4096) + made.ilog2() as usize + 1;
         assert!(mapped.is_some_and(|(_, calls)| *calls <= most), "{calls:?}");
         assert!(
             total(&calls) <= made * few / IN_A_ROW,
             "{few} for {IN_A_ROW}, {calls:?}"
         );
-        // One of them may map a slab.
+        // One of the starts may map a slab.
         assert!(more() <= few + 4);
     });
 }
 
-/// What making and freeing a pool of so many jobs calls, the second part alone.
+/// The calls for making and freeing a pool of this many jobs, and those for freeing alone.
 fn freeing(jobs: usize) -> usize {
     Pool::init(jobs, jobs).expect("memory");
     total(&counts::calls(Pool::free))
@@ -354,7 +360,7 @@ fn freeing_a_pool_takes_a_constant_number_of_calls_for_each_job() {
     });
 }
 
-/// What a thread calls that ends with so many idle jobs, from making them on.
+/// The calls of a thread that makes this many idle jobs and ends.
 fn thread_with(jobs: usize) -> usize {
     total(&counts::calls(|| {
         std::thread::spawn(move || Pool::init(jobs, jobs).expect("memory"))

@@ -8,14 +8,14 @@ use serial_test::{parallel, serial};
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::ptr;
 
-/// Leaves entries of pools that are too small.
+/// Queues the error of a pool that is too small, this many times.
 fn raise(times: usize) {
     for _ in 0..times {
         assert_eq!(ASYNC_init_pool(0, 1), 0);
     }
 }
 
-/// Leaves an entry of another code than `raise`'s.
+/// Queues an error with another code than `raise`.
 #[cfg(not(ossl_async_null))]
 fn raise_other() {
     let mut ret = 0;
@@ -192,7 +192,7 @@ fn an_entry_knows_where_it_was_raised() {
 #[test]
 #[serial]
 fn names_are_given_once_they_are_loaded() {
-    // A child, since loading is for good.
+    // A child, because loading cannot be undone.
     alone(|| {
         assert_eq!(
             text(E2_POOL_SIZE),

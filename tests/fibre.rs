@@ -1,5 +1,5 @@
-//! What a switch leaves alone: signal mask and floating-point modes (F7, F13, F20); and what the shim is compiled to
-//! (F2 to F5, F12 to F14).
+//! What a switch does not change: signal mask and floating-point modes (F7, F13, F20). And what the
+//! shim is compiled to (F2 to F5, F12 to F14).
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -81,7 +81,7 @@ fn the_signal_mask_is_the_threads_or_with_swapcontext_the_jobs() {
     let mut job = CJob::new(move || {
         block(libc::SIGUSR2);
         ASYNC_pause_job();
-        // What the caller set since then: seen if the mask is the thread's.
+        // What the caller has set since then. The job sees it if the mask is the thread's.
         assert_eq!(blocked(libc::SIGUSR1), jumps);
         assert_eq!(blocked(libc::SIGUSR2), !jumps);
         1
@@ -230,7 +230,7 @@ fn the_shim_enters_and_switches_by_registers_unless_told_otherwise() {
             .any(|name| name.contains("jmp") || name == "swapcontext" || name == "setcontext"),
         "{uses:?}"
     );
-    // What serves a fibre beside them: x86-64 only, and only there.
+    // The base of a fibre in assembly exists on x86-64 only.
     let serves = |uses: &[String]| uses.iter().any(|name| name == "ossl_async_registers_run");
     assert_eq!(serves(&uses), cfg!(target_arch = "x86_64"));
     assert!(!serves(&shim_uses(&["-DOSSL_ASYNC_SETJMP"])));
@@ -258,7 +258,8 @@ fn the_shim_is_not_fortified_whatever_the_distribution_adds() {
 // Rules: F12, F13, F14
 #[test]
 fn the_shim_swaps_contexts_where_jumps_are_not_allowed() {
-    // Pretended platforms: the shim's condition is what is tested, on the compiler that is here.
+    // Other platforms are pretended. The shim's condition is tested, with the compiler of this
+    // machine.
     for flags in [
         &["-DOSSL_ASYNC_SWAPCONTEXT"][..],
         &["-D__ia64__"],
@@ -281,7 +282,7 @@ fn the_shim_swaps_contexts_where_jumps_are_not_allowed() {
         );
     }
     if cfg!(target_arch = "x86_64") {
-        // With shadow stacks both are there, and the choice is made at run time.
+        // With shadow stacks both are compiled, and the choice is made at run time.
         for (flags, jump) in [
             (&["-fcf-protection=full"][..], "ossl_async_registers_switch"),
             (&["-fcf-protection=full", "-DOSSL_ASYNC_SETJMP"], "_longjmp"),

@@ -1,5 +1,6 @@
-//! What needs a process in which nothing has used the library yet: stacks of the program's own (7.8 of the behaviour reference), and
-//! the counts of the whole process. Every test runs in a child, and nothing else here touches the library.
+//! What needs a process in which nothing has used the library yet: stacks that the program
+//! allocates itself (7.8 of the behaviour reference), and the counts of the whole process. Every
+//! test runs in a child, and nothing else here touches the library.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
 static TOLD: AtomicUsize = AtomicUsize::new(0);
-/// What the allocator does: negative fails, else the size it gives.
+/// What the allocator does: it fails if this is negative. Otherwise this is the size it returns.
 static SIZE: AtomicIsize = AtomicIsize::new(65536);
 
 unsafe extern "C" fn allocate(size: *mut usize) -> *mut c_void {
@@ -101,13 +102,13 @@ fn stacks_come_from_the_programs_functions_until_the_first_one_was_made() {
         assert_eq!(FREED.load(Ordering::Relaxed), 400);
         assert_eq!(stats::process().stack_bytes, 0);
         assert_eq!(install(), 0, "for good");
-        // The record outlives its stack.
+        // The record is still there when its stack is freed.
         let (mut handle, mut ret) = (stale, 0);
         // SAFETY: the library issued the handle.
         let result =
             unsafe { ASYNC_start_job(&mut handle, NO_CTX, &mut ret, None, ptr::null_mut(), 0) };
         assert_eq!((result, errors()), (ASYNC_ERR, vec![NOT_RESUMABLE]));
-        // Records are used again, also by another thread.
+        // Records are used again, by another thread too.
         let again = || {
             let mut jobs: Vec<CJob> = (0..300).map(|n| pausing(1, n)).collect();
             jobs.iter_mut().for_each(CJob::pause);
@@ -188,7 +189,7 @@ fn restoring_the_librarys_own_functions_brings_its_guarded_stacks_back() {
     });
 }
 
-/// Uses the library while it makes, or frees, a stack.
+/// Calls the library while the library makes or frees a stack.
 unsafe extern "C" fn allocate_and_run(size: *mut usize) -> *mut c_void {
     // SAFETY: as `allocate`.
     let block = unsafe { allocate(size) };
@@ -226,13 +227,13 @@ fn functions_that_use_the_library_themselves_do_not_upset_the_pool() {
         pause(&mut a);
         assert_eq!(b.go_with(NO_CTX), ASYNC_NO_JOBS);
         finish(&mut a, 1);
-        assert_eq!(ASYNC_init_thread(3, 3), 1); // frees one, whose function makes a pool of one meanwhile
+        assert_eq!(ASYNC_init_thread(3, 3), 1); // the free function makes a pool of one
         let mut jobs: Vec<CJob> = (0..4).map(|n| pausing(1, n)).collect();
         jobs[..3].iter_mut().for_each(pause);
         assert_eq!(jobs[3].go_with(NO_CTX), ASYNC_NO_JOBS);
         (0..3).for_each(|n| finish(&mut jobs[n as usize], n));
         FREED.store(0, Ordering::Relaxed);
-        ASYNC_cleanup_thread(); // and again
+        ASYNC_cleanup_thread(); // the same again
         pause(&mut a);
         assert_eq!(
             b.go_with(NO_CTX),

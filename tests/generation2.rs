@@ -66,7 +66,7 @@ fn six_arguments_of_size_0_run_the_function_with_null_and_five_are_refused() {
     assert_eq!(ASYNC_init_thread(1, 0), 1);
     let (mut handle, mut ret, mut byte) = (ptr::null_mut(), UNWRITTEN, 7u8);
     let args = ptr::from_mut(&mut byte).cast();
-    // By turns, on one record: what a start had leaves nothing for the next.
+    // The two starts alternate on one record. Nothing of one start is left for the next.
     for _ in 0..2 {
         for (size, null) in [(0, 1), (1, 0), (0, 1)] {
             let mut go = || {
@@ -126,13 +126,13 @@ fn both_starts_share_one_pool_and_either_resumes_the_others_jobs() {
     assert_eq!(pausing(0, 0).go_with(NO_CTX), ASYNC_NO_JOBS);
     a.finish(1);
     finish(&mut b, 2);
-    // The record that was released last has a pipe by now; a job of generation 2 has none all the same.
+    // The record that was released last has a pipe by now. A job of generation 2 has none even so.
     pause(&mut b);
     assert_eq!(b.wait_fd(), -1);
     pause(&mut b);
     finish(&mut b, 2);
     a = pausing(1, 3);
-    a.wake(); // a NULL handle: nothing
+    a.wake(); // a NULL handle: no effect
     pause(&mut a);
     finish(&mut a, 3);
 }
@@ -316,7 +316,7 @@ fn the_counts_are_printed_at_the_end_for_those_who_ask_and_for_nobody_else() {
                             finishes=1 refusals=0 stack_bytes=0 stack_high_water=";
             let high_water = printed.strip_prefix(expected).expect(&printed);
             let bytes: usize = high_water.trim_end().parse().expect(high_water);
-            // A job that does nothing much.
+            // A job that does little.
             assert!(bytes > 0 && bytes < 16384 && high_water.ends_with('\n'));
         } else {
             assert_eq!(printed, "");

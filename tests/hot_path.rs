@@ -1,7 +1,8 @@
-//! Once a pool is warm, a start, a pause, a resume and a finish make no system call, take no lock and allocate nothing, in
-//! both generations and from Rust. Where `swapcontext` switches, it is called once for each switch, and nothing else is.
+//! When a pool is warm, a start, pause, resume or finish makes no system call, takes no lock and
+//! allocates nothing. This holds in both generations and from Rust. Where `swapcontext` switches,
+//! it is called once for each switch, and nothing else is called.
 #![cfg(all(not(ossl_async_null), target_os = "linux", target_env = "gnu"))]
-// A sanitizer stands in front of the same functions, and makes calls of its own.
+// A sanitizer replaces the same functions, and makes calls of its own.
 #![cfg(not(ossl_async_sanitizer))]
 
 mod common;
@@ -19,7 +20,7 @@ use std::ptr;
 
 const ROUNDS: usize = 10_000;
 
-/// What so many switches may call, and no more.
+/// All that this many switches may call.
 fn switches(count: usize) -> Vec<(&'static str, usize)> {
     match ossl_async::switch_method() {
         "swapcontext" => vec![("swapcontext", count)],
@@ -32,7 +33,7 @@ unsafe extern "C" fn at_once(_: *mut c_void) -> c_int {
     7
 }
 
-/// Pauses as often as its argument's first byte says.
+/// Pauses as many times as its argument's first byte says.
 unsafe extern "C" fn pauses(argument: *mut c_void) -> c_int {
     // SAFETY: every start below passes at least one byte.
     for _ in 0..unsafe { argument.cast::<u8>().read() } {
@@ -65,7 +66,8 @@ impl Face {
             0 => (ptr::null_mut(), 0),
             size => (arguments.as_mut_ptr().cast(), size),
         };
-        // SAFETY: handle, result and arguments are ours; the context is alive; the functions want such arguments.
+        // SAFETY: handle, result and arguments are ours; the context is alive; the functions want
+        // such arguments.
         let came_to = unsafe {
             match self {
                 Face::First => ASYNC_start_job_2015(job, &mut ret, Some(function), at, size),
@@ -83,7 +85,7 @@ impl Face {
         came_to
     }
 
-    /// From the start to the finish, over so many pauses.
+    /// Runs a job from start to finish, with this many pauses.
     fn run(self, function: CFunction, arguments: &mut [u8], pauses: usize) {
         let mut job = ptr::null_mut();
         for _ in 0..pauses {
@@ -95,7 +97,7 @@ impl Face {
 
 type CFunction = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// Does something again and again, after some rounds in which the pool and the process warm up.
+/// Does something repeatedly, after some rounds in which the pool and the process warm up.
 #[track_caller]
 fn calls_nothing_but(expected: usize, mut round: impl FnMut()) {
     (0..100).for_each(|_| round());
@@ -128,7 +130,7 @@ fn a_block_for_arguments_of_more_than_16_kib_goes_with_its_job_and_a_smaller_one
             });
             let made = calls.iter().find(|(name, _)| *name == "malloc");
             assert_eq!(made.map_or(0, |(_, count)| *count), blocks, "{size} bytes");
-            // And then it is forgotten.
+            // A later job without arguments allocates nothing.
             calls_nothing_but(2, || Face::First.run(at_once, &mut [], 0));
         }
     });
@@ -259,13 +261,13 @@ fn what_is_counted_is_seen() {
     });
 }
 
-/// What no libc function is asked for: instructions that lock memory, and system calls made directly.
+/// What is not seen in calls of libc: instructions that lock memory, and direct system calls.
 #[cfg(target_arch = "x86_64")]
 mod instructions {
     use super::*;
     use crate::steps::{Steps, steps};
 
-    /// One round after many, by instructions.
+    /// Counts the instructions of one round, after many rounds.
     fn round(face: Face, size: usize, times: u8) -> Steps {
         steps(
             || {
@@ -281,8 +283,9 @@ mod instructions {
         )
     }
 
-    /// Locking instructions of one use of a job, however often it pauses, by face: a job with a pipe ends by an exchange,
-    /// since another thread may be at the pipe at that moment; a wait context counts a job twice, at its start and its end.
+    /// The locking instructions of one use of a job, for any number of pauses, by face. A job with
+    /// a pipe ends by a compare-and-exchange, because another thread may be at the pipe. A wait
+    /// context counts a job twice, at its start and its end.
     const LOCKS: [usize; 3] = [1, 0, 2];
 
     // Rules: B19, D9, G9, F4
@@ -291,7 +294,7 @@ mod instructions {
         for (face, locks) in Face::all().into_iter().zip(LOCKS) {
             for (size, times) in [(1, 0), (64, 0), (4096, 0), (1, 1), (1, 3)] {
                 let round = round(face, size, times);
-                // Each swapcontext is one system call, and counted with one lock here (`counts`).
+                // Each swapcontext is one system call, and is counted as one lock here (`counts`).
                 let swaps = match ossl_async::switch_method() {
                     "swapcontext" => 2 + 2 * usize::from(times),
                     _ => 0,

@@ -1,4 +1,5 @@
-//! Idle jobs: those that are not needed for long give their memory back, and nobody can tell (P4, P5).
+//! Idle jobs that are not needed for long give their memory back, and no program can notice (P4,
+//! P5).
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -6,7 +7,8 @@ use common::*;
 use ossl_async::capi::*;
 use ossl_async::stats;
 
-/// What a pool keeps in memory whatever happens, and how many finishes it looks at, as src/jobs/idle.rs has them.
+/// How many jobs a pool always keeps in memory, and how many finishes make a round, as in
+/// src/jobs/idle.rs.
 const KEPT: usize = 1024;
 const ROUND: usize = 65536;
 
@@ -16,7 +18,7 @@ fn resident() -> usize {
     statm.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// Has this many jobs paused at once, by the call of either generation.
+/// Pauses this many jobs at once, started by the call of either generation.
 fn peak(jobs: usize, pipes: bool) -> Vec<CJob> {
     (0..jobs)
         .map(|n| {
@@ -58,7 +60,8 @@ fn a_peak_does_not_stay_in_memory_for_ever() {
         let mut all = peak(jobs, false);
         finish_all(&mut all);
         let before = resident();
-        // The round of the peak, a round in which all but one are unused, and one finish for each that is to go.
+        // The round of the peak, a round in which all but one are unused, and one finish for each
+        // job whose memory is to be given back.
         little_work(ROUND + 4 * jobs + ROUND + jobs);
         let gone = before - resident();
         assert!(
@@ -92,7 +95,7 @@ fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and
         little_work(3 * ROUND);
         assert!(resident() + 150 < resident_before, "200 pages went back");
         assert_eq!(descriptors(), descriptors_before);
-        // A stale handle is still no live job, and waking it does nothing.
+        // A stale handle is not a live job, and waking it does nothing.
         for (handle, _) in &seen {
             // SAFETY: the library issued it.
             unsafe {
@@ -100,7 +103,7 @@ fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and
                 assert_eq!(ASYNC_get_wait_fd(*handle), -1);
             }
         }
-        // The one that finished last goes first.
+        // The job that finished last is used first.
         let mut again: Vec<CJob> = peak(jobs, true);
         for (job, before) in again.iter().zip(seen.iter().rev()) {
             assert_eq!((job.handle, job.wait_fd()), *before);
@@ -116,7 +119,7 @@ fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and
             (jobs as u64, jobs as u64),
             "no job was made, and none destroyed"
         );
-        // The limit is on jobs that are there.
+        // The limit counts jobs whose memory was given back.
         finish_all(&mut peak(jobs, true));
         ASYNC_free_pool();
         assert_eq!(descriptors() + 2 * jobs, descriptors_before);
@@ -140,7 +143,7 @@ fn a_pool_with_jobs_whose_memory_was_given_back_is_freed_like_any_other() {
         assert_eq!(descriptors(), before);
         let counts = stats::process();
         assert_eq!((counts.idle, counts.stack_bytes), (0, 0));
-        // And their stacks are used again.
+        // Their stacks are used again.
         let (mappings_before, mut all) = (mappings(), peak(KEPT + 200, false));
         assert!(mappings() <= mappings_before);
         finish_all(&mut all);
@@ -177,12 +180,13 @@ fn jobs_that_are_needed_again_before_their_turn_came_keep_their_memory() {
         let jobs = 4 * KEPT;
         let mut all = peak(jobs, false);
         finish_all(&mut all);
-        // The round of the peak, and a round in which all but one are unused: from here on each finish gives one's memory back.
+        // The round of the peak, and a round in which all but one are unused. From here on each
+        // finish gives the memory of one job back.
         let first = resident();
         little_work(2 * ROUND - jobs + 50);
         let before = resident();
         assert!(before + 30 < first, "it has begun");
-        // All but a few are needed again, so what was unused is not any more.
+        // All but a few are needed again, so they do not count as unused any more.
         let in_use = jobs - KEPT / 2;
         for job in &mut all[..in_use] {
             job.pause();

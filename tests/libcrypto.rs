@@ -1,6 +1,8 @@
-//! Where libcrypto is in the process: errors reach its queue in its packing, and the default library context follows the
-//! job (7.2 and 7.7 of the behaviour reference). A fake stands in for it, compiled from tests/fake/libcrypto.c; compat-tests has
-//! the real one. Every test runs in a child, in which nothing has used the library yet.
+//! With libcrypto in the process, errors reach its queue in its packing, and the default library
+//! context follows the job (7.2 and 7.7 of the behaviour reference).
+//!
+//! A fake stands in for libcrypto, compiled from tests/fake/libcrypto.c; compat-tests has the real
+//! one. Every test runs in a child, in which nothing has used the library yet.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -12,7 +14,7 @@ use std::process::Command;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether there is no memory for Rust, for a moment.
+/// Whether Rust gets no memory for the moment.
 static NO_MEMORY: AtomicBool = AtomicBool::new(false);
 
 struct Allocator;
@@ -23,12 +25,12 @@ unsafe impl GlobalAlloc for Allocator {
         if NO_MEMORY.load(Ordering::Relaxed) {
             return ptr::null_mut();
         }
-        // SAFETY: the caller vouches for the layout.
+        // SAFETY: the caller guarantees the layout.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for the block.
+        // SAFETY: the caller guarantees the block.
         unsafe { System.dealloc(block, layout) }
     }
 }
@@ -40,7 +42,7 @@ static ALLOCATOR: Allocator = Allocator;
 #[derive(Clone, Copy)]
 struct Fake(*mut c_void);
 
-/// Compiles a fake. Before the fork, since the children share it.
+/// Compiles a fake. This is done before the fork, because the children share it.
 fn compile(name: &str, flags: &[&str]) -> CString {
     let library = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake/libcrypto.c");
@@ -81,7 +83,7 @@ impl Fake {
         text.to_str().unwrap().to_string()
     }
 
-    /// Says which version it is, before anybody has asked.
+    /// Sets its version, before the library has asked for it.
     fn set_version(&self, version: c_ulong) {
         // SAFETY: a variable of the fake's of this type.
         unsafe {
@@ -91,7 +93,7 @@ impl Fake {
         };
     }
 
-    /// The entries since it was asked last, as its version packs them.
+    /// The entries since the last call of this, as its version packs them.
     fn entries(&self) -> Vec<u32> {
         // SAFETY: variables of the fake's of these types; nothing else runs in this process.
         unsafe {
@@ -111,7 +113,7 @@ impl Fake {
         }
     }
 
-    /// 1: neither asks nor sets; 2: sets nothing; 0: both again.
+    /// 1: neither asking nor setting works. 2: setting does not work. 0: both work again.
     fn refuse(&self, what: c_int) {
         // SAFETY: a variable of the fake's of this type.
         unsafe { self.symbol(c"fake_refuses").cast::<c_int>().write(what) };
@@ -326,7 +328,7 @@ fn a_job_whose_context_cannot_be_reinstated_stays_paused() {
             assert_eq!(errors(), [0x33069044]);
             assert_eq!(fake.number(c"fake_reason"), 0xC0103);
             fake.refuse(0);
-            // The record was not given to anybody else.
+            // No other job got the record.
             let mut other = pausing(0, 8);
             other.finish(8);
             job.finish(7);
@@ -334,7 +336,7 @@ fn a_job_whose_context_cannot_be_reinstated_stays_paused() {
     }
 }
 
-/// A version of OpenSSL, and its entries for memory that is not there (7.2).
+/// A version of OpenSSL, and its entries when there is no memory (7.2).
 struct Version {
     kind: &'static str,
     number: c_ulong,
@@ -383,7 +385,7 @@ const V3_6: Version = Version {
     ..V3_2
 };
 
-/// The oldest and the newest of those that do alike.
+/// Of versions that behave alike, the oldest and the newest.
 const VERSIONS: [Version; 9] = [
     V1_1_0,
     V1_1_1,
@@ -496,7 +498,7 @@ fn a_limit_above_what_an_int_holds_is_refused_as_libcrypto_3_6_does() {
                 }
             }
             assert_eq!(ASYNC_init_thread(int_max, 1), 1);
-            // The functions of 2015 know no such limit.
+            // The functions of 2015 have no such limit.
             assert_eq!(ASYNC_init_pool(usize::MAX, 1), 1);
             assert_eq!(errors(), []);
         });

@@ -1,5 +1,5 @@
-//! The limits that a process really meets: descriptors, address space, data, mappings, locked memory, thread-specific
-//! keys. Every test runs in a child. Failures one call at a time are in `tests/faults`.
+//! The real limits of a process: descriptors, address space, data, mappings, locked memory,
+//! thread-specific keys. Every test runs in a child. `tests/faults` has failures of single calls.
 
 mod common;
 #[path = "common/ignorable.rs"]
@@ -30,15 +30,16 @@ ignorable::main_with! {
 
 const PAGE: usize = 4096;
 
-// ---------------------------------------------------------------------------------------------------- descriptors
+// ------------------------------------------------------------------------------------- descriptors
 
-/// By name: close_range is in Linux 5.9 and glibc 2.34 or later only.
+/// Called by name, because only Linux 5.9 and glibc 2.34 and later have close_range.
 fn close_all_but_the_standard_descriptors() {
     let names = std::fs::read_dir("/proc/self/fd").unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let open: Vec<c_int> = names.map(|name| name.parse().unwrap()).collect();
     for fd in open.into_iter().filter(|fd| *fd >= 3) {
-        // SAFETY: this child needs none of them. One was for reading the names, and is closed already.
+        // SAFETY: this child needs none of them. One was for reading the names, and is closed
+        // already.
         unsafe { libc::close(fd) };
     }
 }
@@ -46,7 +47,8 @@ fn close_all_but_the_standard_descriptors() {
 // Rules: B10, D18, B19
 fn the_descriptor_limit_gives_a_partial_pool_and_no_jobs() {
     alone(|| {
-        // The limit is on numbers: no gaps, and none of other tests' descriptors.
+        // The limit is on the numbers of descriptors. So there must be no gaps, and no descriptors
+        // of other tests.
         close_all_but_the_standard_descriptors();
         let before = limit(libc::RLIMIT_NOFILE, 3 + 5);
         assert_eq!(ASYNC_init_pool(0, 0), 1);
@@ -65,7 +67,7 @@ fn the_descriptor_limit_gives_a_partial_pool_and_no_jobs() {
     });
 }
 
-/// Page faults of this process so far.
+/// The number of page faults of this process so far.
 fn page_faults() -> libc::c_long {
     // SAFETY: zeros are a valid value, and the kernel fills it in.
     unsafe {
@@ -82,7 +84,7 @@ fn starts_at_the_descriptor_limit_touch_no_stack_and_do_not_count() {
         assert_eq!(ASYNC_init_pool(3, 0), 1);
         let mut job = pausing(1, 1);
         job.pause();
-        no_job_at_the_limit(); // from here on all is in place that is needed to look
+        no_job_at_the_limit(); // makes what the counting below needs
         let before = (mappings(), descriptors(), stats::thread());
         let faults = page_faults();
         (0..1000).for_each(|_| no_job_at_the_limit());
@@ -94,7 +96,7 @@ fn starts_at_the_descriptor_limit_touch_no_stack_and_do_not_count() {
     });
 }
 
-/// A start with one descriptor left, where a pipe takes two.
+/// Starts a job with one descriptor left, while a pipe takes two.
 fn no_job_at_the_limit() {
     // The lowest number that is free.
     // SAFETY: a descriptor of our own.
@@ -106,7 +108,7 @@ fn no_job_at_the_limit() {
     limit(libc::RLIMIT_NOFILE, before);
 }
 
-// --------------------------------------------------------------------------------------------------------- memory
+// ------------------------------------------------------------------------------------------ memory
 
 /// The first number in a line of a file about this process.
 fn about_process(file: &str, line: &str) -> u64 {
@@ -122,7 +124,7 @@ fn about_process(file: &str, line: &str) -> u64 {
 fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
     ignore_with_sanitizers("what a sanitizer reserves exceeds any limit of the address space");
     alone(|| {
-        // What all slabs but the smallest would need does not fit. Nothing else in this child maps memory.
+        // Only the smallest slab fits. Nothing else in this child maps memory.
         let before = limit(libc::RLIMIT_AS, u64::MAX);
         limit(
             libc::RLIMIT_AS,
@@ -141,8 +143,8 @@ fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
     });
 }
 
-/// Has jobs made with so much room under a limit on memory, in bytes, then with more. All that were made go on, and
-/// what could not be made did not count.
+/// Makes jobs with this much room under a limit on memory, in bytes, and then with more room. All
+/// jobs that were made can be resumed. Those that could not be made do not count.
 fn with_room(resource: libc::__rlimit_resource_t, in_use: fn() -> u64, room: u64) {
     const MOST: usize = 24;
     alone(|| {
@@ -192,13 +194,13 @@ fn with_any_room_for_data_there_are_as_many_jobs_as_fit_and_later_all() {
     }
 }
 
-/// How many mappings a process may have, if that is not too many to try.
+/// The number of mappings that a process may have, if it is small enough to try.
 fn most_mappings() -> Option<usize> {
     let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
     most.trim().parse().ok().filter(|most| *most <= 300_000)
 }
 
-/// Uses up the mappings that a process may have. Answers what has to be unmapped to have them back.
+/// Uses up the mappings that a process may have. Returns what must be unmapped to undo that.
 fn use_up_mappings(most: usize) -> (*mut c_void, usize) {
     let size = most * PAGE;
     let map = |size, flags| {
@@ -216,13 +218,13 @@ fn use_up_mappings(most: usize) -> (*mut c_void, usize) {
     };
     let all = map(size, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
     assert_ne!(all, libc::MAP_FAILED);
-    // Every other page of it becomes a mapping of its own.
+    // Every second page of it becomes a mapping of its own.
     let refused = (0..most).step_by(2).find(|page| {
         // SAFETY: a page of that mapping.
         unsafe { libc::mprotect(all.byte_add(page * PAGE), PAGE, libc::PROT_READ) != 0 }
     });
     assert!(refused.is_some(), "mappings have a limit");
-    // A new mapping may go one further. These are never joined with others.
+    // A new mapping may exceed the limit by one. These mappings are never merged with others.
     while map(PAGE, libc::MAP_SHARED) != libc::MAP_FAILED {}
     (all, size)
 }
@@ -242,9 +244,9 @@ fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
     let Some(most) = most_mappings() else {
         ignore("vm.max_map_count is not known, or too large to be used up");
     };
-    let light_guards = has_light_guards(); // later there is no mapping left to ask with
+    let light_guards = has_light_guards(); // later no mapping is left for this test
     alone(|| {
-        assert_eq!(ASYNC_init_pool(40, 1), 1); // there is a slab now
+        assert_eq!(ASYNC_init_pool(40, 1), 1); // makes a slab
         let mut jobs: Vec<CJob> = (0..40).map(|n| pausing(1, n)).collect();
         let (ballast, size) = use_up_mappings(most);
         let mut paused = 0;
@@ -252,13 +254,14 @@ fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
             paused += 1;
         }
         assert_eq!(errors(), [E5_JOB]);
-        // A guard by mprotect takes mappings, and the one above had its; the other kind takes none, and only a slab does.
+        // A guard by mprotect takes mappings, and the slab above has one already. A lightweight
+        // guard takes none; only a slab does.
         let expected = if light_guards { 8..=8 } else { 1..=2 };
         assert!(expected.contains(&paused), "{paused} jobs");
         (0..100).for_each(|_| no_job(E5_JOB));
         assert_eq!(stats::thread().paused, paused as u64);
         assert!(jobs[..paused].iter().all(is_guarded));
-        jobs[0].finish(0); // those that are there go on
+        jobs[0].finish(0); // existing jobs can be resumed
         // SAFETY: the mapping of our own.
         assert_eq!(unsafe { libc::munmap(ballast, size) }, 0);
         jobs[0] = pausing(1, 0);
@@ -285,10 +288,10 @@ fn more_jobs_can_be_paused_than_a_process_may_have_mappings() {
         if has_light_guards() {
             assert_eq!((paused, errors()), (jobs.len(), vec![]));
             let more = mappings() - before;
-            // Slabs, and the vector of jobs; the first 256 guards are mappings.
+            // The mappings of slabs, of the vector of jobs, and of the first 256 guards.
             assert!(more <= 60 + 2 * 256, "{more} more mappings");
         } else {
-            // Two for each, one of which is its guard.
+            // Two for each stack, one of which is its guard.
             assert!(paused > most * 2 / 5 && paused <= most / 2, "{paused} jobs");
             assert_eq!(errors(), [E5_JOB]);
         }
@@ -313,7 +316,7 @@ fn alone_and_locked(work: impl FnOnce()) {
     }
 }
 
-/// Has all memory from now on locked.
+/// Locks all memory from now on.
 fn lock_memory() -> bool {
     // SAFETY: nothing moves, and nothing is unmapped.
     unsafe { libc::mlockall(libc::MCL_FUTURE) == 0 }
@@ -336,7 +339,7 @@ fn in_locked_memory_stacks_are_guarded_and_used_again() {
             (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
             assert_eq!(errors(), []);
             ASYNC_free_pool();
-            // Its memory could not be given back, and still does not read as a job that is there.
+            // Its memory could not be given back, and even so does not read as a live job.
             jobs[3].handle = stale;
             assert_eq!((jobs[3].go(), errors()), (ASYNC_ERR, vec![NOT_RESUMABLE]));
             assert_eq!(jobs[3].wait_fd(), -1);
@@ -346,7 +349,7 @@ fn in_locked_memory_stacks_are_guarded_and_used_again() {
     });
 }
 
-/// Memory of this process that is locked, in KiB: the sum over its mappings.
+/// The locked memory of this process in KiB: the sum over its mappings.
 fn locked_kib() -> u64 {
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let lines = smaps
@@ -357,7 +360,8 @@ fn locked_kib() -> u64 {
         .sum()
 }
 
-/// Has so many jobs pause where memory is locked in this way: at most so many KiB a job are, and they have guards.
+/// Pauses this many jobs while memory is locked in this way. Each takes at most this many KiB and
+/// has a guard.
 fn locked_for_each_job(flags: c_int, most: u64) {
     const JOBS: usize = 300;
     alone_and_locked(|| {
@@ -396,7 +400,7 @@ fn of_a_paused_job_only_touched_pages_are_locked_on_fault() {
 fn memory_that_is_locked_when_jobs_exist_keeps_their_guards_and_new_ones_have_theirs() {
     ignore_with_sanitizers("a sanitizer maps more addresses than can be locked");
     alone_and_locked(|| {
-        // Guards of both kinds, and a slab of which some slots are not guarded yet.
+        // Guards of both kinds, and a slab in which some slots have no guard yet.
         let mut jobs: Vec<CJob> = (0..400).map(|n| pausing(2, n)).collect();
         jobs[..300].iter_mut().for_each(pause);
         // SAFETY: nothing moves, and nothing is unmapped.
@@ -422,7 +426,7 @@ fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
         let mut jobs: Vec<CJob> = (0..9).map(|n| pausing(1, n)).collect();
         drop(vec![1u8; 100_000]);
         assert_eq!(ASYNC_init_pool(9, 0), 1);
-        // Root has no limit. This child goes on as nobody.
+        // Root has no limit, so this child continues as nobody.
         // SAFETY: changes nothing but that.
         let is_limited =
             unsafe { libc::geteuid() != 0 || libc::setresuid(65534, 65534, 65534) == 0 };
@@ -445,9 +449,9 @@ fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
     });
 }
 
-// ----------------------------------------------------------------------------------------------------------- keys
+// -------------------------------------------------------------------------------------------- keys
 
-/// Takes every thread-specific key that is left.
+/// Uses up the thread-specific keys.
 fn take_every_key() -> Vec<libc::pthread_key_t> {
     let mut keys = vec![];
     let mut key = 0;
@@ -500,7 +504,8 @@ fn many_threads_at_once_find_one_key() {
             for _ in 0..8 {
                 scope.spawn(|| {
                     start.wait();
-                    // A loser of the race may find no key for the moment, never a wrong one.
+                    // A thread that loses the race may find no key for a moment, but never a wrong
+                    // one.
                     let mut job = pausing(1, 2);
                     match job.go() {
                         ASYNC_PAUSE => job.finish(2),

@@ -1,5 +1,6 @@
-//! What OpenSSL crashes or corrupts memory on: each is refused with one entry, nothing is written, nothing changes, and
-//! all goes on (section 8 of the behaviour reference, "clean refusal").
+//! Calls on which OpenSSL crashes or corrupts memory. Each is refused with one entry. Nothing is
+//! written, nothing changes, and everything still works (section 8 of the behaviour reference,
+//! "clean refusal").
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -14,7 +15,7 @@ unsafe extern "C" fn must_not_run(_: *mut c_void) -> c_int {
     panic!("this function must not run")
 }
 
-/// A call that must be refused: the code it must leave, and neither handle nor result written.
+/// Checks a call that must be refused: it queues this code and writes neither handle nor result.
 #[track_caller]
 fn refused(handle: *mut ASYNC_JOB, code: u32) {
     let (mut written, mut ret) = (handle, UNWRITTEN);
@@ -32,7 +33,8 @@ fn refused(handle: *mut ASYNC_JOB, code: u32) {
     assert_eq!(errors(), [code], "exactly one entry");
 }
 
-/// A paused job K, and a job that tries to start and resume others from inside in every state of its own.
+/// A paused job K, and a job that tries to start and resume others from inside, in each of its
+/// states.
 fn nest(max: usize) {
     assert_eq!(ASYNC_init_pool(max, 0), 1);
     let mut k = pausing(1, 77);
@@ -147,7 +149,7 @@ fn another_threads_job_is_refused_and_can_go_on_at_home() {
         assert!([ASYNC_PAUSE, ASYNC_FINISH].contains(&job.go()));
     }
     assert_eq!(job.ret, 6);
-    // A handle that has ended, too.
+    // The handle of a job that has ended, too.
     std::thread::spawn(move || elsewhere(false)).join().unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The null implementation: what there is where no job can be made (F15 to F19).
+//! The null implementation: what works where no job can be made (F15 to F19).
 #![cfg(ossl_async_null)]
 
 mod common;

@@ -1,8 +1,10 @@
-//! The report of a stack overflow, `OSSL_ASYNC_OVERFLOW_REPORT=1`: what it says, that the process then gets the signal as
-//! if nobody had looked, and that nothing of it is there for those who don't ask. What the guard catches is the business
-//! of `stack.rs`. Every test runs in a child, and nothing else here touches the library.
+//! The report of a stack overflow, `OSSL_ASYNC_OVERFLOW_REPORT=1`: what it says, and that the
+//! process then gets the signal as without it. Without the variable nothing is installed. What the
+//! guard catches is tested in `stack.rs`. Every test runs in a child, and nothing else here touches
+//! the library.
 #![cfg(not(ossl_async_null))]
-// A sanitizer gives threads signal stacks of its own, and its frames are larger than what the tests leave of a job's stack.
+// A sanitizer gives threads its own signal stacks. Its frames are larger than what the tests leave
+// of a job's stack.
 #![cfg(not(ossl_async_sanitizer))]
 
 mod common;
@@ -17,19 +19,19 @@ use std::sync::{LazyLock, Mutex};
 const KIB: usize = 1024;
 const PAGE: usize = 4 * KIB;
 
-// ---- Children that are watched ----
+// ---- Children whose end is watched ----
 
-/// What a child lets its parent know: it dies before it could say so.
+/// What a child tells its parent in shared memory, because it dies in the test.
 #[derive(Default)]
 struct Told {
     handle: AtomicUsize,
     /// Somewhere on the job's stack.
     inside: AtomicUsize,
-    /// What it is about to touch.
+    /// The address that it is about to touch.
     address: AtomicUsize,
 }
 
-/// Both processes'.
+/// Shared by both processes.
 static TOLD: LazyLock<&Told> = LazyLock::new(|| {
     // SAFETY: a new mapping, of zeros, which is never unmapped.
     unsafe {
@@ -43,7 +45,7 @@ static TOLD: LazyLock<&Told> = LazyLock::new(|| {
     }
 });
 
-/// What its parent sees of a child.
+/// What a parent sees of a child.
 struct Seen {
     ending: Ending,
     /// Its standard error.
@@ -104,8 +106,8 @@ fn exit_now(status: c_int) -> ! {
 fn touch(address: usize) {
     TOLD.address.store(address, Ordering::Relaxed);
     errno::set_errno(errno::Errno(libc::ERANGE));
-    // SAFETY: none: this is the fault. By the processor's own words where they are known here: in a debug build Rust's
-    // `write_volatile` checks the address, and ends the process when it is null.
+    // SAFETY: none: this is the fault. It is in assembly where that is known here. In a debug build
+    // Rust's `write_volatile` checks the address, and ends the process if it is null.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         std::arch::asm!("mov byte ptr [{}], 1", in(reg) address, options(nostack));
@@ -116,7 +118,8 @@ fn touch(address: usize) {
     }
 }
 
-/// Goes down the stack until this little is left above `end`, then touches the far end of a frame of this size.
+/// Goes down the stack until only this much is left above `end`, then touches the far end of a
+/// frame of this size.
 #[inline(never)]
 fn descend(end: usize, left: usize, frame: usize) {
     let ballast = std::hint::black_box([0u8; 256]);
@@ -129,7 +132,7 @@ fn descend(end: usize, left: usize, frame: usize) {
     }
 }
 
-/// The end of what the running job can touch: the guard is below.
+/// The low end of what the running job can touch. The guard is below it.
 fn stack_end() -> usize {
     let local = 0u8;
     let mut page = ptr::from_ref(&local).addr() / PAGE * PAGE;
@@ -157,7 +160,7 @@ fn overflowing() -> CJob {
     })
 }
 
-/// The numbers of a report, in their order: handle, function, address, low end, high end, size.
+/// The numbers of a report, in order: handle, function, address, low end, high end, size.
 fn numbers(line: &str) -> Vec<usize> {
     line.split([' ', ',', ')', ':', '-'])
         .filter_map(|word| match word.strip_prefix("0x") {
@@ -168,13 +171,13 @@ fn numbers(line: &str) -> Vec<usize> {
 }
 
 impl Seen {
-    /// Fails unless this is how it ended and what it wrote.
+    /// Fails unless the child ended like this and wrote this.
     #[track_caller]
     fn is(&self, ending: Ending, text: &str) {
         assert_eq!((&self.ending, self.text.as_str()), (&ending, text));
     }
 
-    /// The same of an overflow, where the text is what comes after the report.
+    /// The same for an overflow. The text is what follows the report.
     #[track_caller]
     fn is_reported(&self, ending: Ending, then: &str) {
         let lines: Vec<&str> = self.text.splitn(3, '\n').collect();
@@ -206,7 +209,7 @@ impl Seen {
 
 const SEGV: Ending = Ending::Signal(libc::SIGSEGV);
 
-// ---- What the process did before ----
+// ---- Handlers that the process had before ----
 
 type Informed = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 type Plain = extern "C" fn(c_int);
@@ -263,7 +266,7 @@ extern "C" fn say_which_and_exit(signal: c_int) {
     exit_now(4);
 }
 
-/// Makes the page that was touched accessible. Finds errno as it was, and changes it.
+/// Makes the touched page accessible. Checks that errno is as it was, and changes it.
 extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     assert_eq!(errno::errno().0, libc::ERANGE);
     // SAFETY: the tests touch pages of their own.
@@ -361,7 +364,7 @@ fn a_handler_that_was_there_before_is_called_afterwards() {
     let then = format!("informed of {signal} at {:#x}\n", seen.address);
     seen.is_reported(Ending::Exit(3), &then);
 
-    // Not SA_ONSTACK: the kernel could not have called it at all.
+    // Without SA_ONSTACK the kernel could not have called it at all.
     for flags in [0, libc::SA_ONSTACK] {
         let seen = watched(ASKED, || {
             install(libc::SIGSEGV, plain(say_which_and_exit), flags, None);
@@ -371,7 +374,7 @@ fn a_handler_that_was_there_before_is_called_afterwards() {
     }
 }
 
-/// Says whether it finds errno as it was at the fault.
+/// Prints whether errno is as it was at the fault.
 extern "C" fn exit_by_errno(_: c_int) {
     exit_now(if errno::errno().0 == libc::ERANGE {
         5
@@ -397,7 +400,7 @@ fn a_report_that_cannot_be_written_leaves_errno_to_the_handler_as_it_was() {
     seen.is(Ending::Exit(5), "");
 }
 
-/// Reads a byte that comes only after a number of signals.
+/// Reads a byte that arrives only after several signals.
 fn read_under_fire() -> isize {
     let mut ends = [0; 2];
     let mut byte = 0u8;
@@ -489,7 +492,7 @@ fn a_fault_that_is_no_overflow_is_not_reported_and_is_handled_as_before() {
             seen.is(SEGV, "");
         }
     }
-    // The guard of a job that is paused is nobody's stack.
+    // The guard of a paused job is not below the running stack.
     let seen = watched(ASKED, || {
         let mut job = CJob::new(|| {
             TOLD.inside.store(stack_end(), Ordering::Relaxed);
@@ -520,7 +523,7 @@ fn a_handler_that_mends_what_faulted_lets_the_program_go_on_anywhere() {
         .finish(1);
         touch(closed_page());
         assert_eq!(errno::errno().0, libc::EDOM);
-        // A thread that has never had a job.
+        // A thread that never had a job.
         on_a_bare_thread(|| touch(closed_page()));
     });
     seen.is(Ending::Exit(0), "");
@@ -598,9 +601,10 @@ fn a_bus_error_goes_to_its_own_handler_or_is_deadly() {
     seen.is(Ending::Signal(libc::SIGBUS), "");
 }
 
-/// Sends a signal to the calling thread as the kernel would describe it.
+/// Sends a signal to the calling thread with the description that the kernel would give.
 fn send(signal: c_int, code: c_int, address: usize) {
-    // SAFETY: a structure of zeros is a valid one; its address follows three numbers and their padding.
+    // SAFETY: a structure of zeros is a valid one; its address follows three numbers and their
+    // padding.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         (info.si_signo, info.si_code) = (signal, code);
@@ -677,7 +681,7 @@ fn rusts_own_report_of_a_threads_overflow_is_still_there() {
 
 // ---- Threads and their signal stacks ----
 
-/// Runs `work` on a thread that Rust's standard library did not make, and which has no signal stack therefore.
+/// Runs `work` on a thread that Rust's standard library did not make. So it has no signal stack.
 fn on_a_bare_thread(work: impl FnOnce() + Send + 'static) {
     extern "C" fn run(work: *mut c_void) -> *mut c_void {
         // SAFETY: the box that was leaked below.
@@ -698,7 +702,7 @@ fn on_a_bare_thread(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Low end and size of the calling thread's signal stack.
+/// The low end and the size of the calling thread's signal stack.
 fn signal_stack() -> Option<(usize, usize)> {
     // SAFETY: asks only.
     unsafe {
@@ -786,21 +790,21 @@ fn a_threads_own_signal_stack_stays_and_is_never_freed() {
     let own = (STACK.as_ptr().expose_provenance(), size_of_val(&STACK));
     let seen = watched(ASKED, move || {
         let install_own = move || set_signal_stack(STACK.as_ptr().cast_mut().cast(), own.1);
-        // One that was there before.
+        // A signal stack that the thread had before.
         on_a_bare_thread(move || {
             install_own();
             first_use();
             assert_eq!(signal_stack(), Some(own));
         });
         assert!(accessible(own.0));
-        // One that came later; who knows whether the one before will be wanted again.
+        // A signal stack that was set later. The earlier one may be set again.
         on_a_bare_thread(move || {
             first_use();
             GIVEN.store(signal_stack().expect("given").0, Ordering::Relaxed);
             install_own();
         });
         assert!(accessible(own.0) && accessible(GIVEN.load(Ordering::Relaxed)));
-        // Rust's own.
+        // Rust's own signal stack.
         std::thread::spawn(|| {
             let own = signal_stack();
             assert!(own.is_some());

@@ -1,4 +1,5 @@
-//! The pool: limits, counts, reuse, replacement (1.2, 1.3 and section 3 of the behaviour reference).
+//! The pool: limits, counts, reuse, replacement (1.2, 1.3 and section 3 of the behaviour
+//! reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;

@@ -1,4 +1,5 @@
-//! Stacks: how much there is, what lies below, what an overflow does, what is given back (F1, F8, D22).
+//! Stacks: their size, what is below them, what an overflow does, and what is given back (F1, F8,
+//! D22).
 
 mod common;
 #[path = "common/ignorable.rs"]
@@ -52,7 +53,7 @@ fn every_stack_has_what_is_promised_and_a_guard_below() {
         for below in (1..=USABLE).step_by(PAGE).chain([USABLE]) {
             assert!(accessible(top - below), "{below} bytes below the top");
         }
-        // The stack ends within a page of what is promised, and then nothing can be touched.
+        // The stack ends within a page of what is promised. Below that nothing can be touched.
         let end = (0..2)
             .map(|page| top - USABLE - page * PAGE)
             .find(|end| !accessible(*end));
@@ -96,8 +97,8 @@ fn the_whole_stack_can_be_written() {
     assert_eq!((result, ret), (ASYNC_FINISH, 1));
 }
 
-/// Goes down the stack until this little is left, then enters a frame of this size and writes to its far end first,
-/// as C code does that is compiled without stack probes.
+/// Goes down the stack until only this much is left, then enters a frame of this size. It writes to
+/// the frame's far end first, as C code does that is compiled without stack probes.
 #[inline(never)]
 fn descend(end: usize, left: usize, frame: usize) {
     let ballast = std::hint::black_box([0u8; 512]);
@@ -116,7 +117,7 @@ fn a_frame_that_does_not_fit_faults_at_any_depth() {
     for frame in [33 * KIB, 40 * KIB, 66 * KIB, 80 * KIB] {
         for left in [0, 4 * KIB, 16 * KIB, frame - 4 * KIB] {
             let ending = in_child(|| {
-                // Neighbours on both sides, whose memory an overflow could reach.
+                // Neighbours on both sides. An overflow could reach their memory.
                 let mut jobs: Vec<CJob> = (0..3)
                     .map(|n| {
                         CJob::new(move || {
@@ -156,7 +157,7 @@ fn endless_recursion_faults() {
 
 // Rules: B14, B15
 fn freed_jobs_give_their_memory_back_and_paused_ones_keep_it() {
-    // A child: here other tests would take what is given up.
+    // A child, because here other tests would take what is released.
     alone(|| {
         let mut jobs: Vec<CJob> = (0..4).map(|_| pausing(1, 0)).collect();
         jobs.iter_mut().for_each(CJob::pause);
@@ -236,7 +237,7 @@ fn a_stack_is_never_backed_by_huge_pages() {
 // Rules: F8, D17
 fn lightweight_guards_cost_no_mapping_each() {
     alone(|| {
-        // The guards of the first stacks are mappings in any case.
+        // The guards of the first stacks are always mappings.
         let (max, jobs, first) = (2000, 1500, 256);
         let none = mappings();
         assert_eq!(ASYNC_init_pool(max, first), 1);
@@ -294,8 +295,8 @@ fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
             assert_eq!(ASYNC_get_wait_fd(handle), -1);
             ASYNC_wake(handle);
         }
-        // The same memory, with what the last job left in it, serves the next one.
-        // On another thread, where what the last job left of its fibre would lead astray.
+        // The next job gets the same memory, with what the last job left there. It is on another
+        // thread, where what the last job left of its fibre would be wrong.
         let address = handle.expose_provenance();
         let next = move || {
             let mut job = pausing(1, 2);

@@ -1,4 +1,5 @@
-//! The size of stacks, and how much of them is used. Each test in a process of its own: the size is the process's.
+//! The size of stacks, and how much of them is used. Each test has a process of its own, because
+//! the size is set for the process.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -10,7 +11,7 @@ use std::ptr;
 const KIB: usize = 1024;
 const TOO_LATE: u32 = 0x33066042;
 
-/// Whether this many bytes below the running job's record can be used, and what lies below them cannot.
+/// Whether this many bytes below the running job's record can be used, and those below them cannot.
 fn stack_is(size: usize) -> bool {
     let mut job = pausing(1, 0);
     job.pause();
@@ -74,13 +75,13 @@ fn the_largest_stack_can_be_made_and_only_what_is_touched_costs() {
     });
 }
 
-/// Runs this test program again with a value in its environment, for `environment_child` only; what it prints on standard
-/// error.
+/// Runs this test program again with a value in its environment, for `environment_child` only.
+/// Returns what it prints on standard error.
 fn with_environment(value: &str) -> String {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "environment_child", "--nocapture"])
         .env("OSSL_ASYNC_STACK_SIZE", value)
-        // It would have a word to say about a child on standard error.
+        // Otherwise it would print about a child on standard error.
         .env("ASAN_OPTIONS", "detect_leaks=0")
         .output()
         .unwrap();
@@ -139,7 +140,7 @@ fn the_environment_sets_the_size_and_a_value_that_is_none_is_reported() {
     }
 }
 
-/// Uses this much stack, and a few kilobytes more at the most.
+/// Uses this much stack, and at most a few kilobytes more.
 fn use_stack(bytes: usize) {
     #[inline(never)]
     fn go_down_to(end: usize) {

@@ -1,5 +1,5 @@
-//! Start, pause, resume, finish: results, what is written when, arguments, states (1.4 to 1.6 and section 2 of the
-//! behaviour reference).
+//! Start, pause, resume, finish: results, what is written when, arguments, states (1.4 to 1.6 and
+//! section 2 of the behaviour reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -117,7 +117,7 @@ fn a_resume_ignores_function_and_arguments() {
     );
 }
 
-/// What a job function found, and did, about its argument.
+/// What a job function has seen of its argument, and done to it.
 #[derive(Clone, Copy)]
 struct Seen {
     address: usize,
@@ -166,7 +166,8 @@ fn arguments_are_copied_once_to_an_aligned_block_of_the_jobs_own() {
 
 thread_local!(static SIZE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
 
-/// Whether each byte of the argument, of which there are SIZE, is its own place's and the size's.
+/// Whether each byte of the argument has the value for its place and for the size. The size is
+/// SIZE.
 fn is_right(argument: *mut c_void, size: usize) -> bool {
     // SAFETY: the test passes so many bytes.
     let bytes = unsafe { std::slice::from_raw_parts(argument.cast::<u8>(), size) };
@@ -190,7 +191,8 @@ fn arguments_of_any_size_stay_what_they_were_beside_those_of_other_jobs_and_afte
     let sizes = [
         1, 15, 16, 17, 63, 64, 65, 100, 4096, 16383, 16384, 16385, 100_000,
     ];
-    // On records that had other sizes before: in this order, in the opposite one, and in this one again.
+    // On records that had other sizes before: in this order, in the opposite order, and in this
+    // order again.
     for round in 0..3 {
         let mut order = sizes;
         if round % 2 == 1 {
@@ -387,7 +389,7 @@ fn a_null_result_pointer_means_that_nobody_wants_the_result() {
 // Rules: S4
 #[test]
 fn at_the_end_the_result_is_written_before_the_handle() {
-    // Where the two overlap, what is written last stays.
+    // If the two overlap, the value that is written last stays.
     let mut both: *mut ASYNC_JOB = ptr::null_mut();
     let ret = ptr::from_mut(&mut both).cast::<c_int>();
     // SAFETY: the handle's memory has room for an int.

@@ -1,5 +1,6 @@
-//! What a thread still does with jobs while it ends: in the destructors of Rust's thread-locals and of other thread-specific keys,
-//! which come before the library ends its jobs and after (D15). `compat-tests/programs/key_destructors.c` has the same for C.
+//! What a thread can still do with jobs while it ends: in the destructors of Rust's thread-locals
+//! and of other thread-specific keys. These run before and after the library ends the thread's jobs
+//! (D15). `compat-tests/programs/key_destructors.c` has the same for C.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -13,7 +14,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// As many rounds of destructors as the system makes.
+/// The number of rounds of destructors that the system makes.
 const EVERY_ROUND: u32 = u32::MAX;
 
 thread_local! {
@@ -27,7 +28,7 @@ struct AtomicAction(std::sync::OnceLock<(fn(), libc::pthread_key_t)>);
 
 extern "C" fn destructor(value: *mut c_void) {
     let (act, key) = ACT.0.get().expect("set before");
-    // A panic must not leave it.
+    // No panic may leave this function.
     if catch_unwind(act).is_err() {
         std::process::abort();
     }
@@ -40,8 +41,8 @@ extern "C" fn destructor(value: *mut c_void) {
     }
 }
 
-/// In a child: threads that do this in the destructor of a key, which has its turn before the library's or after, in so many
-/// rounds. Nothing of theirs is left.
+/// In a child: threads do this in the destructor of a key, in so many rounds. The key's turn is
+/// before or after the library's. Nothing of the threads is left.
 #[track_caller]
 fn while_threads_end(act: fn()) {
     for (first, rounds) in [
@@ -52,7 +53,7 @@ fn while_threads_end(act: fn()) {
     ] {
         alone(|| {
             let mut key = 0;
-            // Keys have their turn in the order in which they were made.
+            // Destructors run in the order in which the keys were made.
             if !first {
                 pausing(0, 1).finish(1);
                 Pool::free();
@@ -142,7 +143,7 @@ fn a_job_that_panics_while_a_thread_ends_leaves_nothing() {
     });
 }
 
-/// A job of Rust's that ends with a panic where C resumes it.
+/// A job of Rust's that ends with a panic when C resumes it.
 fn panics_under_c(payload: impl Send + 'static) -> Job<()> {
     let handle = Rc::new(Cell::new(ptr::null_mut()));
     let seen = handle.clone();
@@ -174,7 +175,8 @@ fn a_panic_under_c_while_a_thread_ends_is_not_lost_and_leaves_nothing() {
     });
 }
 
-/// Nobody has seen it when the thread ends, and what it carries starts a job when it is dropped then.
+/// No `Job` has taken the panic when the thread ends. Its payload starts a job when it is dropped
+/// then.
 // Rules: D15, F11
 #[test]
 fn a_panic_that_nobody_has_seen_may_start_jobs_where_it_is_dropped() {
@@ -211,8 +213,8 @@ fn errors_that_are_made_while_a_thread_ends_can_be_read_and_leave_nothing() {
     });
 }
 
-/// A `Job` in a thread-local, whose destructor comes before the library ends the thread's jobs: it still can be resumed. One
-/// that is dropped there is abandoned.
+/// A `Job` in a thread-local. The destructor runs before the library ends the thread's jobs, so the
+/// job can still be resumed. A job that is dropped there is abandoned.
 // Rules: D15
 #[test]
 fn a_job_in_a_thread_local_is_resumed_or_abandoned_by_its_destructor() {
@@ -245,7 +247,7 @@ fn a_job_in_a_thread_local_is_resumed_or_abandoned_by_its_destructor() {
     });
 }
 
-/// A job of before is refused once its thread's jobs have ended, and dropping it is harmless.
+/// An older job is refused after its thread's jobs have ended, and dropping it does no harm.
 // Rules: D15, D8
 #[test]
 fn a_job_from_before_the_threads_jobs_have_ended_is_refused_afterwards() {
@@ -260,7 +262,7 @@ fn a_job_from_before_the_threads_jobs_have_ended_is_refused_afterwards() {
         } else {
             // SAFETY: it came from a box, on this thread.
             let job = *unsafe { Box::from_raw(kept) };
-            // The library's turn came between, or did not and will not.
+            // The library's destructor has run in between, or will never run.
             match job.resume() {
                 Ok(step) => assert!(matches!(step, Step::Finished(true))),
                 Err(refused) => {

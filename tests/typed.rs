@@ -1,4 +1,4 @@
-//! The Rust face: typed jobs, panics, errors that give back what they were given, guards.
+//! The Rust face: typed jobs, panics, errors that return what they were given, guards.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -233,14 +233,14 @@ fn a_guard_blocks_until_it_is_dropped_wherever_that_is() {
     drop(guard);
     let job = paused(Job::start(ossl_async::pause));
     assert!(finished(job.resume()));
-    // A guard from outside takes nothing back inside.
+    // A guard made outside takes no block back inside.
     let outside = ossl_async::block_pause();
     finished(Job::start(move || {
         let _inside = ossl_async::block_pause();
         drop(outside);
         assert!(!ossl_async::pause());
     }));
-    // One more drop than blocks stays at none.
+    // One more drop than there are blocks leaves the counter at 0.
     let guard = finished(Job::start(ossl_async::block_pause));
     Pool::free(); // forgets the block
     drop(guard);
@@ -276,7 +276,7 @@ fn a_dropped_job_is_abandoned_and_counted_and_counts_as_in_use() {
         }));
         let wake = job.wake_handle();
         drop(job);
-        wake.wake(); // harmless
+        wake.wake(); // has no effect
         assert_eq!(
             Rc::strong_count(&dropped),
             2,
@@ -336,7 +336,7 @@ fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     };
     has_no_fd(&refused.job);
-    // The record goes to somebody else; the stale job can neither resume nor abandon that.
+    // Another job gets the record. The stale `Job` can neither resume nor abandon that one.
     let mut other = pausing(1, 6);
     other.pause();
     assert_eq!(other.handle, handle.get());
@@ -349,7 +349,7 @@ fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
     assert_eq!(stats::process().abandoned, before);
 }
 
-/// A payload that counts what becomes of it.
+/// A payload that counts how often it is dropped.
 struct Payload(u32, std::sync::Arc<std::sync::atomic::AtomicU32>);
 impl Drop for Payload {
     fn drop(&mut self) {
@@ -397,7 +397,7 @@ fn by_cancellation(handle: *mut *mut ASYNC_JOB, ret: &mut i32) -> i32 {
     unsafe { OSSL_ASYNC_cancel_job(handle, ret) }
 }
 
-/// What a panic carries.
+/// A panic's payload.
 #[track_caller]
 fn panic_of<R>(work: impl FnOnce() -> R) -> u32 {
     let Err(payload) = catch_unwind(AssertUnwindSafe(work)) else {
@@ -443,7 +443,7 @@ fn a_panic_under_c_after_more_pauses_is_not_lost_either() {
     }
     c_ends(handle, by_2015);
     assert_eq!(panic_of(|| job.resume()), 1);
-    // Rust takes turns with C, and gets the panic itself.
+    // Rust and C resume in turns, and Rust gets the panic itself.
     let (job, handle) = panics(2, 2, &dropped);
     let mut same = handle;
     assert_eq!(by_2015(&mut same, &mut ret), ASYNC_PAUSE);
@@ -475,7 +475,7 @@ fn several_panics_under_c_are_kept_each_for_its_own_job() {
     for number in [3, 0, 5, 1, 4, 2] {
         c_ends(jobs[number].as_ref().expect("still there").1, by_2015);
     }
-    // Records have newer jobs by now; those are nobody's panics.
+    // The records have newer jobs by now. They must not get these panics.
     let newer: Vec<_> = (0..6)
         .map(|_| paused(Job::start(ossl_async::pause)))
         .collect();
@@ -491,7 +491,7 @@ fn several_panics_under_c_are_kept_each_for_its_own_job() {
         .for_each(|job| assert!(finished(job.resume())));
 }
 
-/// Inside a job the error is another one, and the panic is not lost by that.
+/// Inside a job the error is another one, and the panic is still kept.
 // Rules: F11, D5
 #[test]
 #[parallel]

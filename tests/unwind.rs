@@ -1,5 +1,6 @@
-//! The end of a job's stack: whoever walks it (glibc's `backtrace`, the unwinder, Rust, a debugger) comes to the job's base
-//! and stops there, in the first use of a stack and in later ones, before and after a pause.
+//! The end of a job's stack. A stack walk by glibc's `backtrace`, the unwinder, Rust or a debugger
+//! reaches the job's base and stops there. This holds in the first use of a stack and in later
+//! ones, before and after a pause.
 
 mod common;
 #[path = "common/ignorable.rs"]
@@ -56,7 +57,7 @@ extern "C" fn collect(context: *mut c_void, frames: *mut c_void) -> c_int {
     if frames.len() < MOST { GO_ON } else { STOP }
 }
 
-/// The same by the unwinder itself, which also says how it ended.
+/// The same by the unwinder itself, with the reason why it ended.
 fn by_unwinder() -> Vec<usize> {
     let mut frames: Vec<usize> = Vec::with_capacity(MOST);
     // SAFETY: `collect` wants the list.
@@ -77,7 +78,7 @@ fn from_depth<R>(depth: usize, work: &dyn Fn() -> R) -> R {
     result
 }
 
-/// What the walks above find inside a job from so many calls deep.
+/// What the walks above find inside a job, this many calls deep.
 fn walk(depth: usize) -> Vec<Vec<usize>> {
     [by_glibc, by_unwinder]
         .iter()
@@ -85,7 +86,7 @@ fn walk(depth: usize) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// The job's base: `count` frames at the end, outermost last.
+/// The frames of the job's base: the last `count`, outermost last.
 fn base(frames: &[usize], count: usize) -> &[usize] {
     &frames[frames.len() - count..]
 }
@@ -100,7 +101,8 @@ fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
                 for (frames, first) in walk(depth).iter().zip(&first) {
                     assert_eq!(frames.len(), first.len() + depth);
                     assert!(first.len() < 40, "{first:x?}");
-                    // `platform::serve_jobs`, `start_func`, and what makecontext has of its own, if anything.
+                    // `platform::serve_jobs`, `start_func`, and makecontext's own frame, if it has
+                    // one.
                     assert_eq!(base(frames, 2), base(first, 2));
                 }
             }
@@ -160,10 +162,10 @@ fn a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base() {
     });
 }
 
-/// Set for this program itself, run again: it panics, or stops for a debugger, inside a job.
+/// Set when this program runs itself: it then panics, or stops for a debugger, inside a job.
 const INSIDE: &str = "OSSL_ASYNC_UNWIND_TEST";
 
-/// This program again, with nothing but one test, under another program where given.
+/// Runs this program again with only one test, under another program if one is given.
 fn again(test: &str, wrapper: &[&str]) -> Output {
     let this = env::current_exe().expect("this program has a path");
     let mut command = match wrapper.split_first() {
@@ -190,7 +192,7 @@ fn is_inside() -> bool {
 // Rules: F11
 fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
     if is_inside() {
-        // The second use of its stack, after a pause, deep down.
+        // In the second use of its stack, after a pause, many calls deep.
         assert!(matches!(Job::start(|| ()), Ok(Step::Finished(()))));
         let Ok(Step::Paused(job)) = Job::start(|| {
             ossl_async::pause();
@@ -240,7 +242,7 @@ fn a_debuggers_backtrace_ends_at_the_jobs_base() {
     for trace in traces {
         let frames: Vec<&str> = trace.lines().filter(|line| line.starts_with('#')).collect();
         assert!((8..60).contains(&frames.len()), "{trace}");
-        // What may come after it is makecontext's own.
+        // A frame of makecontext's may follow.
         assert!(
             frames[frames.len() - 3..]
                 .iter()
@@ -266,7 +268,8 @@ fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
         job.finish(1);
         return;
     }
-    // Where each begins, and whose stack is seen then: the first entry, the pause, and the resume.
+    // The first function of each step, and the stack that is seen there: first entry, pause,
+    // resume.
     let switches = [
         ("ossl_async_registers_enter", "thread"),
         ("ossl_async_registers_switch", "job"),
@@ -279,7 +282,7 @@ fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
             String::from(if index == 0 { "run" } else { "continue" }),
             String::from("delete"),
         ]);
-        // One more than they have instructions, so that the last is where it goes on.
+        // One step more than they have instructions. So the last one is behind the switch.
         for _ in 0..if index == 0 { 12 } else { 18 } {
             commands.extend(["bt -frame-arguments none", "stepi"].map(String::from));
         }
@@ -298,7 +301,7 @@ fn a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch() {
             let frames = trace.lines().filter(|line| line.starts_with('#')).count();
             let has_started_it = trace.contains("CJob::go");
             sides.push(if has_started_it { "thread" } else { "job" });
-            // At the entry the next is makecontext's own, and then there is none.
+            // At the entry the next frame is makecontext's own, and none follows.
             assert!(
                 frames < 60 && !trace.contains("#1  0x0000000000000000"),
                 "{trace}"

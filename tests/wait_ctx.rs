@@ -1,5 +1,5 @@
-//! Generation 2's wait context: the table of descriptors, callback, status, and how jobs use it (7.4 to 7.6 of the
-//! behaviour reference).
+//! Generation 2's wait context: the table of descriptors, callback, status, and how jobs use it
+//! (7.4 to 7.6 of the behaviour reference).
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -16,11 +16,13 @@ fn key(number: usize) -> *const c_void {
     ptr::without_provenance(number)
 }
 
-// SAFETY (for all of `Ctx`): the context is alive, and the outputs are variables of ours with room enough.
-/// What nobody writes to a list.
+// SAFETY (for all of `Ctx`): the context is alive, and the outputs are variables of ours with room
+// enough.
+/// A value that is never written to a list.
 const UNTOUCHED: c_int = -77;
 
-/// Room for a list, and one more to see that it is left alone; with a sanitizer, which sees that itself, none.
+/// Room for a list, and for one element more, to see that it is not written. A sanitizer sees that
+/// itself, so then there is no element more.
 fn room(count: usize) -> Vec<c_int> {
     let more = usize::from(!cfg!(ossl_async_sanitizer));
     let mut room = Vec::new();
@@ -29,7 +31,7 @@ fn room(count: usize) -> Vec<c_int> {
     room
 }
 
-/// The list, which has so many.
+/// The list, which has this many elements.
 fn written(mut room: Vec<c_int>, count: usize) -> Vec<c_int> {
     assert!(room[count..].iter().all(|fd| *fd == UNTOUCHED));
     room.truncate(count);
@@ -114,7 +116,7 @@ impl Ctx {
         (written(added, adds), written(deleted, dels))
     }
 
-    /// Pauses and resumes a job with this context, which resets what has changed.
+    /// Pauses and resumes a job with this context, which begins counting anew.
     fn reset(&self) {
         let mut job = Job2::with(self, pausing(1, 0));
         job.pause();
@@ -286,7 +288,7 @@ fn only_a_real_resume_resets_what_has_changed() {
     );
     job.pause();
     assert_eq!(ctx.changed().0, [11]);
-    ctx.set(3, 13); // while it is paused: counts at once, and is wiped by the resume
+    ctx.set(3, 13); // while it is paused: counts at once, until the resume
     assert_eq!(ctx.changed().0, [13, 11]);
     job.finish(1);
     assert_eq!(
@@ -668,7 +670,7 @@ fn each_array_is_filled_on_its_own() {
 #[test]
 fn a_context_gives_its_memory_back_with_the_last_job_that_used_it() {
     alone(|| {
-        // What all of them together would need is more than there is.
+        // All of them together would need more than there is.
         limit_memory(300 << 20);
         for _ in 0..400 {
             let ctx = Ctx::new();
@@ -681,7 +683,7 @@ fn a_context_gives_its_memory_back_with_the_last_job_that_used_it() {
     });
 }
 
-/// Pauses a job on a context in a thread of its own, calls `meanwhile`, and finishes it there.
+/// Pauses a job on a context in another thread, calls `meanwhile`, and finishes the job there.
 fn with_a_job_elsewhere(ctx: *mut ASYNC_WAIT_CTX, meanwhile: impl FnOnce()) {
     let address = ctx.expose_provenance();
     let (go_on, wait) = std::sync::mpsc::channel();
@@ -707,7 +709,7 @@ fn a_context_lives_until_the_last_job_of_any_thread_has_ended() {
         let rounds = if cfg!(ossl_async_sanitizer) { 100 } else { 640 };
         for round in 0..rounds {
             if round == 40 {
-                // What those to come would need together is more than there is from now on.
+                // Those that follow would need more than is left from now on.
                 let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
                 let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
                 limit_memory(pages * 4096 + (100 << 20));
@@ -715,7 +717,7 @@ fn a_context_lives_until_the_last_job_of_any_thread_has_ended() {
             let ctx = Ctx::new();
             (0..20_000).for_each(|number| ctx.set(number, 1)); // about a megabyte
             let (raw, mut job) = (ctx.0, Job2::with(&ctx, pausing(1, 0)));
-            // Whichever thread was first, whoever frees it, and whoever is last.
+            // Each order of the threads: which is first, which frees the context, which is last.
             match round % 4 {
                 0 => {
                     job.pause();

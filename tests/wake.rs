@@ -1,5 +1,5 @@
-//! The wait fd and its signal, from both faces (1.7 and section 5 of the behaviour reference). The protocol's own tests are in
-//! src/wake/protocol.rs.
+//! The wait fd and its signal, from both faces (1.7 and section 5 of the behaviour reference). The
+//! protocol's own tests are in src/wake/protocol.rs.
 #![cfg(not(ossl_async_null))]
 
 mod common;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Tells a test's threads to stop.
 struct Stop(AtomicBool);
 
-/// Does so also when the test fails.
+/// Tells them to stop, also when the test fails.
 struct StopAtEnd<'a>(&'a Stop);
 
 impl Drop for StopAtEnd<'_> {
@@ -135,7 +135,7 @@ fn a_new_start_begins_unsignalled_and_can_be_woken() {
 // Rules: D24
 #[test]
 fn a_wake_of_a_job_that_has_ended_has_no_effect_now_or_later() {
-    // A child: here other tests would take what is given up.
+    // A child, because here other tests would take what is released.
     alone(|| {
         let mut job = pausing(1, 0);
         job.pause();
@@ -196,7 +196,7 @@ fn a_forked_child_goes_on_with_its_copies_and_shares_the_pipe() {
     job.wake();
     let fd = job.wait_fd();
     alone(|| {
-        job.clear(); // takes the byte that both see
+        job.clear(); // removes the byte that both see
         assert!(!readable(fd));
         job.wake();
         job.clear();
@@ -208,7 +208,7 @@ fn a_forked_child_goes_on_with_its_copies_and_shares_the_pipe() {
     });
     assert_eq!(counter.get(), 1, "the parent's copy has not moved");
     assert!(!readable(fd), "the pipe is shared");
-    job.clear(); // believes that there is a byte, and does not block
+    job.clear(); // assumes that there is a byte, and does not block
     job.wake();
     assert!(readable(fd));
     job.finish(2);
@@ -236,7 +236,7 @@ fn a_child_that_frees_its_pool_first_shares_no_pipe_in_what_it_starts() {
         assert_eq!(readable(parents), !frees, "the pipe of an idle job");
         // SAFETY: made above.
         unsafe { libc::close(parents) };
-        // And the parent's own go on.
+        // The parent's own jobs still work.
         let mut job = pausing(1, 1);
         job.pause();
         job.wake();
@@ -293,7 +293,8 @@ fn a_child_forked_while_other_threads_have_their_first_jobs_can_have_its_own() {
     });
 }
 
-/// Threads that wake and clear whatever job has a record, while it is used again and again and its memory given back.
+/// Threads wake and clear the current job of a record, while the record is used again and again and
+/// its memory is given back.
 fn wake_and_clear_through_many_lives() {
     let stop = Stop(AtomicBool::new(false));
     let handle = std::sync::atomic::AtomicUsize::new(0);
@@ -330,7 +331,7 @@ fn wake_and_clear_through_many_lives() {
         }
         drop(stop_at_end);
     });
-    // Nobody is at the pipe any more: the signal works as ever.
+    // No thread is at the pipe any more, and the signal works.
     let mut job = pausing(1, 0);
     job.pause();
     let fd = job.wait_fd();
@@ -364,7 +365,7 @@ fn a_full_or_forked_pipe_never_blocks_a_wake() {
     alone(|| {
         job.clear();
         job.wake();
-        // Two processes that both woke: two bytes, of which each clear takes one.
+        // Both processes woke: two bytes. Each clear takes one.
     });
     assert!(readable(fd));
     job.clear();

@@ -1,10 +1,10 @@
-//! Counts what a stretch of code asks of libc: this program stands in front of the functions below, and they go on to
-//! libc's own. For children (`alone`), where nothing else runs.
+//! Counts the calls of libc that some code makes. This program replaces the functions below, which
+//! call libc's own. For children (`alone`), where nothing else runs.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One function: its name, its calls, and where libc's own is.
+/// One function: its name, its number of calls, and the address of libc's own.
 struct Function {
     name: &'static CStr,
     calls: AtomicUsize,
@@ -53,7 +53,8 @@ macro_rules! counted {
                     unsafe { CStr::from_bytes_with_nul_unchecked(concat!(stringify!($name), "\0").as_bytes()) }
                 );
 
-                // SAFETY: the same meaning as libc's, which the linker would have taken otherwise: the call goes on to it.
+                // SAFETY: the same meaning as libc's, which the linker would have taken otherwise:
+                // the call goes on to it.
                 #[unsafe(no_mangle)]
                 unsafe extern "C" fn $name($($argument: $type),*) -> $result {
                     COUNT.count();
@@ -105,12 +106,13 @@ counted! {
     sigprocmask(how: c_int, set: *const libc::sigset_t, before: *mut libc::sigset_t) -> c_int;
     poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int;
     sched_yield() -> c_int;
-    // Variadic, where numbers are passed as they are here; what the caller does not pass nobody looks at.
+    // It is variadic, and numbers are passed in the same way as here. What the caller does not pass
+    // is not used.
     syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long;
     usleep(time: c_uint) -> c_int;
 }
 
-/// What `work` calls, by name, and how often: only what is called at all.
+/// The functions that `work` calls, and how often. Those that it does not call are left out.
 pub fn calls(work: impl FnOnce()) -> Vec<(&'static str, usize)> {
     for function in FUNCTIONS {
         function.next();

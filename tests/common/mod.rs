@@ -1,5 +1,6 @@
-//! What the tests share: jobs of the C face made from closures, a look at the error queue, descriptors and mappings,
-//! child processes for tests that end their process or change it, and what the tests want of AddressSanitizer.
+//! What the tests share: jobs of the C face made from closures, the error queue, descriptors and
+//! mappings, child processes for tests that end or change their process, and settings of
+//! AddressSanitizer.
 
 #![allow(dead_code, missing_docs, reason = "each test program uses some of it")]
 
@@ -23,13 +24,14 @@ pub struct CJob {
 
 type Closure = Box<dyn FnMut() -> c_int>;
 
-/// A closure whose job may outlive its test, and those kept before: within reach, so that it is not taken for lost.
+/// A list of closures whose jobs may outlive their tests. It keeps them reachable, so that they do
+/// not count as leaked.
 struct Kept {
     closure: *mut Closure,
     before: *mut Kept,
 }
 
-/// The last one. No lock: a forked child could find it taken.
+/// The closure added last. There is no lock, because it could be held at a fork.
 static KEPT: AtomicPtr<Kept> = AtomicPtr::new(ptr::null_mut());
 
 fn keep(closure: *mut Closure) {
@@ -57,7 +59,7 @@ impl Drop for CJob {
     }
 }
 
-/// What `ret` holds as long as nobody has written to it.
+/// The value of `ret` before it is written.
 pub const UNWRITTEN: c_int = -12345;
 
 impl CJob {
@@ -73,7 +75,8 @@ impl CJob {
     /// Starts or resumes the job.
     pub fn go(&mut self) -> c_int {
         let argument = ptr::from_mut(&mut self.closure).cast();
-        // SAFETY: the handle and the result are ours, and `call` gets a copy of the closure's address.
+        // SAFETY: the handle and the result are ours, and `call` gets a copy of the closure's
+        // address.
         unsafe {
             ASYNC_start_job_2015(
                 &mut self.handle,
@@ -129,7 +132,8 @@ impl CJob {
 
 /// The C function of every `CJob`.
 pub unsafe extern "C" fn call(argument: *mut c_void) -> c_int {
-    // SAFETY: `CJob::go` passes the address of its closure, which is not freed while the job has a handle.
+    // SAFETY: `CJob::go` passes the address of its closure, which is not freed while the job has a
+    // handle.
     unsafe { (**argument.cast::<*mut Closure>())() }
 }
 
@@ -161,7 +165,7 @@ pub fn finish(job: &mut CJob, value: c_int) {
     );
 }
 
-/// A job that must not be had, with this entry.
+/// Checks that no job is available, with this entry.
 #[track_caller]
 pub fn no_job(code: u32) {
     let mut job = pausing(1, 0);
@@ -170,7 +174,7 @@ pub fn no_job(code: u32) {
     assert_eq!(errors(), [code]);
 }
 
-/// Exactly this many jobs can be paused at once.
+/// Checks that exactly this many jobs can be paused at once.
 #[track_caller]
 pub fn jobs_to_have(count: usize) {
     let mut jobs: Vec<CJob> = (0..count).map(|_| pausing(1, 0)).collect();
@@ -180,7 +184,7 @@ pub fn jobs_to_have(count: usize) {
     jobs.iter_mut().for_each(|job| job.finish(0));
 }
 
-/// The codes in the thread's error queue, which is empty afterwards.
+/// Returns the codes in the thread's error queue and empties it.
 pub fn errors() -> Vec<u32> {
     std::iter::from_fn(|| match OSSL_ASYNC_ERR_get_error() {
         0 => None,
@@ -212,7 +216,7 @@ pub fn open(fd: c_int) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
-/// Whether a byte can be read, as the kernel sees it: no signal if not.
+/// Whether a byte can be read. The kernel reads it, so there is no signal if not.
 pub fn accessible(address: usize) -> bool {
     let mut ends = [0; 2];
     // SAFETY: a pipe of our own; the kernel checks the address.
@@ -225,8 +229,9 @@ pub fn accessible(address: usize) -> bool {
     }
 }
 
-/// Whether a guard takes no mapping of its own: this build asks the kernel for such guards, and the kernel has them. A page of
-/// our own is advised. If reading it faults then, the kernel has done what it was asked to do, and not only said so.
+/// Whether guards take no mappings of their own: this build asks the kernel for such guards, and
+/// the kernel has them. It tries one on its own page. If reading the page then faults, the kernel
+/// really has done it.
 pub fn has_light_guards() -> bool {
     const MADV_GUARD_INSTALL: c_int = 102;
     const SIZE: usize = 65536; // one page or more, on any machine
@@ -248,7 +253,8 @@ pub fn has_light_guards() -> bool {
     seen && wanted && !cfg!(ossl_async_mprotect)
 }
 
-/// How many descriptors the process has. Exact only in a child, where nobody else opens any.
+/// The number of descriptors of the process. Exact only in a child, where no other thread opens
+/// any.
 pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
@@ -269,11 +275,12 @@ pub enum Ending {
 }
 
 static IN_CHILD: AtomicBool = AtomicBool::new(false);
-/// Set before the first fork: a child could find the hook's lock taken by a thread that it does not have.
+/// Set before the first fork, because another thread may hold the hook's lock at a fork.
 static HOOK: Once = Once::new();
 
-/// Runs `work` in a forked child, which ends with 0 when it returns, with 101 when it panics, and with 102 when LeakSanitizer
-/// finds that it has lost memory. A child that hangs is ended: [`limit_life`].
+/// Runs `work` in a forked child. The child ends with 0 when `work` returns, with 101 when it
+/// panics, and with 102 when LeakSanitizer finds a leak. A child that hangs is ended:
+/// [`limit_life`].
 pub fn in_child(work: impl FnOnce()) -> Ending {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -281,15 +288,16 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
             if !IN_CHILD.load(Ordering::Relaxed) {
                 return before(info);
             }
-            // The test's captured output is lost with the child, so its messages go to the terminal.
+            // The test's captured output is lost with the child, so its messages go to the
+            // terminal.
             let message = format!("in a child: {info}\n");
             // SAFETY: writes a string of ours.
             unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
         }));
     });
     let beside_main_only = threads() == 2;
-    // SAFETY: the child uses nothing that another thread may have held at the fork except malloc, which glibc keeps
-    // usable.
+    // SAFETY: the child uses nothing that another thread may have held at the fork except malloc,
+    // which glibc keeps usable.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
@@ -299,7 +307,7 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
             let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
             let status = if panicked {
                 101
-            } else if beside_main_only && something_is_lost() {
+            } else if beside_main_only && has_leak() {
                 102
             } else {
                 0
@@ -311,23 +319,23 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
     }
 }
 
-/// The processor time that a child may use, in seconds. It takes less than ten of them, on a busy machine too, where they last
-/// minutes.
+/// The processor time that a child may use, in seconds. Children need less than ten, even on a busy
+/// machine, where they take minutes by the clock.
 pub const PROCESSOR_SECONDS: u64 = 120;
 
-/// Longest that a child may live by the clock, in seconds: the last resort, for one that waits for ever and so uses no
-/// processor time.
+/// The longest time that a child may live by the clock, in seconds. This is for a child that waits
+/// for ever, and so uses no processor time.
 pub const CLOCK_SECONDS: u32 = 600;
 
-/// Bounds the life of a child: SIGXCPU ends it after its processor time, SIGALRM after so many seconds by the clock. The time
-/// of its own children does not count.
+/// Bounds the life of a child. SIGXCPU ends it after its processor time, SIGALRM after so many
+/// seconds by the clock. The time of its own children does not count.
 pub fn limit_life(clock_seconds: u32) {
     limit(libc::RLIMIT_CPU, PROCESSOR_SECONDS);
     // SAFETY: only this process's time.
     unsafe { libc::alarm(clock_seconds) };
 }
 
-/// Runs `work` in a child, which must end well.
+/// Runs `work` in a child, which must succeed.
 #[track_caller]
 pub fn alone(work: impl FnOnce()) {
     assert_eq!(in_child(work), Ending::Exit(0));
@@ -344,14 +352,14 @@ pub fn wait_for(child: libc::pid_t) -> Ending {
     }
 }
 
-/// Limits the process's address space, where what it has is in proportion: AddressSanitizer reserves terabytes.
+/// Limits the process's address space. Not under AddressSanitizer, which reserves terabytes.
 pub fn limit_memory(bytes: u64) {
     if !cfg!(ossl_async_sanitizer) {
         limit(libc::RLIMIT_AS, bytes);
     }
 }
 
-/// Sets a resource's soft limit and answers what it was.
+/// Sets a resource's soft limit and returns the old one.
 #[allow(
     clippy::unnecessary_cast,
     reason = "a limit has as many bits as a long"
@@ -371,18 +379,20 @@ pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
     }
 }
 
-/// What AddressSanitizer asks a program for, if the tests are compiled for it.
+/// The options that AddressSanitizer asks a program for, if the tests are compiled for it.
 #[unsafe(no_mangle)]
 extern "C" fn __asan_default_options() -> *const c_char {
-    // NULL for memory that cannot be had, as malloc is to answer. Faults that end a process by their signal, as some tests
-    // want to see. No locals on the heap: LeakSanitizer does not look at those of paused jobs, and some tests
-    // want to see how deep a stack is.
+    // - An allocation that fails returns NULL, as malloc does.
+    // - Faults end the process by their signal, because some tests check that.
+    // - Locals are not on the heap. LeakSanitizer does not search those of paused jobs, and some
+    //   tests check how deep a stack is.
     c"allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:detect_stack_use_after_return=0"
         .as_ptr()
 }
 
-/// What LeakSanitizer asks. In a forked child it looks for nothing by itself: what the parent's other threads hold would seem
-/// to be lost, since their stacks are nobody's there.
+/// The options that LeakSanitizer asks for. In a forked child it does not search by itself. Blocks
+/// of the parent's other threads would seem leaked there, because those threads' stacks belong to
+/// no thread of the child.
 #[unsafe(no_mangle)]
 extern "C" fn __lsan_is_turned_off() -> c_int {
     (IN_CHILD.load(Ordering::Relaxed) && !LOOKS_FOR_LEAKS.load(Ordering::Relaxed)).into()
@@ -395,7 +405,7 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count)
 }
 
-/// The main thread, by its control block, beside which its thread-locals lie.
+/// The control block of the main thread. The thread's thread-locals are beside it.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn note_main() {
@@ -407,11 +417,13 @@ extern "C" fn note_main() {
 #[unsafe(link_section = ".init_array")]
 static NOTE_MAIN: extern "C" fn() = note_main;
 
-/// Has LeakSanitizer look, if the tests are compiled for it, in the child of a process that had no other thread but the main
-/// one, as with `--test-threads=1`. It takes neither of the two for a thread of the child's, so it is told where their stacks
-/// and thread-locals are.
-fn something_is_lost() -> bool {
-    limit(libc::RLIMIT_AS, u64::MAX); // some tests want memory to run out
+/// Has LeakSanitizer search, if the tests are compiled for it. This is for the child of a process
+/// whose only other thread is the main one, as with `--test-threads=1`.
+///
+/// LeakSanitizer takes neither of the two for a thread of the child. So it is told where their
+/// stacks and thread-locals are.
+fn has_leak() -> bool {
+    limit(libc::RLIMIT_AS, u64::MAX); // some tests have limited it
     let find = |name: &CStr| {
         // SAFETY: the name ends.
         let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };

@@ -1,15 +1,15 @@
-//! Counts instructions: a child runs a stretch of code one instruction at a time, and what they are is looked at. Exact,
-//! and for x86-64 only.
+//! Counts instructions. A child runs some code one instruction at a time, and each one is looked
+//! at. The counts are exact. For x86-64 only.
 
 use std::ffi::c_void;
 use std::ptr;
 
-/// What a stretch of code consists of.
+/// The instructions of some code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
     /// Instructions.
     pub all: usize,
-    /// Those that lock memory against other processors.
+    /// Instructions that lock memory against other processors.
     pub locked: usize,
     /// System calls.
     pub system_calls: usize,
@@ -24,14 +24,15 @@ fn mark() {
 
 const BREAKPOINT: u8 = 0xcc;
 
-/// Runs `prepare` in a child and then `work` with what it made, and counts the instructions of `work` alone. `check` looks at
-/// what came of it.
+/// Runs `prepare` in a child and then `work` with its result, and counts the instructions of `work`
+/// alone. `check` checks the result of `work`.
 pub fn steps<T>(
     prepare: impl FnOnce() -> T,
     work: impl FnOnce(&mut T),
     check: impl FnOnce(T),
 ) -> Steps {
-    // SAFETY: the other threads of this process are not needed: what the child uses is malloc and the library.
+    // SAFETY: the other threads of this process are not needed: what the child uses is malloc and
+    // the library.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
@@ -126,7 +127,7 @@ fn kind(code: &[u8; 8]) -> Kind {
     }
     let rex = usize::from(code[prefixes] & 0xf0 == 0x40);
     match code[(prefixes + rex).min(6)..] {
-        // An exchange with memory locks it unasked.
+        // An exchange with memory always locks it.
         [0x86 | 0x87, operands, ..] if operands < 0xc0 => Kind::Locked,
         [0x0f, 0x05, ..] => Kind::SystemCall,
         _ => Kind::Plain,

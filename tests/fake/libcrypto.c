@@ -1,28 +1,28 @@
 /*
- * A shared library that looks like libcrypto to whoever looks for it by its functions, notes what it is asked, and refuses
- * when it is told to. Compiled once for each kind:
+ * A shared library that looks like libcrypto to code that searches it by its functions. It notes
+ * what it is asked, and refuses when it is told to. It is compiled once for each kind:
  *
- *     -DFAKE_3_0   OpenSSL 3.0: error entries in three steps, and a default library context
- *     -DFAKE_1_1   OpenSSL 1.1: error entries with function codes
- *     -DFAKE_FORK  a fork of an OpenSSL before 1.1.0, which has no asynchronous jobs
+ * - -DFAKE_3_0: OpenSSL 3.0, with error entries in three steps and a default library context;
+ * - -DFAKE_1_1: OpenSSL 1.1, with error entries with function codes;
+ * - -DFAKE_FORK: a fork of an OpenSSL before 1.1.0, which has no asynchronous jobs.
  */
 #include <stddef.h>
 
-/* Entries so far, and the last of them. */
+/* The number of entries so far, and the last one. */
 int fake_entries, fake_library, fake_function, fake_reason, fake_line;
 const char *fake_file, *fake_function_name;
 
-/* The first of them as the version packs them, oldest first. */
+/* The first entries, oldest first, as the version packs them. */
 unsigned int fake_codes[16];
 
-/* What the version is said to be, for those who set it before it is asked for. */
+/* The version number, for tests that set it before it is asked for. */
 #ifdef FAKE_3_0
 unsigned long fake_version = 0x30000160UL;
 #else
 unsigned long fake_version = 0x1010117fUL;
 #endif
 
-/* How often a pool of its own was asked for, and other pools. */
+/* How often a pool of its own was asked for, and how often other pools. */
 int fake_own_pools, fake_other_pools;
 
 /* The default library context, how often it was set, and whether setting it fails (2), or asking for it too (1). */
@@ -62,7 +62,7 @@ int ASYNC_init_thread(size_t max_size, size_t init_size)
     return 1;
 }
 
-/* As libcrypto's own start does it: by the dynamic linker, which finds the library's function. */
+/* As libcrypto's own start does: through the dynamic linker, which finds the library's function. */
 int fake_start(int (*init_thread)(size_t, size_t));
 
 int fake_start(int (*init_thread)(size_t, size_t))

@@ -1,5 +1,6 @@
-//! Calls of the library that may meet a fault, each compared at once with what is documented: which failures there are,
-//! what they leave untouched, and that nothing fails without a reason.
+//! Calls of the library that may meet a fault. Each result is compared at once with what is
+//! documented: which failures there are, what they leave unchanged, and that nothing fails without
+//! a reason.
 
 use super::common::*;
 use super::fault::*;
@@ -11,14 +12,16 @@ use std::ptr;
 
 /// An entry of `ASYNC_WAIT_CTX_set_wait_fd`.
 const NO_WAIT_FD: u32 = 0x3306a041;
-/// Stands for a failure that leaves no entry.
+/// Stands for a failure that queues no entry.
 const NO_ENTRY: u32 = 0;
 
-/// What each fault can come to: the entries that it may cause, and whether a call that met it must fail.
+/// The possible effects of each fault: the entries that it may cause, and whether a call that met
+/// it must fail.
 ///
-/// Those with no entry have no effect that a program could see.
+/// Faults without entries have no effect that a program could see.
 const CAUSES: &[(&str, &[u32], bool)] = &[
-    // Counters; a list of jobs; slabs' list; arguments; a wait context. Also what libc itself does without.
+    // Used for counters, a list of jobs, the slabs' list, arguments, and a wait context. libc
+    // itself also allocates, and can do without.
     (
         "malloc",
         &[
@@ -34,9 +37,9 @@ const CAUSES: &[(&str, &[u32], bool)] = &[
     // pthread_setspecific, for keys above the first 32.
     ("calloc", &[E1_THREAD, E3_POOL], false),
     ("realloc", &[NO_WAIT_FD], false),
-    // A smaller slab may do.
+    // A smaller slab may be enough.
     ("mmap", &[E5_JOB], false),
-    // A signal stack is done without where it cannot have one. That each job has its guard is seen from the job.
+    // Without a guard there is no signal stack. That each job has its guard is checked for the job.
     ("mprotect", &[E5_JOB], false),
     ("pipe2", &[E6_PIPE, NO_ENTRY], true),
     ("getcontext", &[E11_ENTER, NO_ENTRY], true),
@@ -58,13 +61,13 @@ enum Call {
     NewWaitCtx,
     WaitFd,
     Capable,
-    /// All that cannot: resumes, wakes, questions, freeing.
+    /// Every call that cannot fail: resumes, wakes, queries, freeing.
     Sure,
 }
 
 use Call::*;
 
-/// What each call answers with each entry (B19, B9, B10 and the header).
+/// What each call returns with each entry (B19, B9, B10 and the header).
 const RESULTS: &[(&[Call], u32, c_int)] = &[
     (&[Start1, Start2, StartRust], E1_THREAD, ASYNC_ERR),
     (&[Start1, Start2, StartRust], E5_JOB, ASYNC_NO_JOBS),
@@ -78,7 +81,7 @@ const RESULTS: &[(&[Call], u32, c_int)] = &[
     (&[NewWaitCtx, WaitFd, Capable], NO_ENTRY, 0),
 ];
 
-/// What struck during a call, by name.
+/// The faults during a call, by name.
 struct Watch([usize; FAULTS.len()]);
 
 impl Watch {
@@ -86,7 +89,7 @@ impl Watch {
         Watch(FAULTS.map(|(_, fault)| fault.struck()))
     }
 
-    /// The call has come to an end: with `failure`, an entry and a result, or well.
+    /// Checks a call that has returned: with `failure` (an entry and a result), or with success.
     #[track_caller]
     fn judge(self, call: Call, failure: Option<(u32, c_int)>) {
         let struck: Vec<&str> = FAULTS
@@ -123,7 +126,7 @@ fn can_come_to(call: Call, codes: &[u32]) -> bool {
         .any(|(calls, code, _)| calls.contains(&call) && codes.contains(code))
 }
 
-/// The one entry that a failure has left.
+/// Returns the one entry that a failure has queued.
 #[track_caller]
 fn only_error() -> u32 {
     let errors = errors();
@@ -143,8 +146,8 @@ pub fn sure<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// What a call that failed must not have changed. A job that was taken, and for which then something else was missing, may
-/// have been made for it, and stays (B27).
+/// What a call that failed must not have changed. A job may have been made for the call before
+/// something else was missing. That job stays (B27).
 fn unchanged(before: stats::Stats, job_stays: bool) {
     let mut now = stats::thread();
     if job_stays {
@@ -161,7 +164,7 @@ pub enum Generation {
     Two,
 }
 
-/// Makes a pool. Answers whether it has all the jobs that it was to have.
+/// Makes a pool. Returns whether it has all the jobs that were asked for.
 #[track_caller]
 pub fn init_pool(generation: Generation, max: usize, init: usize) -> bool {
     let (call, function): (Call, extern "C" fn(usize, usize) -> c_int) = match generation {
@@ -186,7 +189,7 @@ pub fn init_pool(generation: Generation, max: usize, init: usize) -> bool {
     all
 }
 
-/// The same by the Rust face, which does not say whether there are fewer (B10).
+/// The same by the Rust face, which does not tell whether there are fewer jobs (B10).
 #[track_caller]
 pub fn init_rust_pool(max: usize, init: usize) {
     let before = stats::thread();
@@ -201,7 +204,7 @@ pub fn init_rust_pool(max: usize, init: usize) {
     }
 }
 
-/// A job of the C face with arguments of some size, which it looks at each time it goes on.
+/// A job of the C face with arguments of some size. It checks them each time it is resumed.
 pub struct Task {
     generation: Generation,
     pub handle: *mut ASYNC_JOB,
@@ -211,13 +214,14 @@ pub struct Task {
     pauses: u8,
 }
 
-/// The most that a task can have, and the least unless it has none.
+/// The largest size of a task's arguments, and the smallest unless it has none.
 pub const MOST_ARGUMENTS: usize = 100_000;
 
-/// Sizes of arguments: none, what a record has room for, a block that it keeps, one that it does not.
+/// Sizes of arguments: none, what fits into a record, a block that the record keeps, and one that
+/// it does not keep.
 pub const SIZES: [usize; 4] = [0, 64, 4096, MOST_ARGUMENTS];
 
-/// What arguments consist of.
+/// The elements of arguments.
 static NUMBERS: [u8; MOST_ARGUMENTS] = {
     let mut numbers = [0; MOST_ARGUMENTS];
     let mut n = 0;
@@ -228,14 +232,15 @@ static NUMBERS: [u8; MOST_ARGUMENTS] = {
     numbers
 };
 
-/// A task's function: its arguments are its pauses, and then numbers that it knows.
+/// A task's function. Its arguments are its number of pauses, and then numbers that it knows.
 unsafe extern "C" fn work(argument: *mut c_void) -> c_int {
     if argument.is_null() {
         return ASYNC_pause_job();
     }
     assert_eq!(argument.addr() % 16, 0, "aligned as malloc aligns (B44)");
     let bytes = argument.cast::<u8>();
-    // SAFETY: every task with arguments has at least 64 bytes of them, which begin with their size and its pauses.
+    // SAFETY: every task with arguments has at least 64 bytes of them, which begin with their size
+    // and its pauses.
     unsafe {
         let size = bytes.cast::<u32>().read() as usize;
         for _ in 0..bytes.add(4).read() {
@@ -290,7 +295,7 @@ impl Task {
         })
     }
 
-    /// Starts the task, which pauses. Answers whether it has started.
+    /// Starts the task, which pauses. Returns whether it has started.
     #[track_caller]
     pub fn start(&mut self) -> bool {
         let call = match self.generation {
@@ -315,7 +320,7 @@ impl Task {
         false
     }
 
-    /// Goes on with it, if it has started, to its end.
+    /// Resumes it to its end, if it has started.
     #[track_caller]
     pub fn finish(&mut self) {
         if self.handle.is_null() {
@@ -352,7 +357,7 @@ impl Task {
         assert!(self.handle.is_null());
     }
 
-    /// Whether what lies below its stack faults, for 80 KiB.
+    /// Whether the 80 KiB below its stack fault.
     #[track_caller]
     pub fn is_guarded(&self) -> bool {
         let page = 4096;
@@ -365,7 +370,7 @@ impl Task {
     }
 }
 
-/// Whether a byte can be read, as the kernel sees it.
+/// Whether a byte can be read. The kernel tries it.
 fn mapped(address: usize) -> bool {
     let mut byte = 0u8;
     let here = libc::iovec {
@@ -380,7 +385,7 @@ fn mapped(address: usize) -> bool {
     unsafe { libc::process_vm_readv(libc::getpid(), &here, 1, &there, 1, 0) == 1 }
 }
 
-/// Starts a job of the Rust face, which pauses once and ends with 300; or none.
+/// Starts a job of the Rust face that pauses once and ends with 300. None if it cannot be started.
 #[track_caller]
 pub fn start_rust_job() -> Option<ossl_async::Job<usize>> {
     let captured = [3u8; 100];
@@ -410,14 +415,14 @@ pub fn start_rust_job() -> Option<ossl_async::Job<usize>> {
             };
             watch.judge(StartRust, Some((error.code(), result)));
             unchanged(before, error == Error::Enter);
-            // The closure comes back as it was; outside a job it does not pause.
+            // The closure is returned as it was. Outside a job it does not pause.
             assert_eq!(closure(), 300);
             None
         }
     }
 }
 
-/// Goes on with a job of [`start_rust_job`] to its end.
+/// Resumes a job of [`start_rust_job`] to its end.
 #[track_caller]
 pub fn finish_rust_job(job: Option<ossl_async::Job<usize>>) {
     if let Some(job) = job {
@@ -425,7 +430,7 @@ pub fn finish_rust_job(job: Option<ossl_async::Job<usize>>) {
     }
 }
 
-/// The wait fd of a Rust job, made now, or none.
+/// Makes the wait fd of a Rust job, and returns it, or none.
 #[track_caller]
 pub fn wait_fd(job: &ossl_async::Job<usize>) -> Option<c_int> {
     let watch = Watch::begin();
@@ -445,7 +450,7 @@ pub fn wait_ctx() -> *mut ASYNC_WAIT_CTX {
     ctx
 }
 
-/// Adds a descriptor to a wait context. Answers whether it is there.
+/// Adds a descriptor to a wait context. Returns whether it is there.
 #[track_caller]
 pub fn set_wait_fd(
     ctx: *mut ASYNC_WAIT_CTX,
@@ -463,7 +468,7 @@ pub fn set_wait_fd(
     result == 1
 }
 
-/// Asks whether contexts can be made.
+/// Calls `ASYNC_is_capable`.
 #[track_caller]
 pub fn ask_capable() {
     let watch = Watch::begin();

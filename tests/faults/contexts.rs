@@ -5,7 +5,8 @@ use super::fault::*;
 use ossl_async::capi::*;
 use ossl_async::{Error, Job};
 
-/// What a first entry calls that can fail: swapcontext enters by itself, and registers are loaded without a call.
+/// The call of a first entry that can fail. swapcontext enters by itself, and registers are loaded
+/// without a call.
 fn calls_of_an_entry() -> Vec<&'static Fault> {
     match ossl_async::switch_method() {
         "registers" => vec![],

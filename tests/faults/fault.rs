@@ -1,4 +1,4 @@
-//! What can be made to fail: one [`Fault`] for each function of libc that `interpose.rs` stands in front of.
+//! What can be made to fail: one [`Fault`] for each function of libc that `interpose.rs` replaces.
 
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 pub struct Fault {
     /// The names under which the library may import it.
     pub imports: &'static [&'static str],
-    /// Calls that will still succeed before one fails; negative: all will.
+    /// The number of calls that still succeed before one fails. If negative, all succeed.
     left: AtomicIsize,
     /// Whether all later ones fail too.
     more: AtomicBool,
@@ -44,17 +44,17 @@ impl Fault {
         self.left.store(-1, Ordering::Relaxed);
     }
 
-    /// Calls since this was asked last.
+    /// The calls since this was called last.
     pub fn calls(&self) -> usize {
         self.calls.swap(0, Ordering::Relaxed)
     }
 
-    /// Calls ever.
+    /// All calls so far.
     pub fn total(&self) -> usize {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Calls that ever failed.
+    /// All calls that failed so far.
     pub fn struck(&self) -> usize {
         self.struck.load(Ordering::Relaxed)
     }
@@ -96,7 +96,7 @@ pub static ENVIRONMENT: Fault = Fault::of(&["secure_getenv"]);
 pub static SIGNAL_STACK: Fault = Fault::of(&["sigaltstack"]);
 pub static ATEXIT: Fault = Fault::of(&["atexit", "__cxa_atexit"]);
 
-/// All of them, each with a name to report.
+/// All faults, each with a name to report.
 pub static FAULTS: [(&str, &Fault); 21] = [
     ("malloc", &MALLOC),
     ("calloc", &CALLOC),

@@ -1,5 +1,6 @@
-//! What the library asks of the system: each function that it imports can be made to fail here, or is in the list below
-//! with the reason why that is not needed. So an import that nobody has thought about fails the test.
+//! The functions that the library imports. Each can be made to fail here, or is in the list below
+//! with the reason why that is not needed. So a new import fails the test until it is in one of the
+//! two.
 
 use super::fault::FAULTS;
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::process::Command;
 
 /// Imports that need no fault, and why.
 const WITHOUT_FAULT: &[(&str, &str)] = &[
-    // Nothing in them can go wrong.
+    // They cannot fail.
     ("memcpy", "computes"),
     ("memmove", "computes"),
     ("memset", "computes"),
@@ -39,7 +40,7 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
         "ends the process by itself where there is no memory",
     ),
     ("_GLOBAL_OFFSET_TABLE_", "no function"),
-    // They fail for wrong arguments only, or where the library gives none.
+    // They fail for wrong arguments only, or only where the library passes none.
     (
         "pthread_mutex_lock",
         "a plain mutex that its holder does not lock again",
@@ -68,7 +69,7 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
         "whole pages of a mapping of our own; where it is refused they stay locked",
     ),
     ("__cxa_finalize", "has no result"),
-    // Failure is the answer that they give all the time.
+    // Their failures are normal results.
     (
         "dlopen",
         "only for what is loaded already; none is what a program without libcrypto has",
@@ -82,13 +83,13 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
     ("dlsym", "the same"),
     ("dladdr", "the same"),
     ("dl_iterate_phdr", "its result is that of our own function"),
-    // At a time when no test runs.
+    // They run when no test runs.
     (
         "pthread_atfork",
         "once, when the library is loaded: `threads` has a process in which it fails",
     ),
     ("__register_atfork", "the same"),
-    // Their failure is somebody else's.
+    // Their failure is handled by other code.
     (
         "fputs",
         "a stream of the caller's; `errors` has one that does not take a line",
@@ -102,7 +103,7 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
     ("__gcc_personality_v0", "only while a panic unwinds"),
 ];
 
-/// What is used of Rust's standard library that is more than `core` and `alloc`. The latter asks for memory as C does.
+/// What is used of Rust's standard library beyond `core` and `alloc`. `alloc` allocates as C does.
 const STANDARD: &[&str] = &[
     "panicking",   // counts panics
     "panic_count", // the same
@@ -111,7 +112,8 @@ const STANDARD: &[&str] = &[
     "4sync4once", // OnceLock, which needs no memory
 ];
 
-/// The library as the tests are linked with it: the newest with C functions of the files that cargo has left there.
+/// The library as the tests are linked with it: the newest file with C functions that cargo has
+/// built.
 fn library() -> PathBuf {
     let program = std::env::current_exe().expect("this program is a file");
     let directory = program.parent().expect("it lies in a directory");
@@ -134,7 +136,7 @@ fn nm(library: &Path) -> Vec<u8> {
     nm.expect("nm comes with every C compiler").stdout
 }
 
-/// Symbols of this library as the tests are linked with it: imported ones, and those that it has itself.
+/// The symbols of this library as the tests are linked with it: imported ones and defined ones.
 fn symbols() -> (BTreeSet<String>, BTreeSet<String>) {
     let library = library();
     let (mut imported, mut own) = (BTreeSet::new(), BTreeSet::new());
@@ -159,7 +161,7 @@ fn every_function_that_the_library_imports_can_fail_here_or_cannot_fail_at_all()
             .any(|(_, fault)| fault.imports.contains(&name))
             || WITHOUT_FAULT.iter().any(|(known, _)| *known == name)
     };
-    // Mangled names are Rust's, in either way of mangling.
+    // Mangled names are Rust's, in both mangling schemes.
     let is_rust = |name: &str| name.starts_with("_R") || name.starts_with("_ZN");
     let new: Vec<&String> = imported
         .difference(&own)

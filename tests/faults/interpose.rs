@@ -1,8 +1,9 @@
-//! This program's own version of some of libc's functions, which the linker takes for every call in the process: each
-//! fails when its [`Fault`](super::fault::Fault) says so, and otherwise goes on to the kernel, or to libc.
+//! This program's own version of some of libc's functions. The linker uses it for every call in the
+//! process. Each function fails when its [`Fault`](super::fault::Fault) says so. Otherwise it calls
+//! the kernel or libc.
 //!
-//! The heap, descriptors and keys have other users in this process, so those fail and are counted only while the calling
-//! thread is [`in_library`].
+//! The heap, descriptors and keys have other users in this process. So those functions fail, and
+//! are counted, only while the calling thread is [`in_library`].
 
 use super::common::{Ending, alone, in_child};
 use super::fault::*;
@@ -15,7 +16,7 @@ thread_local! {
     static IN_LIBRARY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes a call of the library, on whose behalf memory and the like may fail.
+/// Makes a call of the library, during which memory and the like may fail.
 pub fn library<R>(call: impl FnOnce() -> R) -> R {
     let before = IN_LIBRARY.replace(true);
     let result = call();
@@ -23,7 +24,7 @@ pub fn library<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Leaves the library for a moment, in a job's function for one.
+/// Leaves the library for a moment, for example in a job's function.
 pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     let before = IN_LIBRARY.replace(false);
     let result = work();
@@ -31,7 +32,7 @@ pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The thread is about to end, and the library's part in that is to count.
+/// Counts what the library does from here to the end of the thread.
 pub fn in_library_until_the_end() {
     IN_LIBRARY.set(true);
 }
@@ -45,7 +46,7 @@ fn fail(error: c_int) -> c_long {
     -1
 }
 
-/// The function that libc has under this name.
+/// libc's function of this name.
 fn next<F: Copy>(name: &CStr) -> F {
     // SAFETY: the caller names the type that libc's function has.
     outside(|| unsafe {
@@ -55,15 +56,17 @@ fn next<F: Copy>(name: &CStr) -> F {
     })
 }
 
-// ------------------------------------------------------------------------------------------------- the library's lock
+// ------------------------------------------------------------------------------ the library's lock
 
 thread_local! {
-    /// Locks of the library that the thread holds. The standard library takes none of this kind.
+    /// The number of the library's locks that the thread holds. The standard library uses no locks
+    /// of this kind.
     static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Ends the process if the thread holds a lock of the library's: an allocator, the loader and a stream have locks of their own,
-/// and `fork` takes all of them in an order that nobody knows (D16).
+/// Ends the process if the thread holds a lock of the library. An allocator, the loader and a
+/// stream have locks of their own, and `fork` takes all of them in an order that is not known
+/// (D16).
 pub fn no_lock_is_held(called: &str) {
     if HELD.get() == 0 {
         return;
@@ -78,7 +81,7 @@ pub fn no_lock_is_held(called: &str) {
 
 type Lock = unsafe extern "C" fn(*mut libc::pthread_mutex_t) -> c_int;
 
-// SAFETY (for both): the same meaning as libc's, to which the call goes on.
+// SAFETY (for both): they do what libc's do, and call libc's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_mutex_lock(mutex: *mut libc::pthread_mutex_t) -> c_int {
     // SAFETY: as above.
@@ -107,13 +110,14 @@ fn what_calls_out_with_the_librarys_lock_held_is_noticed() {
     alone(|| drop(std::hint::black_box(Box::new(1))));
 }
 
-// ------------------------------------------------------------------------------------------------------- the heap
+// ---------------------------------------------------------------------------------------- the heap
 
-/// Blocks that the library has got and that nobody has freed, by address: a hash table of small buckets.
+/// The blocks that the library has allocated and that are not freed, by address: a hash table of
+/// small buckets.
 static OURS: [[AtomicUsize; 16]; 1024] = [const { [const { AtomicUsize::new(0) }; 16] }; 1024];
 static OURS_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// How many blocks of the heap the library holds.
+/// The number of blocks of the heap that the library holds.
 pub fn blocks() -> usize {
     OURS_COUNT.load(Ordering::Relaxed)
 }
@@ -166,8 +170,8 @@ unsafe extern "C" {
     fn __cxa_atexit(run: extern "C" fn(), argument: *mut c_void, object: *mut c_void) -> c_int;
 }
 
-// SAFETY (for all of them): the same meaning as libc's, which the linker would have taken otherwise; the calls go on to
-// the kernel or to libc as they came.
+// SAFETY (for all of them): they do what libc's do, which the linker would use otherwise. The calls
+// go to the kernel or to libc unchanged.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     no_lock_is_held("malloc");
@@ -230,22 +234,22 @@ unsafe extern "C" fn free(block: *mut c_void) {
     unsafe { __libc_free(block) }
 }
 
-// ------------------------------------------------------------------------------------------------ memory for stacks
+// ------------------------------------------------------------------------------- memory for stacks
 
 static SLABS: AtomicUsize = AtomicUsize::new(0);
 static SMALL_MAPPINGS: AtomicUsize = AtomicUsize::new(0);
 
-/// Memory that the library has mapped for stacks, in bytes. It unmaps none.
+/// The memory that the library has mapped for stacks, in bytes. It unmaps none.
 pub fn slabs() -> usize {
     SLABS.load(Ordering::Relaxed)
 }
 
-/// Mappings that the library holds for other things: signal stacks, records without stacks.
+/// The mappings that the library holds for other uses: signal stacks, records without stacks.
 pub fn small_mappings() -> usize {
     SMALL_MAPPINGS.load(Ordering::Relaxed)
 }
 
-/// A mapping of this size holds no stack of a job, which has a guard of more.
+/// A mapping of this size is not for jobs' stacks: their guards alone are larger.
 fn is_small(size: usize) -> bool {
     size <= 80 * 1024
 }
@@ -288,7 +292,7 @@ unsafe extern "C" fn munmap(at: *mut c_void, size: usize) -> c_int {
 
 const MADV_GUARD_INSTALL: c_int = 102;
 
-/// Whether an advice fails, for one range or for many.
+/// Whether advice to the kernel fails, for one range or for many.
 fn advice_fails(advice: c_int) -> bool {
     let fault = match advice {
         MADV_GUARD_INSTALL => Some(&LIGHT_GUARD),
@@ -300,7 +304,8 @@ fn advice_fails(advice: c_int) -> bool {
     fault.is_some_and(Fault::strikes)
 }
 
-/// The library asks for one system call in this way, `process_madvise`; so does the standard library for some.
+/// The library makes one system call in this way, `process_madvise`. The standard library makes
+/// some too.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn syscall(
     number: c_long,
@@ -354,9 +359,9 @@ unsafe extern "C" fn mincore(at: *mut c_void, size: usize, pages: *mut u8) -> c_
     unsafe { libc::syscall(libc::SYS_mincore, at, size, pages) as c_int }
 }
 
-// ---------------------------------------------------------------------------------------------------------- pipes
+// ------------------------------------------------------------------------------------------- pipes
 
-/// Reads and writes are interrupted this often before they happen.
+/// How many times reads and writes are interrupted before they succeed.
 pub static INTERRUPTIONS: AtomicUsize = AtomicUsize::new(0);
 
 fn interrupted() -> bool {
@@ -389,7 +394,7 @@ unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: usize) -> isi
     if interrupted() {
         return fail(libc::EINTR) as isize;
     }
-    // A pipe's write may need a page of the kernel's.
+    // A write to a pipe may need a page in the kernel.
     if in_library() && WRITE.strikes() {
         return fail(libc::ENOMEM) as isize;
     }
@@ -402,7 +407,7 @@ unsafe extern "C" fn close(fd: c_int) -> c_int {
     let strikes = in_library() && CLOSE.strikes();
     // SAFETY: as above.
     let result = unsafe { libc::syscall(libc::SYS_close, fd) as c_int };
-    // The descriptor is gone all the same, as it is in Linux.
+    // The descriptor is closed even so, as in Linux.
     if strikes {
         fail(libc::EINTR) as c_int
     } else {
@@ -410,7 +415,7 @@ unsafe extern "C" fn close(fd: c_int) -> c_int {
     }
 }
 
-// -------------------------------------------------------------------------------------------------------- contexts
+// ---------------------------------------------------------------------------------------- contexts
 
 type ContextFunction = unsafe extern "C" fn(*mut libc::ucontext_t) -> c_int;
 
@@ -420,7 +425,7 @@ unsafe extern "C" fn getcontext(context: *mut libc::ucontext_t) -> c_int {
     if GETCONTEXT.strikes() {
         return fail(libc::EINVAL) as c_int;
     }
-    // SAFETY: as above. It notes this function's frame, which makecontext replaces.
+    // SAFETY: as above. It saves this function's frame, which makecontext replaces.
     unsafe { next::<ContextFunction>(c"getcontext")(context) }
 }
 
@@ -433,17 +438,17 @@ unsafe extern "C" fn setcontext(context: *mut libc::ucontext_t) -> c_int {
     unsafe { next::<ContextFunction>(c"setcontext")(context) }
 }
 
-// ---------------------------------------------------------------------------------------------- threads and process
+// ----------------------------------------------------------------------------- threads and process
 
 static KEYS: AtomicUsize = AtomicUsize::new(0);
 
-/// Thread-specific keys that the library holds.
+/// The thread-specific keys that the library holds.
 pub fn keys() -> usize {
     KEYS.load(Ordering::Relaxed)
 }
 
 thread_local! {
-    /// What happens, once, while the thread makes a key: as if another one had been faster.
+    /// What happens once while the thread makes a key, as if another thread had been faster.
     pub static BEFORE_A_KEY: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
@@ -486,7 +491,7 @@ unsafe extern "C" fn pthread_setspecific(key: c_uint, value: *const c_void) -> c
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
-    // SAFETY: NULL, or the caller's. A question cannot fail, and giving a stack up neither.
+    // SAFETY: NULL, or the caller's. A query cannot fail, and neither can removing a stack.
     let is_new = unsafe { new.as_ref() }.is_some_and(|new| new.ss_flags & libc::SS_DISABLE == 0);
     if is_new && in_library() && SIGNAL_STACK.strikes() {
         return fail(libc::ENOMEM) as c_int;
@@ -495,7 +500,8 @@ unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stac
     unsafe { libc::syscall(libc::SYS_sigaltstack, new, old) as c_int }
 }
 
-/// In a process's environment: no fork handlers can be registered, from the moment the process is loaded.
+/// In a process's environment: fork handlers cannot be registered, from the time the process is
+/// loaded.
 pub const NO_FORK_HANDLERS: &CStr = c"FAULTS_NO_FORK_HANDLERS";
 
 #[unsafe(no_mangle)]

@@ -1,15 +1,15 @@
-//! What happens when the system refuses something: memory, guards, pipes, contexts, thread-specific keys. This program
-//! stands in front of some of libc's functions (`interpose.rs`) and lets them fail on demand (`fault.rs`). Every test
-//! runs in a child, which is also a process in which nothing has used the library yet.
+//! What happens when the system refuses something: memory, guards, pipes, contexts, thread-specific
+//! keys. This program replaces some of libc's functions (`interpose.rs`) and makes them fail on
+//! demand (`fault.rs`). Every test runs in a child, in which nothing has used the library yet.
 //!
-//! - `stacks`, `pipes`, `contexts`, `threads`: what each failure is answered with, one at a time.
-//! - `sweep`: each call that each scenario (`scenarios.rs`) makes, failing alone and together with all that follow; what
-//!   may come of it is the table in `checked.rs`.
-//! - `imports`: nothing that the library asks of the system is missing here.
+//! - `stacks`, `pipes`, `contexts`, `threads`: what the library returns for each single failure.
+//! - `sweep`: each call of each scenario (`scenarios.rs`) fails, alone and together with all that
+//!   follow. The table in `checked.rs` has the allowed effects.
+//! - `imports`: no function that the library imports is missing here.
 //!
-//! What the system refuses by itself is in `tests/limits.rs`.
+//! `tests/limits.rs` has what the system itself refuses.
 #![cfg(not(ossl_async_null))]
-// A sanitizer stands in front of the same functions, and needs them before it can be called itself.
+// A sanitizer replaces the same functions, and needs them before it can be called itself.
 #![cfg(not(ossl_async_sanitizer))]
 
 mod checked;

@@ -1,4 +1,4 @@
-//! Pipes, and what is written to and read from them.
+//! Pipes, and writing to and reading from them.
 
 use super::checked::{Generation, Task};
 use super::common::*;
@@ -135,7 +135,8 @@ fn a_start_that_finds_no_descriptor_costs_one_system_call() {
             for ((name, before), (_, after)) in before.into_iter().zip(calls()) {
                 match name {
                     "pipe2" => assert_eq!(after - before, 100),
-                    // dlsym, asked for libcrypto's queue, words that there is none.
+                    // dlsym, called for libcrypto's queue, allocates its message that there is
+                    // none.
                     "malloc" => {}
                     _ => assert_eq!(after - before, 0, "{name}"),
                 }

@@ -1,5 +1,5 @@
-//! What programs do with the library, each in one function that goes on whatever fails on the way, leaves nothing
-//! behind, and can be run again.
+//! What programs do with the library. Each scenario is one function. It continues whatever fails,
+//! leaves nothing behind, and can run again.
 
 use super::checked::*;
 use super::common::*;
@@ -16,10 +16,11 @@ use Generation::{One, Two};
 /// Something that programs do.
 pub struct Scenario {
     pub name: &'static str,
-    /// What was before; nothing fails in it. Runs once in a process that every run of the scenario is a fork of.
+    /// The preparation, in which nothing fails. It runs once in a process. Every run of the
+    /// scenario is a fork of that process.
     pub before: fn(),
     pub run: fn(),
-    /// Functions that it is here for: that it calls none of them would be a mistake.
+    /// The functions that it must call. If it calls none of them, the scenario is wrong.
     pub needs: &'static [&'static str],
     /// Whether the stacks are the library's own.
     pub own_stacks: bool,
@@ -33,7 +34,8 @@ const PLAIN: Scenario = Scenario {
     own_stacks: true,
 };
 
-/// Starts all tasks, and then goes on with those that have started. Their stacks are guarded, whatever failed.
+/// Starts all tasks, and then resumes those that have started. Their stacks are guarded, whatever
+/// failed.
 #[track_caller]
 fn run_all(tasks: &mut [Task]) {
     for task in &mut *tasks {
@@ -63,7 +65,7 @@ fn free_pool() {
     assert_eq!(stats::thread().idle, 0);
 }
 
-// ------------------------------------------------------------------------------------------- pools and arguments
+// ----------------------------------------------------------------------------- pools and arguments
 
 pub const POOL_OF_THE_FIRST_GENERATION: Scenario = Scenario {
     name: "a pool of the first generation",
@@ -98,7 +100,7 @@ pub const NO_POOL: Scenario = Scenario {
     ..PLAIN
 };
 
-/// Blocks for arguments are kept, made larger, and let go.
+/// Blocks for arguments are kept, made larger, and freed.
 pub const ARGUMENTS: Scenario = Scenario {
     name: "arguments of all sizes on one record",
     run: || {
@@ -133,7 +135,7 @@ pub const POOLS_REPLACED: Scenario = Scenario {
     ..PLAIN
 };
 
-// ---------------------------------------------------------------------------------------------------------- slabs
+// ------------------------------------------------------------------------------------------- slabs
 
 pub const GROWTH: Scenario = Scenario {
     name: "growth over four slabs",
@@ -167,7 +169,7 @@ pub const GROWTH_ON_AN_OLDER_KERNEL: Scenario = Scenario {
     ..PLAIN
 };
 
-/// Locked memory has neither lightweight guards nor can it be given back.
+/// Locked memory cannot have lightweight guards and cannot be given back.
 pub const GROWTH_IN_LOCKED_MEMORY: Scenario = Scenario {
     name: "growth in locked memory",
     before: || {
@@ -184,9 +186,10 @@ pub const GROWTH_IN_LOCKED_MEMORY: Scenario = Scenario {
     ..PLAIN
 };
 
-// -------------------------------------------------------------------------------------------- signals and contexts
+// ---------------------------------------------------------------------------- signals and contexts
 
-/// A write that fails loses its wake (W9): whoever woke is not told, and the next clear makes all well again.
+/// A write that fails loses its wake (W9). The thread that woke is not told. After the next clear
+/// the signal works again.
 pub const WAKES: Scenario = Scenario {
     name: "wakes and clears",
     run: || {
@@ -207,7 +210,7 @@ pub const WAKES: Scenario = Scenario {
                     sure(|| unsafe { ASYNC_clear_wake(job) });
                     assert!(!readable(fd));
                 }
-                // It ends signalled, and the next one begins unsignalled (D19).
+                // The job ends signalled, and the next one begins unsignalled (D19).
                 // SAFETY: as above.
                 sure(|| unsafe { ASYNC_wake(job) });
             }
@@ -296,7 +299,7 @@ pub const WAIT_CONTEXTS: Scenario = Scenario {
     ..PLAIN
 };
 
-// ----------------------------------------------------------------------------------------------------- extensions
+// -------------------------------------------------------------------------------------- extensions
 
 fn set_environment(name: &CStr, value: &CStr) {
     // SAFETY: nobody else looks at the environment of this child now.
@@ -337,12 +340,12 @@ pub const STATISTICS: Scenario = Scenario {
     ..PLAIN
 };
 
-/// The environment's stack size is none, which is said on standard error.
+/// The environment's stack size is invalid, which is reported on standard error.
 pub const A_WRONG_STACK_SIZE: Scenario = Scenario {
     name: "a wrong stack size in the environment",
     before: || {
         set_environment(c"OSSL_ASYNC_STACK_SIZE", c"many");
-        // SAFETY: the report is not for whoever runs the tests.
+        // SAFETY: the report is not for the person who runs the tests.
         unsafe {
             let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY);
             assert!(null >= 0 && libc::dup2(null, libc::STDERR_FILENO) >= 0);
@@ -408,9 +411,9 @@ pub const STACKS_OF_THE_PROGRAM: Scenario = Scenario {
     needs: &["malloc", "mmap"],
 };
 
-// ----------------------------------------------------------------------------------------- threads and processes
+// --------------------------------------------------------------------------- threads and processes
 
-/// Runs `work` in another thread, whose end is the library's business too.
+/// Runs `work` in another thread, whose end the library also handles.
 #[track_caller]
 fn in_thread(work: extern "C" fn(*mut c_void) -> *mut c_void) {
     let mut thread = 0;
@@ -469,7 +472,7 @@ pub const MANY_KEYS: Scenario = Scenario {
 
 static INHERITED: AtomicPtr<Task> = AtomicPtr::new(ptr::null_mut());
 
-/// Each run of a scenario is a fork: what was before is the parent's.
+/// Each run of a scenario is a fork, and the preparation is the parent's.
 pub const FORKED_CHILD: Scenario = Scenario {
     name: "a forked child with its parent's jobs",
     before: || {
@@ -494,16 +497,17 @@ pub const FORKED_CHILD: Scenario = Scenario {
     ..PLAIN
 };
 
-// ------------------------------------------------------------------------------------------------------ idle jobs
+// --------------------------------------------------------------------------------------- idle jobs
 
-/// As src/jobs/idle.rs has them: idle jobs that stay in memory in any case, and the length of a round of finishes.
+/// As in src/jobs/idle.rs: the number of idle jobs that always stay in memory, and the finishes in
+/// a round.
 const KEPT: usize = 1024;
 const ROUND: usize = 65536;
-/// Idle jobs that are to be cooled.
+/// The number of idle jobs whose memory is to be given back.
 const COOLED: usize = 10;
 const PEAK: usize = KEPT + COOLED + 1;
 
-/// Has that many jobs at once.
+/// Pauses that many jobs at once.
 #[track_caller]
 fn peak() {
     let mut jobs: Vec<Task> = (0..PEAK).map(|_| Task::new(Two, 0, 1)).collect();
@@ -540,7 +544,7 @@ pub const COOLING: Scenario = Scenario {
     name: "idle jobs that cool and are wanted again",
     before: || {
         peak();
-        // To just before the end of the first round in which that many were not needed.
+        // Until just before the end of the first round in which that many were not needed.
         little_work(2 * ROUND - PEAK);
     },
     run: || {

@@ -58,14 +58,14 @@ fn where_lightweight_guards_are_refused_pages_are_protected() {
         assert!((0..80).all(|kib| !accessible(end - kib * 1024)));
         job.finish(0);
         LIGHT_GUARD.never();
-        // A stack that is used again has its guard already.
+        // A stack that is used again already has its guard.
         job.pause();
         assert_eq!(MPROTECT.calls(), 0);
         job.finish(0);
     });
 }
 
-/// So many stacks of a process have guards that are mappings.
+/// The number of stacks of a process whose guards are mappings.
 const MAPPED_GUARDS: usize = 256;
 
 // Rules: F8, D17

@@ -1,6 +1,7 @@
-//! Every call that every scenario makes, failing: alone, and together with all that follow. Each time in a process of its
-//! own, which must come through it as documented (`checked.rs`), then work at once, go through the scenario without
-//! faults, and hold no more at the end than one that never met a fault.
+//! Every call of every scenario fails once, alone and together with all that follow. Each time is
+//! in a new process. The process must get what is documented (`checked.rs`), and the next call must
+//! work. It then runs the scenario without faults. At the end it holds no more than a process
+//! without faults.
 
 use super::checked::{Generation, Task, sure};
 use super::common::*;
@@ -20,23 +21,23 @@ struct Held {
     keys: usize,
     descriptors: usize,
     small_mappings: usize,
-    /// Stacks that nobody uses and nobody can have again.
+    /// Stacks that are not used and can never be used again.
     lost_stacks: usize,
 }
 
-/// What children tell: memory that all of them share.
+/// What the children report, in memory that all of them share.
 #[derive(Default)]
 struct Told {
-    /// Calls of each function that one run makes.
+    /// The calls of each function in one run.
     calls: [AtomicUsize; FAULTS.len()],
     /// What is held after runs without faults.
     blocks: AtomicUsize,
     keys: AtomicUsize,
     descriptors: AtomicUsize,
     small_mappings: AtomicUsize,
-    /// Runs with a fault.
+    /// The number of runs with a fault.
     runs: AtomicUsize,
-    /// Calls that failed in them.
+    /// The number of calls that failed in them.
     struck: AtomicUsize,
 }
 
@@ -77,7 +78,7 @@ impl Told {
     }
 }
 
-/// Has every stack that there is in use at once, and answers how many seem to be missing.
+/// Uses every stack at once, and returns how many seem to be missing.
 fn lost_stacks() -> usize {
     let (all, before) = (slabs(), MMAP.total());
     let mut tasks = vec![];
@@ -112,7 +113,7 @@ fn held(scenario: &Scenario) -> Held {
     }
 }
 
-/// With faults switched off the next call works, and the whole scenario does.
+/// With faults switched off, the next call works, and so does the whole scenario.
 fn goes_on(scenario: &Scenario) {
     for generation in [Generation::One, Generation::Two] {
         let mut task = Task::new(generation, 64, 1);
@@ -123,7 +124,7 @@ fn goes_on(scenario: &Scenario) {
     (scenario.run)();
 }
 
-/// One run without a fault: counts the calls, and what is held at the end.
+/// One run without a fault. It counts the calls, and what is held at the end.
 fn count(scenario: &Scenario, told: &Told) {
     let before = FAULTS.map(|(_, fault)| fault.total());
     (scenario.run)();
@@ -138,7 +139,7 @@ fn count(scenario: &Scenario, told: &Told) {
     told.set_held(held(scenario));
 }
 
-/// One run in which a call after so many others fails, and those that follow it or not.
+/// One run in which a call fails after this many others, and optionally all that follow it.
 fn fail(scenario: &Scenario, told: &Told, fault: &Fault, calls: usize, and_all_later: bool) {
     let (before, made_before) = (fault.struck(), fault.total());
     if and_all_later {
@@ -149,7 +150,8 @@ fn fail(scenario: &Scenario, told: &Told, fault: &Fault, calls: usize, and_all_l
     (scenario.run)();
     fault.never();
     let struck = fault.struck() - before;
-    // In a scenario in which this function fails from the start, those that succeed now save others.
+    // If this function always fails in the scenario, calls that succeed here make later ones
+    // unnecessary.
     let made = fault.total() - made_before;
     assert!(struck > 0 || made <= calls);
     assert!(struck <= 1 || and_all_later);
@@ -183,7 +185,7 @@ fn sweep(scenario: &Scenario) {
     });
     assert_eq!(ending, Ending::Exit(0), "{}", scenario.name);
 
-    // Over all scenarios of this process.
+    // For all scenarios of this process.
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     static STRUCK: AtomicUsize = AtomicUsize::new(0);
     let add = |all: &AtomicUsize, more: &AtomicUsize| {
@@ -198,7 +200,7 @@ fn sweep(scenario: &Scenario) {
     );
 }
 
-/// One test a scenario.
+/// One test for each scenario.
 macro_rules! sweeps {
     ($($(#[$rules:meta])* $test:ident: $scenario:ident;)*) => {
         $(

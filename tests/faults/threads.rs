@@ -6,7 +6,7 @@ use super::interpose::{BEFORE_A_KEY, NO_FORK_HANDLERS, in_library_until_the_end,
 use ossl_async::capi::*;
 use std::ffi::c_void;
 
-/// Uses the library as another library's key destructor might, after or before ours has run.
+/// Uses the library as another library's key destructor might, before or after the library's own.
 extern "C" fn late(_: *mut c_void) {
     assert!(ASYNC_get_current_job().is_null());
     assert_eq!((ASYNC_pause_job(), ASYNC_in_job()), (1, 0));
@@ -99,7 +99,7 @@ fn a_call_after_the_threads_state_is_gone_finds_a_fresh_thread() {
 fn where_fork_handlers_cannot_be_registered_jobs_and_forks_work() {
     let name = NO_FORK_HANDLERS.to_str().unwrap();
     if std::env::var_os(name).is_none() {
-        // They are registered when the library is loaded, so it takes a process that begins without.
+        // They are registered when the library is loaded. So this needs a new process.
         let this = "threads::where_fork_handlers_cannot_be_registered_jobs_and_forks_work";
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", this])
@@ -136,7 +136,8 @@ fn where_fork_handlers_cannot_be_registered_jobs_and_forks_work() {
 fn a_process_without_memory_still_prints_its_counts_and_ends_well() {
     alone(|| {
         let mut ends = [0; 2];
-        // SAFETY: a pipe of our own; nobody else looks at this child's environment or standard error now.
+        // SAFETY: a pipe of our own; nobody else looks at this child's environment or standard
+        // error now.
         unsafe {
             assert_eq!(
                 libc::setenv(c"OSSL_ASYNC_STATS".as_ptr(), c"1".as_ptr(), 1),
