@@ -19,14 +19,13 @@ share = $(DESTDIR)$(PREFIX)/share
 # the linker would refuse two strong ones, and takes its. $(1), $(2): the directories to take it from, and to put it in.
 weaken = mkdir -p $(2) && $(OBJCOPY) --strip-debug --wildcard --weaken-symbol='ASYNC_*' \
 	$(1)/libossl_async.a $(2)/libossl_async.a.$$$$ && mv $(2)/libossl_async.a.$$$$ $(2)/libossl_async.a
-# Each name that a manual page documents, as a file below share/man, and the page.
-manual = awk 'function say(name) { print "man" substr(kind, 1, 1) "/" name "." kind, FILENAME } \
-	FNR == 1 { n = split(FILENAME, part, "[/.]"); kind = part[n]; page = part[n - 1]; say(page) } \
-	/^\.Sh/ { is_name = $$2 == "NAME" } is_name && $$1 == ".Nm" && $$2 != page { say($$2) }' \
-	$(wildcard docs/man/*.3async docs/man/*.7) /dev/null
-.PHONY: all archive check install uninstall
+pages = $(wildcard docs/man/*.3async docs/man/*.7)
+# A link and the page that it leads to, on each line.
+links = sed '/^\#/d' $(wildcard docs/man/links) /dev/null
 
+.PHONY: all archive check install uninstall
 all: $(built)/libossl_async.a
+
 $(built)/libossl_async.a: $(sources)
 	$(CARGO) rustc --release --package ossl-async-capi --target-dir $(built) -- -C link-arg=-Wl,-soname,libossl_async.so.$(abi)
 	$(call weaken,$(built)/release,$(built))
@@ -51,10 +50,11 @@ install: all
 	install -m 644 csrc/standalone/openssl/*.h $(include)/standalone/openssl
 	install -m 644 capi/pkgconfig/*.pc $(share)/pkgconfig
 	install -m 644 capi/cmake/*.cmake $(share)/cmake/ossl-async
-	$(manual) | while read -r name page; do case $$name in */$${page##*/}) cat $$page ;; \
-		*) echo ".so $${name%%/*}/$${page##*/}" ;; esac | install -m 644 /dev/stdin $(share)/man/$$name; done
+	for page in $(pages); do install -m 644 $$page $(share)/man/man$$(echo $${page##*.} | cut -c 1); done
+	$(links) | while read -r link page; do \
+		echo ".so man3/$$page" | install -m 644 /dev/stdin $(share)/man/man3/$$link; done
 
 uninstall:
-	$(manual) | while read -r name page; do rm -f $(share)/man/$$name; done
+	for page in $(notdir $(pages)) $$($(links) | cut -d ' ' -f 1); do rm -f $(share)/man/man?/$$page; done
 	rm -f $(bin)/with-ossl-async $(lib)/libossl_async.* $(lib)/pkgconfig/ossl-async.pc $(share)/pkgconfig/ossl-async-*.pc
 	rm -rf $(include) $(share)/cmake/ossl-async

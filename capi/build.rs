@@ -1,4 +1,4 @@
-//! How the shared library is linked; and for cargo-c, manual pages under the other names that they document.
+//! How the shared library is linked; and for cargo-c, the links among manual pages.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -9,39 +9,24 @@ fn main() -> io::Result<()> {
     // that the library is linked into are pinned at run time (`pin` in src/platform/ucontext/objects.rs).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 
-    let pages = Path::new("man");
-    if env::var_os("CARGO_FEATURE_CAPI").is_some() && pages.is_dir() {
-        println!("cargo::rerun-if-changed=man");
+    let links = Path::new("man/links");
+    if env::var_os("CARGO_FEATURE_CAPI").is_some() && links.exists() {
+        println!("cargo::rerun-if-changed=man/links");
         let out = env::var_os("OUT_DIR").expect("cargo sets it");
-        link_pages(pages, &Path::new(&out).join("man"))?;
+        link_pages(&fs::read_to_string(links)?, &Path::new(&out).join("man"))?;
     }
     Ok(())
 }
 
-/// Writes a page that leads to another one, for each name of a page that has more than one. The Makefile does the same.
-fn link_pages(pages: &Path, links: &Path) -> io::Result<()> {
-    if links.exists() {
-        fs::remove_dir_all(links)?;
+/// Writes a page for each line "LINK PAGE", which leads from one name to another. The Makefile does the same.
+fn link_pages(links: &str, directory: &Path) -> io::Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
     }
-    fs::create_dir(links)?;
-    for entry in fs::read_dir(pages)? {
-        let page = entry?.path();
-        let (Some(file), Some(kind)) = (page.file_name(), page.extension()) else {
-            continue;
-        };
-        let (file, kind) = (file.to_string_lossy(), kind.to_string_lossy());
-        let text = fs::read_to_string(&page)?;
-        let names = text
-            .lines()
-            .skip_while(|line| *line != ".Sh NAME")
-            .skip(1)
-            .take_while(|line| !line.starts_with(".Sh"))
-            .filter_map(|line| line.strip_prefix(".Nm ")?.split_whitespace().next());
-        for link in names.map(|name| format!("{name}.{kind}")) {
-            if link != file {
-                fs::write(links.join(link), format!(".so man{}/{file}\n", &kind[..1]))?;
-            }
-        }
+    fs::create_dir(directory)?;
+    for line in links.lines().filter(|line| !line.starts_with('#')) {
+        let (link, page) = line.split_once(' ').expect("a link and a page");
+        fs::write(directory.join(link), format!(".so man3/{page}\n"))?;
     }
     Ok(())
 }

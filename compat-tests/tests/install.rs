@@ -52,7 +52,9 @@ fn manual() -> BTreeMap<String, String> {
     let pages = fs::read_dir(&pages).into_iter().flatten();
     for page in pages.map(|entry| entry.expect("it can be read").path()) {
         let file = page.file_name().expect("a name").to_string_lossy();
-        let (_, kind) = file.split_once('.').expect("a section");
+        let Some((_, kind)) = file.split_once('.') else {
+            continue; // the list of links
+        };
         let text = text_of(&page);
         let (_, names) = text.split_once(".Sh NAME\n").expect("a name");
         let (names, _) = names.split_once(".Sh ").expect("a description");
