@@ -1,38 +1,24 @@
 //! The C library as it is installed, by `make install` or by `cargo cinstall`: what is there, and programs that find it by
-//! pkg-config or CMake alone. `install.rs` and `check_install.rs` use this.
+//! pkg-config or CMake alone. `check_make_install.rs` and `check_cargo_install.rs` use this.
 
-use compat_tests::{command, compile_to, left_out, left_out_for_want, program_source, root, run};
+use compat_tests::{command, compile_to, need_jobs, need_tool, program_source, root, run};
 use object::Endianness;
 use object::read::elf::ElfFile64;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// What examples/hello_job.c prints.
 const HELLO: &str = "Starting...\nExecuting within a job\nPassed in message is: Hello world!\n\
     Job was paused\nWaiting for the job to be woken up\nResumed the job after a pause\n\
     Job finished with return value 1\nFinishing\n";
 
-/// Whether these tools are here and this build has jobs; if not, that is said.
-pub fn is_possible(what: &str, tools: &[&str]) -> bool {
-    if !ossl_async::is_capable() {
-        left_out(what, "this build of the library has no jobs");
-        return false;
-    }
-    let missing = tools.iter().find(|tool| {
-        let version = Command::new(tool)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        !version.is_ok_and(|status| status.success())
-    });
-    if let Some(tool) = missing {
-        left_out_for_want(what, &format!("{tool} is not installed"));
-    }
-    missing.is_none()
+/// Ignores the test unless these tools are here and this build has jobs.
+pub fn need(tools: &[&str]) {
+    need_jobs();
+    tools.iter().for_each(|tool| need_tool(tool));
 }
 
 /// A directory of the target directory for this file of tests, empty.

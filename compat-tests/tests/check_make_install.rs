@@ -1,19 +1,34 @@
 //! `make install`: what it puts where, and that programs can be built from that alone. `cargo cinstall`, which takes longer, is
-//! in `check_install.rs`.
+//! in `check_cargo_install.rs`.
 
 mod installed;
 
 use compat_tests::{Linkage, command, expected_library, report, root};
 use installed::{
-    check_programs_of_cmake, check_programs_of_pkg_config, empty_directory, files_below,
-    is_possible, make, names_in, output_of, text_of,
+    check_programs_of_cmake, check_programs_of_pkg_config, empty_directory, files_below, make,
+    names_in, need, output_of, text_of,
 };
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::OnceLock;
+
+fn main() -> ExitCode {
+    compat_tests::tests![
+        installing_puts_each_file_in_its_place_and_uninstalling_removes_it,
+        another_directory_for_the_libraries_is_named_in_the_pc_file,
+        the_installed_library_has_a_soname_and_the_one_in_the_source_tree_has_none,
+        the_installed_archive_has_weak_names_and_no_debug_information,
+        the_version_is_that_of_the_package_wherever_it_is_written,
+        programs_are_built_from_the_pc_files_alone,
+        programs_are_built_from_the_cmake_package_alone,
+        the_installed_script_preloads_the_installed_library,
+    ]
+    .run()
+}
 
 /// All that is installed below /usr/local but the manual pages.
 const FILES: &[(&str, &str)] = &[
@@ -69,11 +84,8 @@ fn manual() -> BTreeMap<String, String> {
     found
 }
 
-#[test]
 fn installing_puts_each_file_in_its_place_and_uninstalling_removes_it() {
-    if !is_possible("make install", &["make"]) {
-        return;
-    }
+    need(&["make"]);
     let destination = empty_directory("destination");
     make("install", &[("DESTDIR", &destination)]);
     let below = destination.join("usr/local");
@@ -110,11 +122,8 @@ fn installing_puts_each_file_in_its_place_and_uninstalling_removes_it() {
     assert!(!below.join("include/ossl-async").exists());
 }
 
-#[test]
 fn another_directory_for_the_libraries_is_named_in_the_pc_file() {
-    if !is_possible("make install LIBDIR=", &["make"]) {
-        return;
-    }
+    need(&["make"]);
     let destination = empty_directory("multiarch");
     let (prefix, lib) = (Path::new("/usr"), Path::new("/usr/lib/x86_64-linux-gnu"));
     make(
@@ -135,11 +144,8 @@ fn another_directory_for_the_libraries_is_named_in_the_pc_file() {
     );
 }
 
-#[test]
 fn the_installed_library_has_a_soname_and_the_one_in_the_source_tree_has_none() {
-    if !is_possible("the SONAME", &["make"]) {
-        return;
-    }
+    need(&["make"]);
     let (soname, _) = names_in(&prefix().join("lib/libossl_async.so"));
     assert_eq!(soname.as_deref(), Some("libossl_async.so.0.1"));
     let plain = expected_library(Path::new(""), Linkage::Shared);
@@ -147,11 +153,8 @@ fn the_installed_library_has_a_soname_and_the_one_in_the_source_tree_has_none() 
 }
 
 // Rules: B2
-#[test]
 fn the_installed_archive_has_weak_names_and_no_debug_information() {
-    if !is_possible("the installed archive", &["make"]) {
-        return;
-    }
+    need(&["make"]);
     let bytes = fs::read(prefix().join("lib/libossl_async.a")).expect("it is installed");
     let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
     let (mut weak, mut strong) = (BTreeSet::new(), BTreeSet::new());
@@ -181,7 +184,6 @@ fn the_installed_archive_has_weak_names_and_no_debug_information() {
     }
 }
 
-#[test]
 fn the_version_is_that_of_the_package_wherever_it_is_written() {
     let version = text_of(&root().join("Cargo.toml"));
     let (_, version) = version.split_once("\nversion = \"").expect("a version");
@@ -204,28 +206,21 @@ fn the_version_is_that_of_the_package_wherever_it_is_written() {
     }
 }
 
-#[test]
 fn programs_are_built_from_the_pc_files_alone() {
-    if is_possible("programs of pkg-config", &["make", "pkg-config", "c++"]) {
-        check_programs_of_pkg_config(prefix());
-        report("\nok programs of pkg-config\n");
-    }
+    need(&["make", "pkg-config", "c++"]);
+    check_programs_of_pkg_config(prefix());
+    report("\nok programs of pkg-config\n");
 }
 
-#[test]
 fn programs_are_built_from_the_cmake_package_alone() {
-    if is_possible("programs of CMake", &["make", "cmake", "c++"]) {
-        check_programs_of_cmake(prefix());
-        report("\nok programs of CMake\n");
-    }
+    need(&["make", "cmake", "c++"]);
+    check_programs_of_cmake(prefix());
+    report("\nok programs of CMake\n");
 }
 
 // Rules: B18
-#[test]
 fn the_installed_script_preloads_the_installed_library() {
-    if !is_possible("the installed with-ossl-async", &["make"]) {
-        return;
-    }
+    need(&["make"]);
     let mut script = command(&[], &prefix().join("bin/with-ossl-async"));
     script
         .args(["printenv", "LD_PRELOAD"])

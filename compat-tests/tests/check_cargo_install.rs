@@ -3,10 +3,10 @@
 
 mod installed;
 
-use compat_tests::{left_out_for_want, report, root};
+use compat_tests::{ignore_for_want, report, root};
 use installed::{
-    check_programs_of_cmake, check_programs_of_pkg_config, empty_directory, files_below,
-    is_possible, make, names_in, output_of, text_of,
+    check_programs_of_cmake, check_programs_of_pkg_config, empty_directory, files_below, make,
+    names_in, need, output_of, text_of,
 };
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
@@ -14,6 +14,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    compat_tests::tests![cargo_c_installs_what_make_does,].run()
+}
 
 /// Runs `cargo cinstall` as docs/c.md says: in capi/.
 fn cargo_cinstall() -> Command {
@@ -67,16 +72,11 @@ fn check_same_files(by_cargo: &Path, by_make: &Path) {
     }
 }
 
-#[test]
 fn cargo_c_installs_what_make_does() {
-    let what = "cargo cinstall";
-    if !is_possible(what, &["make", "pkg-config", "cmake", "c++"]) {
-        return;
-    }
+    need(&["make", "pkg-config", "cmake", "c++"]);
     let version = cargo_cinstall().arg("--version").output();
     if !version.is_ok_and(|output| output.status.success()) {
-        left_out_for_want(what, "cargo-c is not installed");
-        return;
+        ignore_for_want("cargo-c is not installed");
     }
     let prefix = empty_directory("prefix");
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
