@@ -1,17 +1,19 @@
-//! Compiles the C shim and chooses, once, what the library is built on.
+//! Compiles the C shim, and chooses the implementation in one place.
 //!
-//! Two environment variables change the choice; neither is needed:
+//! Two environment variables change the choice. Neither is needed:
 //!
-//! - `OSSL_ASYNC_SWITCH`: `registers` (default where there is one: x86-64 and aarch64 with glibc), `setjmp`, `swapcontext`,
-//!   or `null` for the implementation of systems that have no working `ucontext`.
-//! - `OSSL_ASYNC_GUARD`: `mprotect` never asks the kernel for lightweight guards (`MADV_GUARD_INSTALL`).
+//! - `OSSL_ASYNC_SWITCH`: `registers` (the default if available: x86-64 and aarch64 with glibc),
+//!   `setjmp`, `swapcontext`, or `null` for the implementation of systems without a working
+//!   `ucontext`.
+//! - `OSSL_ASYNC_GUARD`: with `mprotect` the library never asks the kernel for lightweight guards
+//!   (`MADV_GUARD_INSTALL`).
 
 use std::env;
 
 #[path = "src/platform/targets.rs"]
 mod targets;
 
-/// A file of assembly is empty on other architectures.
+/// Each file of assembly is empty on other architectures.
 const SHIM: [&str; 6] = [
     "csrc/fibre.c",
     "csrc/x86_64.S",
@@ -63,19 +65,22 @@ fn main() {
         Some("swapcontext") => drop(shim.define("OSSL_ASYNC_SWAPCONTEXT", None)),
         _ => {}
     }
-    // In the C library signal handlers may ask for the running job, however it was loaded (csrc/thread.c).
+    // In the C library, signal handlers may call ASYNC_get_current_job, even if it was loaded late
+    // (csrc/thread.c).
     if target("CARGO_CFG_TARGET_ENV") == "gnu" && env::var_os("CARGO_FEATURE_C_LIBRARY").is_some() {
         shim.define("OSSL_ASYNC_INITIAL_EXEC", None);
         println!("cargo::rustc-cfg=ossl_async_initial_exec");
     }
-    // A thread may end inside a job, and is then unwound through the shim.
+    // A thread may end inside a job. Then the shim's frames are unwound.
     shim.flag_if_supported("-fasynchronous-unwind-tables");
-    // Where Rust is compiled for a sanitizer the shim must be too: it tells it about the stacks.
+    // If Rust is compiled for a sanitizer, the shim must be too: it tells the sanitizer about the
+    // stacks.
     for sanitizer in target("CARGO_CFG_SANITIZE").split(',') {
         if matches!(sanitizer, "address" | "thread") {
             shim.flag(format!("-fsanitize={sanitizer}"));
             println!("cargo::rustc-cfg=ossl_async_sanitizer");
-            // A plugin that has the library inside finds the sanitizer's run-time in the test program.
+            // A plugin that contains the library finds the sanitizer's run-time in the test
+            // program.
             println!("cargo::rustc-link-arg-tests=-rdynamic");
         }
     }

@@ -5,8 +5,9 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    // Threads carry a destructor of the library (a pthread key) that must not be unmapped before they end. Other objects
-    // that the library is linked into are pinned at run time (`pin` in src/platform/ucontext/objects.rs).
+    // Threads have a destructor of the library (a pthread key), which must stay mapped until they
+    // end. Other objects that the library is linked into are pinned at run time (`pin` in
+    // src/platform/ucontext/objects.rs).
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 
     let links = Path::new("man/links");

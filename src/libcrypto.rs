@@ -1,6 +1,6 @@
-//! What the library uses of OpenSSL's libcrypto, if the process has it. It queues errors there, and
-//! lets the default library context follow the job (7.2 and 7.7 of the behaviour reference). It
-//! looks libcrypto up and is never linked to it.
+//! What the library uses of OpenSSL's libcrypto, if the process has it. The library queues errors
+//! there, and lets the default library context follow the job (7.2 and 7.7 of the behaviour
+//! reference). It looks libcrypto up and is never linked to it.
 
 mod errors;
 mod found;

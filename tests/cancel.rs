@@ -154,7 +154,7 @@ fn a_rust_job_is_cancelled_to_its_value_and_drops_what_it_holds() {
 
 // Rules: S3
 #[test]
-fn a_panic_of_a_cancelled_job_reaches_whoever_cancelled_it() {
+fn a_panic_of_a_cancelled_job_reaches_the_call_that_cancelled_it() {
     let Ok(Step::Paused(job)) = Job::start(|| {
         ossl_async::pause();
         assert!(ossl_async::pause(), "no way to go on");

@@ -286,7 +286,7 @@ fn a_program_that_knows_fewer_counts_gets_those() {
 
 // Rules: D15
 #[test]
-fn the_counts_are_printed_at_the_end_for_those_who_ask_and_for_nobody_else() {
+fn the_counts_are_printed_at_the_end_only_if_asked_for() {
     let program = std::env::current_exe().unwrap();
     if std::env::var_os("TEST_WORK").is_some() {
         let mut job = pausing(2, 1);
@@ -303,7 +303,7 @@ fn the_counts_are_printed_at_the_end_for_those_who_ask_and_for_nobody_else() {
     ] {
         let mut command = std::process::Command::new(&program);
         command.args(["--exact", "--test-threads=1", "--quiet"]);
-        command.arg("the_counts_are_printed_at_the_end_for_those_who_ask_and_for_nobody_else");
+        command.arg("the_counts_are_printed_at_the_end_only_if_asked_for");
         command.env("TEST_WORK", "1").env_remove("OSSL_ASYNC_STATS");
         if let Some(value) = value {
             command.env("OSSL_ASYNC_STATS", value);

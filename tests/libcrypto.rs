@@ -284,7 +284,7 @@ fn the_default_library_context_is_each_sides_own_across_pauses() {
 
 // Rules: G37
 #[test]
-fn a_context_that_nobody_changes_is_not_set() {
+fn an_unchanged_context_is_not_set() {
     let path = compile("unchanged", &V3);
     alone(|| {
         let fake = Fake::load(&path, libc::RTLD_GLOBAL);

@@ -372,6 +372,7 @@ fn locked_for_each_job(flags: c_int, most: u64) {
             std::process::exit(NOT_LOCKED);
         }
         jobs[0].go_with(NO_CTX);
+        locked_kib(); // touches the memory that it needs itself
         let before = locked_kib();
         jobs[1..].iter_mut().for_each(pause);
         let each = (locked_kib() - before) as f64 / (JOBS - 1) as f64;

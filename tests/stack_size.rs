@@ -113,7 +113,7 @@ fn environment_child() {
 
 // Rules: F8
 #[test]
-fn the_environment_sets_the_size_and_a_value_that_is_none_is_reported() {
+fn the_environment_sets_the_size_and_an_invalid_value_is_reported() {
     for value in ["32768", "262144", "1048576"] {
         assert_eq!(with_environment(value), "");
     }

@@ -377,7 +377,7 @@ fn the_pool_is_asked_before_the_arguments_are_looked_at() {
 
 // Rules: D10
 #[test]
-fn a_null_result_pointer_means_that_nobody_wants_the_result() {
+fn a_null_result_pointer_discards_the_result() {
     let mut job = pausing(1, 3);
     job.pause();
     // SAFETY: the handle is live.

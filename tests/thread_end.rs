@@ -179,7 +179,7 @@ fn a_panic_under_c_while_a_thread_ends_is_not_lost_and_leaves_nothing() {
 /// then.
 // Rules: D15, F11
 #[test]
-fn a_panic_that_nobody_has_seen_may_start_jobs_where_it_is_dropped() {
+fn a_panic_that_no_code_has_received_may_start_jobs_where_it_is_dropped() {
     struct Starts;
     impl Drop for Starts {
         fn drop(&mut self) {

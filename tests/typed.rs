@@ -251,7 +251,7 @@ fn a_guard_blocks_until_it_is_dropped_wherever_that_is() {
 // Rules: K1, B14
 #[test]
 #[parallel]
-fn a_guard_whose_block_was_forgotten_takes_nobody_elses_back() {
+fn a_guard_whose_block_was_reset_takes_no_other_block_back() {
     let stale = finished(Job::start(ossl_async::block_pause));
     Pool::free(); // forgets the block
     finished(Job::start(move || {
@@ -316,7 +316,7 @@ fn jobs_that_are_paused_when_their_thread_ends_are_counted() {
 // Rules: D6
 #[test]
 #[serial]
-fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_harms_nobody() {
+fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_does_no_harm() {
     let before = stats::process().abandoned;
     let handle = Rc::new(Cell::new(std::ptr::null_mut()));
     let seen = handle.clone();
@@ -506,7 +506,7 @@ fn a_panic_under_c_reappears_inside_another_job_too() {
 // Rules: F11, D15
 #[test]
 #[parallel]
-fn a_panic_that_nobody_has_seen_goes_with_its_thread() {
+fn a_panic_that_no_code_has_received_goes_with_its_thread() {
     struct PanicsWhenDropped(Dropped);
     impl Drop for PanicsWhenDropped {
         fn drop(&mut self) {

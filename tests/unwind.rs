@@ -16,9 +16,9 @@ use std::process::{Command, Output, Stdio};
 
 ignorable::main_with! {
     a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses,
-    a_walk_inside_a_job_shows_nothing_of_whoever_started_it,
+    a_walk_inside_a_job_shows_no_frame_of_the_code_that_started_it,
     a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base,
-    a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes,
+    a_panic_prints_the_jobs_frames_and_reaches_the_resume,
     a_debuggers_backtrace_ends_at_the_jobs_base,
     a_debugger_sees_one_stack_or_the_other_at_every_instruction_of_a_switch,
 }
@@ -116,7 +116,7 @@ fn a_walk_ends_at_the_jobs_base_in_every_use_of_its_stack_and_after_pauses() {
 }
 
 // Rules: F1
-fn a_walk_inside_a_job_shows_nothing_of_whoever_started_it() {
+fn a_walk_inside_a_job_shows_no_frame_of_the_code_that_started_it() {
     alone(|| {
         from_depth(200, &|| {
             let here = by_unwinder().len();
@@ -190,7 +190,7 @@ fn is_inside() -> bool {
 }
 
 // Rules: F11
-fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
+fn a_panic_prints_the_jobs_frames_and_reaches_the_resume() {
     if is_inside() {
         // In the second use of its stack, after a pause, many calls deep.
         assert!(matches!(Job::start(|| ()), Ok(Step::Finished(()))));
@@ -203,10 +203,7 @@ fn a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes() {
         let _ = job.resume();
         return;
     }
-    let output = again(
-        "a_panic_prints_the_jobs_frames_and_reaches_whoever_resumes",
-        &[],
-    );
+    let output = again("a_panic_prints_the_jobs_frames_and_reaches_the_resume", &[]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(101), "{text}");
     assert!(text.contains("from inside"), "{text}");

@@ -102,7 +102,7 @@ fn the_wait_fd_is_a_pipe_that_is_closed_on_exec_and_never_blocks() {
 
 // Rules: D9, W9, W11
 #[test]
-fn a_byte_that_somebody_else_read_does_not_make_a_clear_block() {
+fn a_byte_that_other_code_has_read_does_not_make_a_clear_block() {
     let mut job = pausing(1, 0);
     job.pause();
     job.wake();

@@ -15,7 +15,7 @@ impl Loads {
     /// Calls `find` if objects were loaded since the last search.
     ///
     /// In a forked child the number of loads is not known, so it always calls `find`. Threads that
-    /// call this at the same time all search.
+    /// call this at the same time all search, and each returns after its own search.
     pub fn search<R>(&self, find: impl FnOnce() -> Option<R>) -> Option<R> {
         let Some(count) = load_count() else {
             return find();

@@ -5,6 +5,7 @@ use libtest_mimic::{Completion, Trial};
 use std::any::Any;
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 
 /// What a test that is ignored ends with.
 struct Ignored(String);
@@ -49,12 +50,17 @@ pub fn ended<T>(test: impl FnOnce() -> T) -> Result<T, Ended> {
     })
 }
 
-/// A test that may call [`ignore`].
+/// A test that may call [`ignore`]. As with libtest it has a thread of its own, which has its name.
 pub fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::ignorable_test(name, || match ended(test) {
-        Ok(()) => Ok(Completion::Completed),
-        Err(Ended::Ignored(why)) => Ok(Completion::ignored_with(why)),
-        Err(Ended::Failed(payload)) => panic::resume_unwind(payload),
+    let name = name.into();
+    let thread = thread::Builder::new().name(name.clone());
+    Trial::ignorable_test(name, || {
+        let thread = thread.spawn(|| ended(test)).expect("a thread");
+        match thread.join().expect("panics are caught") {
+            Ok(()) => Ok(Completion::Completed),
+            Err(Ended::Ignored(why)) => Ok(Completion::ignored_with(why)),
+            Err(Ended::Failed(payload)) => panic::resume_unwind(payload),
+        }
     })
 }
 

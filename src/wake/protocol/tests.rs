@@ -358,7 +358,7 @@ fn a_named_use_is_the_only_one_affected() {
 
 // Rules: D19, D1
 #[test]
-fn a_use_begins_and_the_pipe_closes_only_when_nobody_is_at_the_pipe() {
+fn a_use_begins_and_the_pipe_closes_only_when_no_thread_is_at_the_pipe() {
     fn holder_stays() {
         with(|signal| signal.word.0.set(signal.word.0.get() | BUSY));
     }
