@@ -136,14 +136,19 @@ fn another_directory_for_the_libraries_is_named_in_the_pc_file() {
 }
 
 #[test]
-fn the_installed_library_has_a_soname_and_the_one_in_the_source_tree_has_none() {
+fn the_installed_library_has_a_soname_with_a_version_and_the_one_in_the_source_tree_has_not() {
     if !is_possible("the SONAME", &["make"]) {
         return;
     }
     let (soname, _) = names_in(&prefix().join("lib/libossl_async.so"));
     assert_eq!(soname.as_deref(), Some("libossl_async.so.0.1"));
     let plain = expected_library(Path::new(""), Linkage::Shared);
-    assert_eq!(names_in(&plain).0, None);
+    let (soname, _) = names_in(&plain);
+    // Debian's rustc gives every library its file name.
+    assert!(
+        matches!(soname.as_deref(), None | Some("libossl_async.so")),
+        "{soname:?}"
+    );
 }
 
 // Rules: B2
