@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     compat_tests::tests![
         installing_puts_each_file_in_its_place_and_uninstalling_removes_it,
         another_directory_for_the_libraries_is_named_in_the_pc_file,
-        the_installed_library_has_a_soname_and_the_one_in_the_source_tree_has_none,
+        the_installed_library_has_a_soname_with_a_version_and_the_one_in_the_source_tree_has_not,
         the_installed_archive_has_weak_names_and_no_debug_information,
         the_version_is_that_of_the_package_wherever_it_is_written,
         programs_are_built_from_the_pc_files_alone,
@@ -144,12 +144,17 @@ fn another_directory_for_the_libraries_is_named_in_the_pc_file() {
     );
 }
 
-fn the_installed_library_has_a_soname_and_the_one_in_the_source_tree_has_none() {
+fn the_installed_library_has_a_soname_with_a_version_and_the_one_in_the_source_tree_has_not() {
     need(&["make"]);
     let (soname, _) = names_in(&prefix().join("lib/libossl_async.so"));
     assert_eq!(soname.as_deref(), Some("libossl_async.so.0.1"));
     let plain = expected_library(Path::new(""), Linkage::Shared);
-    assert_eq!(names_in(&plain).0, None);
+    let (soname, _) = names_in(&plain);
+    // Debian's rustc gives every library its file name.
+    assert!(
+        matches!(soname.as_deref(), None | Some("libossl_async.so")),
+        "{soname:?}"
+    );
 }
 
 // Rules: B2
