@@ -320,7 +320,7 @@ mod aarch64 {
     // Rules: F2, F12
     #[test]
     fn gcc_for_landing_pads_and_signed_return_addresses() {
-        let protected = "-mbranch-protection=standard";
+        let protected = "-mbranch-protection=pac-ret+bti";
         let what = "gcc for aarch64, -mbranch-protection";
         GCC_AARCH64.check_all(what, &[protected]);
         if GCC_AARCH64.is_there(what) {
@@ -342,7 +342,7 @@ mod aarch64 {
             (&["-mbranch-protection=none"], &[][..]),
             (&["-mbranch-protection=bti"], &["AArch64 feature: BTI"]),
             (
-                &["-mbranch-protection=standard"],
+                &["-mbranch-protection=pac-ret+bti"],
                 &["AArch64 feature: BTI, PAC"],
             ),
         ] {
@@ -355,7 +355,7 @@ mod aarch64 {
     #[test]
     fn clang_for_landing_pads_swaps_contexts_instead_of_setjmp() {
         let what = "clang for aarch64, -mbranch-protection";
-        let protected = "-mbranch-protection=standard";
+        let protected = "-mbranch-protection=pac-ret+bti";
         if GCC_AARCH64.is_there(what) && CLANG_AARCH64.is_there(what) {
             for (way, choice) in [
                 ("registers", "-DNOTHING"),
