@@ -344,7 +344,7 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
 
     // SAFETY: asks only.
     if unsafe { libc::geteuid() } != 0 {
-        left_out_for_want(what, "only root can make a program that is another user's");
+        left_out(what, "only root can make a program that is another user's");
         return;
     }
     let directory = Scratch::new();
