@@ -77,7 +77,7 @@ begin_function ossl_async_registers_enter
     save_registers
     mov x9, sp
     str x9, [x0]
-    ldr x19, [x1, #CONTEXT_X19]
+    ldp x19, x20, [x1, #CONTEXT_X19] /* x20: the function, since glibc 2.41 */
     mov x29, xzr /* ends the chain of frame pointers */
     ldr x30, [x1, #CONTEXT_X30]
     ldp x9, x16, [x1, #CONTEXT_SP] /* and CONTEXT_PC */

@@ -51,8 +51,9 @@
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
 /*
- * Suspends the caller in *from and begins fresh, which makecontext has made for a function without
- * arguments. Reads only what makecontext sets. Returns 1 when *from is switched to.
+ * Suspends the caller in *from and begins fresh, which makecontext has made for a function
+ * without arguments. Reads only what makecontext sets, which of x20 only glibc 2.41 and later do;
+ * before, x20 does not matter. Returns 1 when someone switches to *from.
  */
 int ossl_async_registers_enter(void **from, const ucontext_t *fresh)
     __attribute__((visibility("hidden")));

@@ -333,7 +333,7 @@ fn on_aarch64_assembly_has_the_marks_that_the_compiler_gives_c(machine: &Machine
         (&["-mbranch-protection=none"], &[][..]),
         (&["-mbranch-protection=bti"], &["AArch64 feature: BTI"]),
         (
-            &["-mbranch-protection=standard"],
+            &["-mbranch-protection=pac-ret+bti"],
             &["AArch64 feature: BTI, PAC"],
         ),
     ] {
@@ -343,7 +343,7 @@ fn on_aarch64_assembly_has_the_marks_that_the_compiler_gives_c(machine: &Machine
 
 // Rules: F2, F12
 fn on_aarch64_with_landing_pads_and_signed_return_addresses_by_gcc() {
-    let protected = "-mbranch-protection=standard";
+    let protected = "-mbranch-protection=pac-ret+bti";
     GCC_AARCH64.check_all(&[protected]);
     let program = GCC_AARCH64.compile(&["-O2", protected, "-DTO_MISS_A_LANDING_PAD"]);
     let ran = run(GCC_AARCH64.command(&program).arg("miss-landing-pad"));
@@ -359,7 +359,7 @@ fn on_aarch64_with_landing_pads_and_signed_return_addresses_by_gcc() {
 fn on_aarch64_with_landing_pads_clang_swaps_contexts_instead_of_setjmp() {
     GCC_AARCH64.need();
     CLANG_AARCH64.need();
-    let protected = "-mbranch-protection=standard";
+    let protected = "-mbranch-protection=pac-ret+bti";
     for (way, choice) in [
         ("registers", "-DNOTHING"),
         ("swapcontext", "-DOSSL_ASYNC_SETJMP"),

@@ -2,7 +2,7 @@
 //! that a hardened system would not give. And that it does not listen to the environment of a set-id program.
 
 use compat_tests::{
-    Linkage, build_library, command, compile, expected_library, ignore_for_want, need_jobs,
+    Linkage, build_library, command, compile, expected_library, ignore, ignore_for_want, need_jobs,
     program_source, report, root, run,
 };
 use object::read::archive::ArchiveFile;
@@ -344,7 +344,7 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
 
     // SAFETY: asks only.
     if unsafe { libc::geteuid() } != 0 {
-        ignore_for_want("only root can make a program that is another user's");
+        ignore("only root can make a program that is another user's");
     }
     let directory = Scratch::new();
     let set_id = directory.0.join("environment");
