@@ -161,7 +161,10 @@ pub fn run_cases(command: &mut Command, expected: &Path) -> Results {
         let name = rest.split(' ').next().unwrap_or_default().to_owned();
         match word {
             "ok" => results.insert(name, Ok(())),
-            "FAILED" => results.insert(name, Err(format!("{line}\n{}", ran.stderr))),
+            "FAILED" => {
+                let why = format!("{line}\nby itself: {command:?} {name}\n{}", ran.stderr);
+                results.insert(name, Err(why))
+            }
             "#" => {
                 report(&format!("{line}\n"));
                 None
