@@ -22,7 +22,6 @@ weaken = mkdir -p $(2) && $(OBJCOPY) --strip-debug --wildcard --weaken-symbol='A
 pages = $(wildcard docs/man/*.3async docs/man/*.7)
 # A link and the page that it leads to, on each line.
 links = sed '/^\#/d' $(wildcard docs/man/links) /dev/null
-
 .PHONY: all archive check install uninstall
 all: $(built)/libossl_async.a
 
@@ -56,5 +55,6 @@ install: all
 
 uninstall:
 	for page in $(notdir $(pages)) $$($(links) | cut -d ' ' -f 1); do rm -f $(share)/man/man?/$$page; done
-	rm -f $(bin)/with-ossl-async $(lib)/libossl_async.* $(lib)/pkgconfig/ossl-async.pc $(share)/pkgconfig/ossl-async-*.pc
+	rm -f $(bin)/with-ossl-async $(addprefix $(lib)/libossl_async.,a so so.$(abi) so.$(version)) \
+		$(lib)/pkgconfig/ossl-async.pc $(share)/pkgconfig/ossl-async-*.pc
 	rm -rf $(include) $(share)/cmake/ossl-async
