@@ -3,7 +3,7 @@
 
 mod installed;
 
-use compat_tests::{ignore_for_want, report, root};
+use compat_tests::{ignore, report, root};
 use installed::{
     check_programs_of_cmake, check_programs_of_pkg_config, empty_directory, files_below, make,
     names_in, need, output_of, text_of,
@@ -76,7 +76,8 @@ fn cargo_c_installs_what_make_does() {
     need(&["make", "pkg-config", "cmake", "c++"]);
     let version = cargo_cinstall().arg("--version").output();
     if !version.is_ok_and(|output| output.status.success()) {
-        ignore_for_want("cargo-c is not installed");
+        // Also where CI is set: it takes long to compile. `.ci/packages` has Debian's.
+        ignore("cargo-c is not installed");
     }
     let prefix = empty_directory("prefix");
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
