@@ -95,7 +95,7 @@ pub fn expected_library(program: &Path, linkage: Linkage) -> PathBuf {
     }
 }
 
-/// `libossl_async.a`, built as [`compile`] links it.
+/// `libossl_async.a`, built as [`compile`](crate::compile) links it.
 pub fn expected_archive() -> PathBuf {
     library().archive.clone()
 }
