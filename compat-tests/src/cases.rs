@@ -310,3 +310,6 @@ pub fn every_program_is_in(tested: &[&str], directories: &[&str]) {
     }
     assert!(there.is_empty(), "{there:?}: not tested, and not said why");
 }
+
+#[cfg(test)]
+mod tests;
