@@ -60,7 +60,7 @@ static __thread struct {
 
 static void switch_stacks(place *from, const place *to)
 {
-    swapcontext(from, to); /* returns when somebody switches to *from */
+    swapcontext(from, to); /* returns when another call switches to *from */
 }
 
 #define STACK_BYTES 65536
