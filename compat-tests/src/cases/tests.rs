@@ -43,7 +43,7 @@ fn result(text: &str) -> Results {
 #[test]
 fn a_case_passes_if_the_program_says_ok_and_fails_otherwise() {
     let results = result(
-        "echo library /bin/sh; echo ok one Rules: B1; echo 'FAILED two (x.c:7) Rules: B2'; exit 1",
+        "echo library /bin/sh; echo ok one Header: a.h; echo 'FAILED two (x.c:7) Header: b.h'; exit 1",
     );
     assert_eq!(results["one"], Ok(()));
     let why = results["two"].as_ref().expect_err("it failed");
@@ -102,9 +102,9 @@ fn a_case_is_ignored_with_the_reason_and_the_program_is_told() {
 #[test]
 fn a_transcript_without_an_end_is_an_error() {
     let cases = transcript(
-        "== one  Rules: G1\nx = 1\nend\n== two  Rules: G2\nended by signal 11\n== three\nend\nended with status 3\n",
+        "== one  Header: a.h\nx = 1\nend\n== two  Header: b.h\nended by signal 11\n== three\nend\nended with status 3\n",
     );
-    assert_eq!(cases["one"].as_deref(), Ok("one  Rules: G1\nx = 1\nend\n"));
+    assert_eq!(cases["one"].as_deref(), Ok("one  Header: a.h\nx = 1\nend\n"));
     assert!(cases["two"].is_err() && cases["three"].is_err());
     assert_eq!(cases.len(), 3);
 }
