@@ -85,7 +85,7 @@ pub fn read(case: &Case, ended: &Ended, reference: Option<&str>) -> Outcome {
     }
 }
 
-/// `FAILED NAME (wake.c:12: what does not hold)  Rules: W5`
+/// `FAILED NAME (wake.c:12: what does not hold)`, and then the rules.
 fn of_failure(case: &Case, line: &str) -> Outcome {
     let text = line["FAILED ".len()..]
         .strip_prefix(&case.name)
@@ -163,7 +163,7 @@ mod tests {
             stdout: stdout.to_owned(),
             stderr: stderr.to_owned(),
         };
-        let reference = "== a_case  Rules: G1\nx = 1\nend\n";
+        let reference = "== a_case  Header: x.h\nx = 1\nend\n";
         let outcome = read(&case, &ended, Some(reference));
         (outcome.word, outcome.detail)
     }
@@ -171,17 +171,17 @@ mod tests {
     #[test]
     fn a_result_is_read_from_what_a_process_says_and_how_it_ends() {
         let word = |status, stdout, stderr| outcome("states", status, stdout, stderr).0;
-        assert_eq!(word(0, "library x\nok a_case  Rules: B1\n", ""), "ok");
+        assert_eq!(word(0, "library x\nok a_case  Header: x.h\n", ""), "ok");
         assert_eq!(word(0, "library x\n", ""), "ended-early");
         assert_eq!(
-            word(0, "library x\nok another_case  Rules: B1\n", ""),
+            word(0, "library x\nok another_case  Header: x.h\n", ""),
             "ended-early"
         );
         assert_eq!(word(11, "library x\n", ""), "SIGSEGV");
         assert_eq!(word(24, "", ""), "out-of-time");
         assert_eq!(word(3 << 8, "", ""), "exit-3");
         // A crash after the verdict is a crash.
-        assert_eq!(word(11, "ok a_case  Rules: B1\n", ""), "SIGSEGV");
+        assert_eq!(word(11, "ok a_case  Header: x.h\n", ""), "SIGSEGV");
         assert_eq!(
             word(
                 127 << 8,
@@ -194,7 +194,7 @@ mod tests {
             outcome(
                 "states",
                 1 << 8,
-                "FAILED a_case (x.c:1: f(2) == 1 (3 = 0x3))  Rules: B1\n",
+                "FAILED a_case (x.c:1: f(2) == 1 (3 = 0x3))  Header: x.h\n",
                 ""
             ),
             ("failed".to_owned(), "x.c:1: f(2) == 1 (3 = 0x3)".to_owned())
@@ -204,16 +204,19 @@ mod tests {
     #[test]
     fn a_transcript_is_compared_with_libcryptos() {
         let word = |stdout| outcome("gen2/start", 0, stdout, "").0;
-        assert_eq!(word("== a_case  Rules: G1\nx = 1\nend\n"), "ok");
-        assert_eq!(word("== a_case  Rules: G1\nx = 2\nend\n"), "differs");
-        assert_eq!(word("== a_case  Rules: G1\nx = 1\nx = 1\nend\n"), "differs");
-        assert_eq!(word("== a_case  Rules: G1\nx = 1\n"), "ended-early");
+        assert_eq!(word("== a_case  Header: x.h\nx = 1\nend\n"), "ok");
+        assert_eq!(word("== a_case  Header: x.h\nx = 2\nend\n"), "differs");
         assert_eq!(
-            word("== a_case  Rules: G1\nx = 1\nended by signal 11\n"),
+            word("== a_case  Header: x.h\nx = 1\nx = 1\nend\n"),
+            "differs"
+        );
+        assert_eq!(word("== a_case  Header: x.h\nx = 1\n"), "ended-early");
+        assert_eq!(
+            word("== a_case  Header: x.h\nx = 1\nended by signal 11\n"),
             "SIGSEGV"
         );
         assert_eq!(
-            word("== a_case  Rules: G1\nabsent\nend\n"),
+            word("== a_case  Header: x.h\nabsent\nend\n"),
             "absent:ASYNC_set_mem_functions"
         );
     }
