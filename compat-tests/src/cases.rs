@@ -1,4 +1,5 @@
-//! C programs that have cases (`programs/cases.h`) or write transcripts (`programs/gen2/transcript.h`): what each case came to.
+//! Runs the C programs that have cases (`programs/cases.h`) or write transcripts
+//! (`programs/gen2/transcript.h`), and finds out whether each case passed.
 
 use crate::harness::{Ended, ended, ignore};
 use crate::{
@@ -14,7 +15,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 /// Why programs are ignored with the null implementation.
 pub const NO_JOBS: &str = "this build of the library has no jobs";
 
-/// What each case of a program came to: nothing, or why it failed.
+/// The result of each case of a program: nothing, or why it failed.
 pub type Results = BTreeMap<String, Result<(), String>>;
 
 type Work = dyn Fn(&[String]) -> Results + Send + Sync;
@@ -33,7 +34,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program of this name in `programs/`, run by `work`. The title is the first part of its tests' names.
+    /// The program of this name in `programs/`, run by `work`. The title is the first part of the
+    /// names of its tests.
     pub fn new(
         name: &str,
         title: impl Into<String>,
@@ -50,31 +52,32 @@ impl Program {
         }
     }
 
-    /// With this title.
+    /// Changes the title.
     pub fn titled(mut self, title: &str) -> Program {
         title.clone_into(&mut self.title);
         self
     }
 
-    /// With these arguments.
+    /// Adds arguments.
     pub fn with(mut self, arguments: &[impl ToString]) -> Program {
         self.arguments
             .extend(arguments.iter().map(ToString::to_string));
         self
     }
 
-    /// Without a case: its test is ignored, for this reason. The program is told to leave it out, if it has it.
+    /// Leaves a case out: its test is ignored, for this reason. The program is told to leave it
+    /// out, if it has such a case.
     pub fn without(mut self, case: &'static str, why: &'static str) -> Program {
         self.without.push((case, why));
         self
     }
 
-    /// The first part of its tests' names.
+    /// The first part of the names of its tests.
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// The cases that its source has.
+    /// The cases that its source file defines.
     pub fn cases(&self) -> impl Iterator<Item = String> + use<> {
         let source = fs::read_to_string(program_source(&self.name)).expect("the program is there");
         let case = Regex::new(r#"(?m)^CASE\((\w+), ""#).expect("a pattern");
@@ -105,7 +108,7 @@ impl Program {
         self.have_results.notify_all();
     }
 
-    /// Waits until the program has run. Ends as this case of it ended.
+    /// Waits until the program has run, then passes, fails or is ignored as this case of it did.
     pub(crate) fn result_of(&self, case: &str) {
         if let Some((_, why)) = self.without.iter().find(|(name, _)| *name == case) {
             ignore(*why);
@@ -133,7 +136,7 @@ impl Program {
     }
 }
 
-/// Ignores what is not for this build of the library: with jobs, or without.
+/// Ignores a program that is not for this build of the library, which has jobs or has none.
 pub fn ignore_in_other_builds(name: &str) {
     match (ossl_async::is_capable(), name.ends_with("null")) {
         (true, true) => ignore("this build of the library has jobs"),
@@ -142,7 +145,8 @@ pub fn ignore_in_other_builds(name: &str) {
     }
 }
 
-/// Runs one of the programs with cases. It was `expected` that they ran against. Lines that begin with `#` are remarks.
+/// Runs one of the programs with cases, and fails unless it ran on the library `expected`. Lines
+/// that begin with `#` are remarks.
 pub fn run_cases(command: &mut Command, expected: &Path) -> Results {
     let ran = run(command);
     let all = || format!("{}\n{}{}", ran.status, ran.stdout, ran.stderr);
@@ -169,19 +173,19 @@ pub fn run_cases(command: &mut Command, expected: &Path) -> Results {
                 report(&format!("{line}\n"));
                 None
             }
-            _ => panic!("{line:?} is no result: {}", all()),
+            _ => panic!("{line:?} is not a result: {}", all()),
         };
     }
     let well = results.values().all(Result::is_ok);
     assert!(
         ran.status.success() || !well,
-        "all cases are well, but the process is not: {}",
+        "all cases passed, but the process failed: {}",
         all()
     );
     results
 }
 
-/// The cases of a transcript: what each says. A case that has not come to its end is an error.
+/// The cases of a transcript: what each case printed. A case that did not end is an error.
 pub fn transcript(text: &str) -> BTreeMap<String, Result<String, String>> {
     let mut cases = BTreeMap::new();
     for case in text
@@ -212,8 +216,9 @@ pub fn transcript(text: &str) -> BTreeMap<String, Result<String, String>> {
     cases
 }
 
-/// Runs one of the programs that write transcripts under a checker. Each case must come to its end, which it does not if the
-/// checker has reported something. It was `expected` that they ran against.
+/// Runs one of the programs that write transcripts under a checker, and fails unless it ran on the
+/// library `expected`. Each case must end. A case does not end if the checker has reported
+/// something.
 pub fn run_transcript(command: &mut Command, expected: &Path) -> Results {
     let ran = run(command);
     let expected = fs::canonicalize(expected).expect("the library was built");
@@ -237,7 +242,7 @@ pub fn run_transcript(command: &mut Command, expected: &Path) -> Results {
         .collect()
 }
 
-/// A program with cases, linked in one way, and run under another program where one is named.
+/// A program with cases, linked in one way, and run under another program if one is named.
 pub fn linked(name: &'static str, linkage: Linkage, wrapper: &'static [&'static str]) -> Program {
     let title = format!("{}::{}", name.replace('/', "::"), linkage.name());
     Program::new(name, title, move |arguments| {
@@ -267,19 +272,19 @@ pub const fn checked(name: &'static str) -> Checked {
 }
 
 impl Checked {
-    /// With these arguments.
+    /// Adds arguments.
     pub const fn with(mut self, arguments: &'static [&'static str]) -> Checked {
         self.arguments = arguments;
         self
     }
 
-    /// Without these cases, each for a reason.
+    /// Leaves cases out, each for a reason.
     pub const fn without(mut self, cases: &'static [(&'static str, &'static str)]) -> Checked {
         self.without = cases;
         self
     }
 
-    /// The program as it is to be run, by `work`. `part` is the first part of its tests' names, or empty.
+    /// The program, run by `work`. `part` is the first part of the names of its tests, or empty.
     pub fn program(
         &self,
         part: &str,
@@ -298,7 +303,8 @@ impl Checked {
 /// The folders of programs with cases, below `programs/`.
 pub const ALL: &[&str] = &["", "gen2/", "gen2_ours/", "stack_use/"];
 
-/// Fails unless each program with cases is tested, and once. `directories` lie below `programs/`.
+/// Fails unless each program with cases is tested, and tested once. `directories` lie below
+/// `programs/`.
 pub fn every_program_is_in(tested: &[&str], directories: &[&str]) {
     let there = directories.iter().flat_map(|directory| {
         let names = programs_in(directory).into_iter();
@@ -306,9 +312,15 @@ pub fn every_program_is_in(tested: &[&str], directories: &[&str]) {
     });
     let mut there: BTreeSet<String> = there.collect();
     for name in tested {
-        assert!(there.remove(*name), "{name}: twice, or no program");
+        assert!(
+            there.remove(*name),
+            "{name}: listed twice, or there is no such program"
+        );
     }
-    assert!(there.is_empty(), "{there:?}: not tested, and not said why");
+    assert!(
+        there.is_empty(),
+        "{there:?}: not tested, and no reason is given"
+    );
 }
 
 #[cfg(test)]

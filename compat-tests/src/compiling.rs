@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What a static archive of Rust code needs of the system, on Linux with glibc.
+/// The system libraries that a static archive of Rust code needs, on Linux with glibc.
 const NATIVE_LIBRARIES: [&str; 7] = [
     "-lgcc_s",
     "-lutil",
@@ -21,7 +21,7 @@ const NATIVE_LIBRARIES: [&str; 7] = [
     "-lc",
 ];
 
-/// The file of one of the C programs.
+/// The source file of one of the C programs.
 pub fn program_source(name: &str) -> PathBuf {
     root()
         .join("compat-tests/programs")
@@ -29,7 +29,7 @@ pub fn program_source(name: &str) -> PathBuf {
         .with_extension("c")
 }
 
-/// The names of the C programs in a directory below `programs/`, or in that itself.
+/// The names of the C programs in a directory below `programs/`, or in `programs/` itself.
 pub fn programs_in(directory: &str) -> BTreeSet<String> {
     fs::read_dir(root().join("compat-tests/programs").join(directory))
         .expect("the programs are there")
@@ -57,7 +57,7 @@ fn words(variable: &str) -> Vec<String> {
 pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
     let library = library();
     let release = release_directory();
-    // Programs of one source that are compiled with other options have a folder of their own.
+    // Programs that are compiled from one source with other options have a folder of their own.
     let group = [&[linkage.name()], extra].concat().join(" ");
     build(source, &group.replace('/', "_"), |command| {
         command
@@ -79,16 +79,18 @@ pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
     })
 }
 
-/// Adds a static archive of the library and what it needs of the system to a linker's command.
+/// Adds a static archive of the library, and the system libraries that it needs, to a linker's
+/// command.
 pub fn static_link<'a>(command: &'a mut Command, archive: &Path) -> &'a mut Command {
     command.arg(archive).args(NATIVE_LIBRARIES)
 }
 
-/// Compiles a C program with OpenSSL's own headers, as installed, and links it with libssl and libcrypto. It knows nothing of
-/// the library.
+/// Compiles a C program with OpenSSL's own headers, as installed, and links it with libssl and
+/// libcrypto. The program does not know this library.
 pub fn compile_with_openssl(source: &Path) -> PathBuf {
     build(source, "openssl", |command| {
-        // Also libssl where the program does not call it: how libssl's references are resolved is part of the test.
+        // Also libssl if the program does not call it: how libssl's references are resolved is
+        // part of the test.
         command.arg(source).args([
             "-Wl,--no-as-needed",
             "-lssl",
@@ -99,8 +101,8 @@ pub fn compile_with_openssl(source: &Path) -> PathBuf {
     })
 }
 
-/// Compiles a C program of this library's headers and links it with the library, libssl and libcrypto, in either order.
-/// `kind` tells programs of one source apart.
+/// Compiles a C program with this library's headers, and links it with the library, libssl and
+/// libcrypto, in either order. `kind` distinguishes programs of one source.
 pub fn compile_beside_openssl(
     source: &Path,
     linkage: Linkage,
@@ -125,7 +127,7 @@ pub fn compile_beside_openssl(
             .args(options)
             .arg("-I")
             .arg(root().join("csrc/include"))
-            .arg("-fPIC") // The address of a function is where it is, not where the program jumps there.
+            .arg("-fPIC") // So a function's address is its own, not that of a PLT entry.
             .arg(source)
             .arg("-Wl,--no-as-needed");
         if ours_first {
@@ -146,16 +148,19 @@ pub fn compile_alone(source: &Path) -> PathBuf {
     })
 }
 
-/// Compiles a shared library of one C file, which knows nothing of the library. `kind` tells those of one source apart.
+/// Compiles a shared library of one C file, which does not use the library. `kind` distinguishes
+/// those of one source.
 pub fn compile_shared_library(source: &Path, kind: &str, options: &[&str]) -> PathBuf {
     build(source, &format!("shared-{kind}"), |command| {
         command.args(["-shared", "-fPIC"]).args(options).arg(source);
     })
 }
 
-/// Compiles a C program into the directory of its group. `complete` adds what the group needs, the source file included.
+/// Compiles a C program into the directory of its group. `complete` adds what the group needs, the
+/// source file included.
 ///
-/// Any warning fails the test: whoever builds with `-Werror` must be able to use the headers.
+/// Any warning fails the test: programs that are built with `-Werror` must be able to use the
+/// headers.
 pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
     let directory = release_directory().join("compat-programs").join(group);
     fs::create_dir_all(&directory).expect("the target directory can be written");
@@ -179,8 +184,8 @@ pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) ->
     program
 }
 
-/// Has a compiler make a file: under another name, and moved then, because another test may be running or loading the file
-/// at this moment.
+/// Runs a compiler that makes a file. It writes to another name, and the file is renamed when it
+/// is complete, because another test may be running or loading the file at this moment.
 pub fn compile_to(file: &Path, compiler: &mut Command) {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
 
@@ -203,7 +208,7 @@ pub fn compile_to(file: &Path, compiler: &mut Command) {
     fs::rename(&fresh, file).expect("a file of the target directory can be renamed");
 }
 
-/// The stand-ins for libcrypto, which `gen2_ours/fake_libcrypto` takes as arguments.
+/// Paths of the replacements for libcrypto, which `gen2_ours/fake_libcrypto` takes as arguments.
 pub fn fake_libcryptos() -> [String; 3] {
     let source = root().join("tests/fake/libcrypto.c");
     [

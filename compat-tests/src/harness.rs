@@ -1,4 +1,4 @@
-//! The main function of a file of tests: its tests, and the cases of its C programs.
+//! The main function of a file of tests. It runs the file's tests and the cases of its C programs.
 
 use crate::cases::Program;
 use libtest_mimic::{Arguments, Trial};
@@ -20,18 +20,18 @@ pub struct Tests {
 }
 
 impl Tests {
-    /// These tests, and no C programs yet.
+    /// These tests, without C programs.
     pub fn new(trials: Vec<Trial>) -> Tests {
         let programs = vec![];
         Tests { trials, programs }
     }
 
-    /// One more test, for what a function with arguments does.
+    /// Adds a test whose function needs arguments.
     pub fn add(&mut self, name: impl Into<String>, test: impl FnOnce() + Send + 'static) {
         self.trials.push(trial(name, test));
     }
 
-    /// A test for each case of a C program, which runs once for all of them.
+    /// Adds a test for each case of a C program. The program runs once for all of them.
     pub fn add_program(&mut self, program: Program) {
         let program = Arc::new(program);
         let cases = program.cases().map(|case| {
@@ -60,7 +60,8 @@ impl Tests {
     }
 }
 
-/// Runs C programs in their order, on threads of their own. The tests of their cases wait for the results.
+/// Runs C programs in their order, on threads of their own. The tests of their cases wait for the
+/// results.
 fn run_beside(programs: Vec<Arc<Program>>, threads: Option<usize>) {
     let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
     let programs = Arc::new(Mutex::new(programs.into_iter()));
@@ -85,7 +86,7 @@ pub fn report(text: &str) {
     }
 }
 
-/// The tests of a file: those with the names of these functions.
+/// The tests of a file, named after these functions.
 #[macro_export]
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {

@@ -1,5 +1,5 @@
-//! Builds the library as its users do, compiles C programs against it and runs them; what is expected of them is in
-//! `tests/`.
+//! Builds the library as its users do, compiles C programs against it, and runs them. The tests
+//! are in `tests/`.
 
 pub mod cases;
 mod compiling;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// How a C program is joined with the library.
+/// How a C program is linked with the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linkage {
     /// With `libossl_async.so`.
@@ -17,7 +17,7 @@ pub enum Linkage {
 }
 
 impl Linkage {
-    /// Its name in the names of tests and folders.
+    /// How names of tests and folders spell it.
     pub fn name(self) -> &'static str {
         match self {
             Linkage::Shared => "shared",
@@ -26,7 +26,7 @@ impl Linkage {
     }
 }
 
-/// Both ways, for loops.
+/// Both kinds, for loops.
 pub const LINKAGES: [Linkage; 2] = [Linkage::Shared, Linkage::Static];
 
 /// The two files that C programs link with.
@@ -37,14 +37,16 @@ pub struct Library {
     pub archive: PathBuf,
 }
 
-/// The library, built once a process: as `cargo build --release` makes it, in the same environment, so that a build for
-/// another switching method or with other flags is what gets tested.
+/// The library, built once per process, as `cargo build --release` makes it and in the same
+/// environment. So a build with another switching method or other flags is the one that gets
+/// tested.
 pub(crate) fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| cargo_build(|_| ()))
 }
 
-/// Builds the library in another way, which `complete` gives to cargo, with a target directory of its own.
+/// Builds the library differently: `complete` gives cargo the options. It has a target directory
+/// of its own.
 pub fn build_library(kind: &str, complete: impl FnOnce(&mut Command)) -> Library {
     cargo_build(|cargo| {
         let target = release_directory()
@@ -71,7 +73,8 @@ fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
     complete(&mut cargo);
     let output = cargo.output().expect("cargo runs");
     assert!(output.status.success(), "{cargo:?}: {}", output.status);
-    // Cargo says where the files are, wherever the environment or a configuration file has put the target directory.
+    // Cargo prints where the files are, wherever the environment or a configuration file has put
+    // the target directory.
     let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
     let file = |name: &str| {
         messages
@@ -87,7 +90,8 @@ fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
     }
 }
 
-/// The file whose code a program with this linkage must be running: the library's, or the program's own.
+/// The file whose code a program with this linkage must run: the shared library, or the program
+/// itself.
 pub fn expected_library(program: &Path, linkage: Linkage) -> PathBuf {
     match linkage {
         Linkage::Shared => library().shared.clone(),

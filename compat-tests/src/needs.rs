@@ -1,23 +1,24 @@
-//! What a test needs: jobs, a tool, OpenSSL. Where it is missing, the test is ignored and says so.
+//! What a test needs: jobs, a tool, OpenSSL. If that is missing, the test is ignored with the
+//! reason.
 
 use crate::cases::NO_JOBS;
 use crate::harness::{ignore, ignore_for_want};
 use crate::{StaticOpenssl, openssl_is_installed, static_openssl};
 use std::process::{Command, Stdio};
 
-/// A build of the library with jobs.
+/// Needs a build of the library with jobs.
 pub fn need_jobs() {
     if !ossl_async::is_capable() {
         ignore(NO_JOBS);
     }
 }
 
-/// A command that says its version.
+/// Needs a command that prints its version.
 pub fn need_tool(tool: &str) {
     need_command(tool, &["--version"], &format!("{tool} is not installed"));
 }
 
-/// A command that succeeds.
+/// Needs a command that succeeds.
 pub fn need_command(tool: &str, arguments: &[&str], why: &str) {
     let status = Command::new(tool)
         .args(arguments)
@@ -30,17 +31,17 @@ pub fn need_command(tool: &str, arguments: &[&str], why: &str) {
     }
 }
 
-/// libssl, libcrypto and their headers.
+/// Needs libssl, libcrypto and their headers.
 pub fn need_openssl() {
     if !openssl_is_installed() {
         ignore_for_want("OpenSSL's headers are not installed (libssl-dev)");
     }
 }
 
-/// `libssl.a` and `libcrypto.a`.
+/// Needs `libssl.a` and `libcrypto.a`.
 pub fn need_static_openssl() -> &'static StaticOpenssl {
     need_openssl();
     static_openssl().unwrap_or_else(|| {
-        ignore_for_want("there is no libssl.a, or not what it needs (libssl-dev)")
+        ignore_for_want("there is no libssl.a, or a library that it needs is missing (libssl-dev)")
     })
 }

@@ -1,4 +1,5 @@
-//! OpenSSL, where it is installed: what there is of it, and programs with the library in front of it.
+//! OpenSSL as installed: which parts of it there are, and how to run programs with this library in
+//! front of it.
 
 use crate::library::release_directory;
 use crate::root;
@@ -22,7 +23,7 @@ pub fn openssl_is_installed() -> bool {
         let program: &[u8] = b"#include <openssl/ssl.h>\n#include <openssl/async.h>\n\
             int main(void) { return SSL_get_all_async_fds(0, 0, 0) + ASYNC_WAIT_CTX_clear_fd(0, 0); }\n";
         let mut input = cc.stdin.take().expect("piped above");
-        // A compiler that has given up already does not read it.
+        // A compiler that has failed already does not read it.
         let _may_be_broken = input.write_all(program);
         drop(input);
         cc.wait().expect("the child is ours").success()
@@ -33,7 +34,7 @@ pub fn openssl_is_installed() -> bool {
 pub struct StaticOpenssl {
     /// Where they are.
     pub directory: PathBuf,
-    /// What they need besides.
+    /// The other libraries that they need.
     pub needs: Vec<String>,
 }
 
@@ -73,8 +74,9 @@ pub fn with_ossl_async(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// What the dynamic linker says with `LD_DEBUG=bindings` of references that it has resolved: from which file, to which file,
-/// which symbol. Looking a symbol up at run time leaves a line too, but without a version, and is left out.
+/// The references that the dynamic linker has resolved, read from its output with
+/// `LD_DEBUG=bindings`: from which file, to which file, which symbol. A lookup at run time prints
+/// a line without a version. Such lines are left out.
 pub fn bindings(text: &str) -> Vec<(String, String, String)> {
     // 123: binding file FROM [0] to TO [0]: normal symbol `SYMBOL' [VERSION]
     let parts = text.lines().filter_map(|line| {

@@ -1,4 +1,4 @@
-//! Runs programs, with their output collected and a limit of time.
+//! Runs programs, collects their output, and stops them at a time limit.
 
 use crate::library::release_directory;
 use std::io::Read;
@@ -7,11 +7,13 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest that one program may take by the clock: the last resort. Its cases have limits of their own, most of them of
-/// processor time, which are reached first (`programs/limit_life.h`).
+/// The longest time by the clock that one program may take. It is the last resort: its cases have
+/// limits of their own, most of them of processor time, which are reached first
+/// (`programs/limit_life.h`).
 const TIME_LIMIT: Duration = Duration::from_secs(3600);
 
-/// A command that runs a compiled program, under another one where given (valgrind, for one).
+/// A command that runs a compiled program, under another program if one is given (valgrind, for
+/// example).
 pub fn command(wrapper: &[&str], program: &Path) -> Command {
     let mut command = match wrapper.split_first() {
         Some((first, rest)) => {
@@ -21,7 +23,8 @@ pub fn command(wrapper: &[&str], program: &Path) -> Command {
         }
         None => Command::new(program),
     };
-    // This directory alone: cargo's own setting names directories that have a debug build of the library.
+    // This directory alone: cargo's own setting names directories that have a debug build of the
+    // library.
     command.env("LD_LIBRARY_PATH", release_directory());
     command
 }
@@ -36,7 +39,7 @@ pub struct Ran {
     pub status: ExitStatus,
 }
 
-/// Runs a command to its end, or for `TIME_LIMIT` at most.
+/// Runs a command until it ends, for `TIME_LIMIT` at most.
 pub fn run(command: &mut Command) -> Ran {
     let mut child = command
         .stdin(Stdio::null())
@@ -67,7 +70,8 @@ pub fn run(command: &mut Command) -> Ran {
     }
 }
 
-/// Reads a pipe to its end, beside the program, so that a full pipe does not stop it.
+/// Reads a pipe until its end, on a thread of its own, so that a full pipe does not stop the
+/// program.
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
-//! Random walks: sequences of operations that two implementations of the second generation carry out side
-//! by side in one process. They must look the same on both, and do what the fuzzer's model says.
-//! `operation` says what a walk consists of and what is left out, `side` carries it out, `event` is what
-//! is compared, `tally` what must have been met.
+//! Random walks: sequences of operations that two implementations of the second generation carry
+//! out side by side in one process. Both must give the same results, and the results that the
+//! fuzzer's model gives. `operation` says what a walk consists of and what is left out. `side`
+//! carries it out. `event` defines what is compared, `tally` which results must have occurred.
 
 mod defects;
 mod event;
@@ -26,11 +26,12 @@ use std::fmt::Write as _;
 use std::panic::resume_unwind;
 use std::thread;
 
-/// Entries of the two logs that a trace shows before the one that differs.
+/// How many entries of the two logs a trace shows before the one that differs.
 const TRACE: usize = 60;
 
-/// Takes walks until both implementations have made so many calls, all with the same results; or says, for the shortest
-/// walk found, where they differ. `assert_separate` comes first.
+/// Takes walks until both implementations have made this many calls, all with the same results. If
+/// they differ, the error has the shortest walk found. The caller must have called
+/// `assert_separate`.
 pub fn random_walks(
     libcrypto: &Libcrypto,
     ours: &Table,
@@ -50,7 +51,7 @@ pub fn random_walks(
     while tally.borrow().operations() < operations {
         let tree = strategy
             .new_tree(&mut runner)
-            .expect("the generator refuses nothing");
+            .expect("the generator rejects nothing");
         let take = |walk: Vec<Operation>| {
             let tables = [libcrypto.table, *ours];
             let log = take(tables, libctxs, libcrypto.runs_with_no_bytes(), &walk)?;
@@ -66,7 +67,8 @@ pub fn random_walks(
     Ok(tally.into_inner())
 }
 
-/// A generator's state from a small number: such a generator must not begin with many zeros.
+/// A generator's state from a small number. The state of such a generator must not begin with many
+/// zeros.
 fn spread(seed: u64) -> [u8; 16] {
     let mut bytes = [0; 16];
     let (low, high) = bytes.split_at_mut(8);
@@ -75,8 +77,8 @@ fn spread(seed: u64) -> [u8; 16] {
     bytes
 }
 
-/// Shortens a walk that differs until every operation and every call of its scripts is needed. proptest, which has made
-/// it simpler, tries to leave out each of them but once.
+/// Shortens a walk that differs until every operation and every call of its scripts is needed.
+/// proptest has simplified it before, but tries only once to leave out each of them.
 fn shorten(
     mut walk: Vec<Operation>,
     mut why: Reason,
@@ -104,8 +106,8 @@ pub struct Difference {
     pub text: String,
 }
 
-/// Takes one walk on both sides, on a thread of its own, and brings both to their end whatever happens. Answers what the
-/// first side did, which is what the other did.
+/// Takes one walk on both sides, on a thread of its own, and ends all jobs of both whatever
+/// happens. Returns what the first side did; the other did the same.
 fn take(
     tables: [Table; 2],
     libctxs: Option<Libctxs>,
@@ -116,7 +118,7 @@ fn take(
         let sides = tables.map(|table| Side::new(table, libctxs, runs_with_no_bytes));
         let result = steps(walk, &sides);
         if result.is_err() {
-            sides.iter().for_each(Side::give_up);
+            sides.iter().for_each(Side::finish_all_jobs);
         }
         result.map(|()| sides[0].log.take())
     };
@@ -130,7 +132,8 @@ fn steps(walk: &[Operation], sides: &[Side; 2]) -> TestCaseResult {
     for operation in walk {
         step(operation, sides)?;
     }
-    // Paused jobs have to end before the pool goes (D3), and contexts after them (D26).
+    // Paused jobs have to end before the pool is freed (D3), and contexts are freed after them
+    // (D26).
     for _ in 0..JOBS * 16 {
         if sides.iter().any(Side::has_jobs) {
             step(&Operation::Resume(0), sides)?;
@@ -154,7 +157,8 @@ fn step(operation: &Operation, sides: &[Side; 2]) -> TestCaseResult {
     let stray: Vec<Failure> = ours.table.queue.take().collect();
     clear();
     ours.operate(operation);
-    // Where ossl-async finds libcrypto, its errors go on libcrypto's queue too, as libcrypto would have packed them.
+    // If ossl-async finds libcrypto, it also puts its errors on libcrypto's queue, packed as
+    // libcrypto would have packed them.
     let forwarded: Vec<Failure> = libcrypto.table.queue.take().collect();
     clear();
 
@@ -163,11 +167,13 @@ fn step(operation: &Operation, sides: &[Side; 2]) -> TestCaseResult {
     let why = if !stray.is_empty() {
         format!("libcrypto left {stray:?} in ossl-async's queue")
     } else if forwarded != *raised {
-        format!("ossl-async left {forwarded:?} in libcrypto's queue, libcrypto {raised:?}")
+        format!(
+            "ossl-async left {forwarded:?} in libcrypto's queue, but libcrypto leaves {raised:?}"
+        )
     } else if logs[0][begin[0]..] != logs[1][begin[1]..] {
         "different".into()
     } else if let Some(want) = logs[0][begin[0]..].iter().find_map(Entry::model_says) {
-        format!("alike, but the model says {want}")
+        format!("both did the same, but the model says {want}")
     } else {
         return Ok(());
     };
@@ -178,7 +184,7 @@ fn step(operation: &Operation, sides: &[Side; 2]) -> TestCaseResult {
     Err(TestCaseError::fail(trace))
 }
 
-/// Writes what a side did of late.
+/// Writes the latest entries of a side's log.
 fn describe(trace: &mut String, name: &str, log: &[Entry]) {
     for (number, entry) in log.iter().enumerate().skip(log.len().saturating_sub(TRACE)) {
         let Entry {

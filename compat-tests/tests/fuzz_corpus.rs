@@ -1,7 +1,9 @@
-//! The fuzzer's inputs without a fuzzer: the committed corpus, and random bytes, compared with the same model.
+//! The fuzzer's inputs without a fuzzer: the committed corpus, and random bytes, compared with the
+//! same model.
 //!
-//! `OSSL_ASYNC_FUZZ_INPUTS` says how many random inputs to take (2000), `OSSL_ASYNC_FUZZ_SEED` which ones (1). A crash that the
-//! fuzzer has found is replayed by copying its file into `fuzz/corpus/operations`.
+//! `OSSL_ASYNC_FUZZ_INPUTS` sets how many random inputs to take (2000 by default),
+//! `OSSL_ASYNC_FUZZ_SEED` which ones (1). To replay a crash that the fuzzer has found, copy its
+//! file into `fuzz/corpus/operations`.
 
 use compat_tests::{need_jobs, report, root};
 use std::env;
@@ -22,13 +24,15 @@ fn main() -> ExitCode {
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// Bytes of a random input, at most.
+/// The most bytes of a random input.
 const LONGEST: u64 = 300;
 
-/// Where an input is said on standard error, so that one that ends the process is known.
+/// If this variable is set, each input is printed before it runs, so that one that ends the
+/// process is known.
 const SAY: &str = "OSSL_ASYNC_FUZZ_SAY";
 
-/// An input counts descriptors and the whole process's jobs, so that nothing else may run.
+/// Serializes the tests: an input counts descriptors and the whole process's jobs, so nothing else
+/// may run.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,7 +47,7 @@ fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
-/// Calls that were refused with an error so far.
+/// How many calls were refused with an error so far.
 fn refusals() -> u64 {
     ossl_async::stats::process().refusals
 }
@@ -66,12 +70,12 @@ fn the_library_does_what_the_model_says_on_the_committed_corpus() {
     let corpus = root().join("fuzz/corpus/operations");
     let mut files: Vec<PathBuf> = fs::read_dir(&corpus)
         .expect("the corpus is committed")
-        .map(|file| file.expect("it can be read").path())
+        .map(|file| file.expect("the directory can be read").path())
         .collect();
     files.sort();
     assert!(files.len() > 100, "{} files only", files.len());
     for file in &files {
-        let input = fs::read(file).expect("it can be read");
+        let input = fs::read(file).expect("the file can be read");
         check(
             &file.file_name().unwrap_or_default().to_string_lossy(),
             &input,
@@ -117,7 +121,8 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Small numbers more often than others: they are operations and operands that mean something together.
+    /// Small numbers more often than others, because they are the operations and operands that
+    /// matter.
     fn byte(&mut self) -> u8 {
         let [byte, small, ..] = self.next().to_le_bytes();
         if small % 2 == 0 { byte % 8 } else { byte }

@@ -1,6 +1,6 @@
-//! Carries out an input on the library and asks the model what must come of each operation. `jobs`, `contexts` and `rest`
-//! have an operation each; here is what is common: the place in the input, the trace, and what must be so after every
-//! operation, whatever it was.
+//! Carries out an input on the library, and asks the model for the expected result of each
+//! operation. `jobs`, `contexts` and `rest` have an operation each. This file has what they share:
+//! the place in the input, the trace, and what must hold after every operation.
 
 mod contexts;
 mod jobs;
@@ -16,7 +16,7 @@ use std::ffi::c_int;
 use std::fmt::{Debug, Write as _};
 use std::ptr;
 
-/// Cleanups within cleanups that carry out operations.
+/// How deep cleanups that carry out operations may be nested.
 const DEPTH: usize = 8;
 
 /// One input at work on the calling thread.
@@ -26,24 +26,24 @@ pub struct Driver<'a> {
     before: Counts,
     input: RefCell<Input<'a>>,
     model: RefCell<Model>,
-    /// The operations so far, and in which job each was.
+    /// The operations so far, and the job that each ran in.
     trace: RefCell<Vec<(Option<usize>, Operation)>>,
     /// The first difference.
     failure: RefCell<Option<String>>,
-    /// The caller's variables.
+    /// The caller's variables for handles.
     places: [Cell<*mut ASYNC_JOB>; PLACES],
     contexts: [Cell<Option<ContextId>>; CONTEXTS],
-    /// Every handle that was seen.
+    /// Every handle that was seen so far.
     handles: RefCell<Vec<*mut ASYNC_JOB>>,
-    /// Where the model's wait contexts are, or were.
+    /// The addresses that the model's wait contexts have, or had.
     context_addresses: RefCell<Vec<*mut ASYNC_WAIT_CTX>>,
     /// The job that is being started.
     pending: Cell<Option<Pending>>,
-    /// The variable of the start under way.
+    /// The variable of the start that is under way.
     launched: Cell<usize>,
-    /// Calls of a start.
+    /// How many starts were called.
     starts: Cell<u64>,
-    /// Cleanups that run, on this stack.
+    /// How many cleanups are running, one inside another.
     depth: Cell<usize>,
 }
 
@@ -54,11 +54,11 @@ thread_local! {
 
 /// The driver at work.
 fn at_work<'a>() -> &'a Driver<'a> {
-    // SAFETY: `drive` has set it and is still running; what the library calls runs within it.
+    // SAFETY: `drive` has set it and is still running. What the library calls runs within it.
     unsafe { &*AT_WORK.get().cast::<Driver<'a>>() }
 }
 
-/// Who carries out operations: the thread, or within it a job, or within either a cleanup.
+/// Who carries out operations: the thread, a job that it runs, or a cleanup within either.
 #[derive(Clone, Copy)]
 struct Frame<'f> {
     job: Option<&'f JobFrame>,
@@ -87,11 +87,11 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Carries out the input and brings every job and wait context to its end. Answers what the process must have counted
-    /// once the thread has ended; its pool is left to that end.
+    /// Carries out the input, then ends every job and frees every wait context. Returns what the
+    /// process must have counted when the thread has ended. The pool is left for the thread's end.
     pub fn drive(&self) -> Result<Counts, String> {
         AT_WORK.set(ptr::from_ref(self).cast());
-        // The last input may have left it woken.
+        // The last input may have left this job woken.
         // SAFETY: the handle is the library's.
         unsafe { ASYNC_clear_wake(self.handles.borrow()[0]) };
         self.invariants();
@@ -113,7 +113,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Carries out operations until one says to return, and answers what it says to return.
+    /// Carries out operations until one of them is a return, and returns its value.
     fn run(&self, frame: Frame<'_>) -> c_int {
         while !self.has_failed() {
             let next = self.input.borrow_mut().next();
@@ -171,7 +171,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// What must be so at any time.
+    /// Checks what must hold at any time.
     fn invariants(&self) {
         let model = self.model.borrow();
         if let Some(current) = model.current_handle() {
@@ -219,11 +219,11 @@ impl<'a> Driver<'a> {
     /// Compares what was got with what the model wants.
     fn expect<T: PartialEq + Debug>(&self, what: &str, got: T, want: T) {
         if got != want {
-            self.fail(&format!("{what}: {got:?}, and the model says {want:?}"));
+            self.fail(&format!("{what}: {got:?}, but the model says {want:?}"));
         }
     }
 
-    /// Notes a difference, with the way to it, if it is the first.
+    /// Records a difference, with the operations before it, if it is the first.
     fn fail(&self, why: &str) {
         if self.has_failed() {
             return;

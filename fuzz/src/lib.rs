@@ -6,11 +6,11 @@ mod driver;
 mod operation;
 mod world;
 
-/// Carries out an input and compares every result, written value, error entry, count and descriptor with the model. Answers
-/// with the operations and the first difference, if there is one.
+/// Carries out an input, and compares every result, written value, error entry, count and
+/// descriptor with the model. The error has the operations and the first difference.
 ///
-/// Inputs do not depend on each other: each has a thread of its own, which leaves nothing behind. While one is carried out
-/// nothing else in the process may use the library or open descriptors.
+/// Inputs do not depend on each other: each has a thread of its own, which leaves nothing behind.
+/// During a check nothing else in the process may use the library or open descriptors.
 pub fn check(input: &[u8]) -> Result<(), String> {
     let world = world::this();
     let before = world::process_stats();

@@ -1,9 +1,12 @@
-//! What an input means: a sequence of operations, one byte for which and one for each operand. Any bytes are an input;
-//! numbers are taken modulo what there is, and operands that are missing are 0.
+//! What an input means: a sequence of operations, with one byte for the operation and one for each
+//! operand. Any bytes are an input. Numbers are taken modulo the number of choices, and missing
+//! operands are 0.
 //!
-//! There is one sequence and one place in it. Whoever runs takes the operations from there: first the thread, then each
-//! job that it starts or resumes, until that pauses or returns, and the cleanups of wait contexts until they return. So
-//! everything can happen inside jobs and cleanups too. At the end of the input whoever runs returns 0.
+//! There is one sequence and one place in it. The function that runs takes the next operation from
+//! there. First this is the thread. Then it is each job that the thread starts or resumes, until
+//! that pauses or returns. It is also each cleanup of a wait context, until that returns. So
+//! everything can happen inside jobs and cleanups too. At the end of the input each of these
+//! functions returns 0.
 
 mod input;
 
@@ -28,7 +31,7 @@ pub enum Operation {
     Pause,
     /// `OSSL_ASYNC_cancel_job`.
     Cancel { place: usize, omitted: Omitted },
-    /// Ends a job's function, or a cleanup. Nothing elsewhere.
+    /// Ends a job's function, or a cleanup. Does nothing elsewhere.
     Return(c_int),
     /// `ASYNC_init_pool` (generation 1) or `ASYNC_init_thread`.
     InitPool {
@@ -58,15 +61,16 @@ pub enum Operation {
     OnContext { on: Target, call: ContextCall },
     /// A call of the error queue.
     Errors(Errors),
-    /// `OSSL_ASYNC_process_stats`, or else `OSSL_ASYNC_thread_stats`, with so many bytes; none: NULL.
+    /// `OSSL_ASYNC_process_stats`, or else `OSSL_ASYNC_thread_stats`, with a buffer of this size.
+    /// None: NULL.
     Stats { process: bool, size: Option<usize> },
     /// `ASYNC_set_mem_functions`, `ASYNC_get_mem_functions` and `ASYNC_is_capable`.
     MemFunctions { allocate: bool, free: bool },
-    /// `OSSL_ASYNC_set_stack_size` of so many KiB, and `OSSL_ASYNC_get_stack_size`.
+    /// `OSSL_ASYNC_set_stack_size` with this many KiB, and `OSSL_ASYNC_get_stack_size`.
     StackSize(usize),
     /// `OSSL_ASYNC_get_stack_used`.
     StackUsed(Handle),
-    /// Something that another thread does meanwhile.
+    /// Something that another thread does while this thread waits.
     Elsewhere { what: Elsewhere, handle: Handle },
     /// Counts the descriptors that are open.
     Descriptors,
@@ -79,7 +83,7 @@ pub struct Start {
     pub place: usize,
     /// 1: five arguments, no wait context; 2: six.
     pub generation: u8,
-    /// What is NULL that should not be, or need not be.
+    /// Which argument is NULL, whether the call allows that or not.
     pub omitted: Omitted,
     /// The argument's size, and whether it is NULL.
     pub argument: Argument,
@@ -96,18 +100,19 @@ pub enum Omitted {
     Handle,
 }
 
-/// A handle by number: NULL, then those of abandoned jobs, then those that this input has seen, oldest first.
+/// A handle by number: NULL, then those of abandoned jobs, then those that this input has seen,
+/// oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Handle(pub u8);
 
 /// A wait context.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// The one of this variable, or NULL.
+    /// The wait context of this variable, or NULL.
     Place(usize),
-    /// The one that the running job was started with, freed or not, or NULL.
+    /// The wait context that the running job was started with, freed or not, or NULL.
     Own,
-    /// The one whose cleanup this is in, or NULL.
+    /// The wait context whose cleanup is running, or NULL.
     Cleaned,
 }
 
@@ -120,7 +125,7 @@ pub enum Errors {
         line: bool,
     },
     Clear,
-    /// The text of the newest entry's code, in so many bytes.
+    /// The text of the newest entry's code, in a buffer of this size.
     Text(usize),
 }
 
@@ -133,8 +138,8 @@ pub enum Elsewhere {
     GetWaitCtx,
     /// Resumes the job, which is refused (D8).
     Resume,
-    /// Makes a pool and leaves it to its end (D15).
+    /// Makes a pool, which the thread's end frees (D15).
     Pool,
-    /// Starts a job with one of the wait contexts, which pauses and ends.
+    /// Starts a job with one of the wait contexts. The job pauses and ends.
     Job,
 }

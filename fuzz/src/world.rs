@@ -1,4 +1,5 @@
-//! What all inputs share: what the process is like before the first of them, and two jobs that an ended thread left paused.
+//! What all inputs share: the state of the process before the first of them, and two jobs that an
+//! ended thread left paused.
 
 use operations::model::{Abandoned, Counts};
 use ossl_async::capi::*;
@@ -6,32 +7,33 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-/// Descriptors that are looked at.
+/// How many descriptors are examined.
 const DESCRIPTORS: c_int = 1024;
 
-/// What the process is like between inputs.
+/// The state of the process between inputs.
 pub struct World {
-    /// The abandoned jobs: of the five-argument call, and of the other one.
+    /// The abandoned jobs: one was started by the five-argument call, the other by the
+    /// six-argument call.
     pub abandoned: [Abandoned; 2],
-    /// The wait context of the latter, which was freed.
+    /// The wait context of the second one, which was freed.
     pub context: usize,
-    /// Bytes of every stack.
+    /// The size of every stack in bytes.
     pub stack_bytes: usize,
-    /// What the program may set a stack's size to, and may not any more.
+    /// The stack size, which the program can no longer change.
     pub stack_size: usize,
-    /// The functions for stacks. They stay as they are, a stack having been made (G40).
+    /// The functions for stacks. They can no longer change, because a stack was made (G40).
     pub mem_functions: MemFunctions,
     /// Which descriptors are open.
     open: Vec<bool>,
 }
 
-/// What makes stacks, and what frees them.
+/// The functions that allocate and free stacks.
 pub type MemFunctions = (
     Option<unsafe extern "C" fn(*mut usize) -> *mut c_void>,
     Option<unsafe extern "C" fn(*mut c_void)>,
 );
 
-/// The process's; made at the first call, which must not come from a job.
+/// The state of this process, recorded at the first call, which must not come from a job.
 pub fn this() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
@@ -53,7 +55,7 @@ pub fn this() -> &'static World {
 }
 
 impl World {
-    /// The input's thread has ended: all there is left of it are counts.
+    /// The input's thread has ended: only counts may be left of it.
     pub fn check_end(&self, before: Counts, model: Counts) -> Result<(), String> {
         let counted = process_stats() - before;
         if counted != model {
@@ -61,7 +63,7 @@ impl World {
                 "at the end the process has counted {counted:?}, not {model:?}"
             ));
         }
-        // A new descriptor is the lowest that is free, so that those left open show.
+        // A new descriptor is the lowest free one, so a descriptor that was left open shows.
         // SAFETY: these calls have no conditions.
         let lowest = unsafe { libc::dup(libc::STDERR_FILENO) };
         if lowest >= 0 {
@@ -79,7 +81,7 @@ impl World {
         }
     }
 
-    /// How many more descriptors are open than before the first input, among those that so many more could be.
+    /// How many more descriptors are open than before the first input, if at most `at_most` are.
     pub fn more_descriptors(&self, at_most: usize) -> isize {
         let mut room = at_most as isize;
         let mut more = 0;
@@ -97,12 +99,12 @@ impl World {
 /// The process's counts.
 pub fn process_stats() -> Counts {
     let mut counts = Counts::default();
-    // SAFETY: so many bytes can be written.
+    // SAFETY: the buffer has the size that is given.
     unsafe { OSSL_ASYNC_process_stats((&raw mut counts).cast(), size_of::<Counts>()) };
     counts
 }
 
-/// The calling thread's.
+/// The calling thread's counts.
 pub fn thread_stats() -> Counts {
     let mut counts = Counts::default();
     // SAFETY: as above.
@@ -115,7 +117,7 @@ fn is_open(fd: c_int) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
-/// Leaves a job of each generation paused; the thread is to end then (D15).
+/// Leaves a job of each generation paused. The calling thread must end then (D15).
 fn abandon_two_jobs() -> ([Abandoned; 2], usize) {
     unsafe extern "C" fn pause(_: *mut c_void) -> c_int {
         ASYNC_pause_job()
@@ -124,7 +126,8 @@ fn abandon_two_jobs() -> ([Abandoned; 2], usize) {
     let mut ret = 0;
     let [first, second] = &mut jobs;
     let function: unsafe extern "C" fn(*mut c_void) -> c_int = pause;
-    // SAFETY: the pointers are good, and the function wants no argument. The context is freed once.
+    // SAFETY: the pointers are good, and the function does not use its argument. The context is
+    // freed once.
     unsafe {
         let context = ASYNC_WAIT_CTX_new();
         let null = ptr::null_mut();

@@ -1,1 +1,2 @@
-//! Nothing: what this package has is `tests/check_models`. Cargo wants a library, or a program.
+//! This library is empty, because the package only has `tests/check_models`. Cargo requires a
+//! library or a program.

@@ -7,33 +7,33 @@ use std::ptr;
 /// A size that no allocator has.
 const HUGE: usize = usize::MAX / 2;
 
-/// What a start is given for the job's function.
+/// The argument of a start, which the job's function gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// NULL, and the size that is said (B25, D13).
+    /// NULL, and the size that is given (B25, D13).
     Null(usize),
-    /// So many bytes; with 0 of them it is not NULL all the same (D11).
+    /// This many bytes. With 0 of them the pointer is still not NULL (D11).
     Bytes(usize),
     /// A few bytes, and a size that no allocator has (B27).
     Huge,
 }
 
-/// The caller's bytes during a start.
+/// The caller's memory during a start.
 pub struct Block {
     bytes: Vec<u8>,
     before: Vec<u8>,
-    /// What the start is given.
+    /// The pointer that is passed to the start.
     pub argument: *mut c_void,
-    /// The size that is said.
+    /// The size that is passed.
     pub size: usize,
 }
 
 impl Block {
-    /// For an argument; the bytes count up from `first`.
+    /// Memory for an argument. Its bytes count up from `first`.
     pub fn new(argument: Argument, first: u8) -> Block {
         let length = match argument {
             Argument::Bytes(length @ 1..) => length,
-            _ => 16, // so that there is an address for no bytes too
+            _ => 16, // so that 0 bytes have an address too
         };
         let bytes = (0..length).map(|n| first.wrapping_add(n as u8));
         let mut bytes: Vec<u8> = bytes.collect();
@@ -57,14 +57,15 @@ impl Block {
         &self.before
     }
 
-    /// Whether the call that was given them has left them alone. Into the black box the optimiser may not look.
+    /// Whether the call has left the caller's bytes unchanged. The optimiser cannot look into the
+    /// black box.
     pub fn is_untouched(&self) -> bool {
         *black_box(&self.bytes) == self.before
     }
 }
 
 impl Drop for Block {
-    /// Whatever looks at the caller's bytes from now on finds out (B23).
+    /// Overwrites the bytes, so that a later use of the caller's memory is noticed (B23).
     fn drop(&mut self) {
         self.bytes.fill(0xee);
         black_box(&self.bytes);

@@ -1,4 +1,4 @@
-//! Calls on a wait context: which there are, how each is made, and what is seen of it.
+//! Calls on a wait context: which there are, how each is made, and what can be observed of it.
 
 use super::UNTOUCHED;
 use super::functions::{CallbackFn, CleanupFn, Functions, Functions3};
@@ -13,7 +13,7 @@ pub(super) const UNTOUCHED_ADDRESS: usize = 0x5a5a_5a58;
 /// A key of a wait context's entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// One of some constant addresses, of which 0 is NULL.
+    /// One of a few constant addresses, of which 0 is NULL.
     Fixed(u8),
     /// The wait context itself, as OpenSSL's own tests do.
     Context,
@@ -27,7 +27,7 @@ impl Key {
         }
     }
 
-    /// The key that a cleanup of this context was given, if it is one.
+    /// The key that a cleanup of this context was given. None: an unknown key.
     pub fn of(address: *const c_void, context: *mut ASYNC_WAIT_CTX) -> Option<Key> {
         match u8::try_from(address.addr()) {
             Ok(n) => Some(Key::Fixed(n)),
@@ -36,7 +36,8 @@ impl Key {
     }
 }
 
-/// A call of one of the functions on a wait context. Members that are named for an output say whether it is not NULL.
+/// A call of one of the functions on a wait context. A member that is named after an output says
+/// whether that output's pointer is not NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the members are the functions' parameters")]
 pub enum ContextCall {
@@ -51,14 +52,14 @@ pub enum ContextCall {
     GetFd { key: Key, fd: bool, data: bool },
     /// `ASYNC_WAIT_CTX_get_all_fds`.
     GetAllFds { array: bool, count: bool },
-    /// `ASYNC_WAIT_CTX_get_changed_fds`: what was added, and what was deleted.
+    /// `ASYNC_WAIT_CTX_get_changed_fds`, with outputs for what was added and what was deleted.
     GetChangedFds {
         arrays: [bool; 2],
         counts: [bool; 2],
     },
     /// `ASYNC_WAIT_CTX_clear_fd`.
     ClearFd(Key),
-    /// `ASYNC_WAIT_CTX_set_callback`: one of two, or NULL.
+    /// `ASYNC_WAIT_CTX_set_callback`, with one of two callbacks or NULL.
     SetCallback {
         callback: Option<usize>,
         argument: u8,
@@ -71,8 +72,8 @@ pub enum ContextCall {
     GetStatus,
 }
 
-/// What a call came to: its result, and what its outputs hold after it. It begins as what a call without any effect is
-/// seen to do.
+/// What a call does: its result, and what its outputs hold after it. The initial value is that of
+/// a call without any effect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seen {
     /// What it returned.
@@ -96,14 +97,14 @@ pub struct List {
     pub fds: Vec<c_int>,
 }
 
-/// A callback as `get_callback` gave it.
+/// A callback as `get_callback` returned it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callback {
     /// The output was not written.
     Untouched,
     /// NULL.
     Null,
-    /// The one of this number, and what it answers.
+    /// The callback of this number, and what it returns.
     Known(usize, c_int),
     /// Another one.
     Unknown,
@@ -148,7 +149,7 @@ impl Debug for Seen {
 }
 
 impl ContextCall {
-    /// Whether its function came with 3.0.
+    /// Whether its function was added in 3.0.
     pub fn is_of_3(self) -> bool {
         use ContextCall::*;
         matches!(
@@ -161,7 +162,8 @@ impl ContextCall {
     ///
     /// # Safety
     ///
-    /// The context lives, or is NULL where the implementation allows it; the cleanup can be called for this entry.
+    /// The context lives, or is NULL if the implementation allows that. The cleanup can be called
+    /// for this entry.
     pub unsafe fn make(
         self,
         functions: &Functions,
@@ -174,8 +176,8 @@ impl ContextCall {
         let mut seen = Seen::default();
         let mut found: Option<CallbackFn> = Some(untouched);
         let mut arrays = [Vec::new(), Vec::new()];
-        // SAFETY: the caller vouches for the context. Outputs are NULL or can be written, and arrays have room for what was
-        // counted, and more.
+        // SAFETY: the caller guarantees the context. Outputs are NULL or can be written. Arrays
+        // have room for more than was counted.
         seen.result = unsafe {
             match self {
                 ContextCall::SetWaitFd {
@@ -252,15 +254,15 @@ impl ContextCall {
     }
 }
 
-/// What wait contexts get for a callback.
-const CALLBACKS: [CallbackFn; 2] = [answer::<0>, answer::<1>];
+/// The callbacks that wait contexts get.
+const CALLBACKS: [CallbackFn; 2] = [numbered_callback::<0>, numbered_callback::<1>];
 
-extern "C" fn answer<const NUMBER: usize>(argument: *mut c_void) -> c_int {
-    callback_answers(NUMBER, argument.addr())
+extern "C" fn numbered_callback<const NUMBER: usize>(argument: *mut c_void) -> c_int {
+    callback_result(NUMBER, argument.addr())
 }
 
-/// What a callback answers to an argument.
-pub(super) fn callback_answers(number: usize, argument: usize) -> c_int {
+/// What a callback returns for an argument.
+pub(super) fn callback_result(number: usize, argument: usize) -> c_int {
     40 + number as c_int * 100 + argument as c_int
 }
 
@@ -269,12 +271,13 @@ extern "C" fn untouched(_: *mut c_void) -> c_int {
     -1
 }
 
-/// The output, or NULL.
+/// A pointer to the output, or NULL.
 fn output<T>(wanted: bool, output: &mut T) -> *mut T {
     if wanted { output } else { ptr::null_mut() }
 }
 
-/// An array for so many descriptors and some more, in case that the implementation is wrong by a few; or NULL.
+/// An array for this many descriptors, and a few more if the implementation writes too many. Or
+/// NULL.
 fn array_for(count: usize, wanted: bool, array: &mut Vec<c_int>) -> *mut c_int {
     if !wanted {
         return ptr::null_mut();

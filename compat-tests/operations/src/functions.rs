@@ -1,4 +1,5 @@
-//! The functions of the second generation as tables of pointers, so that the same code calls any implementation.
+//! The functions of the second generation as tables of pointers, so that the same code calls any
+//! implementation.
 
 use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
@@ -12,7 +13,7 @@ pub type CleanupFn = unsafe extern "C" fn(*mut ASYNC_WAIT_CTX, *const c_void, c_
 /// A wait context's callback.
 pub type CallbackFn = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// A structure of C functions, and where each is looked up.
+/// Makes a structure of C functions, with the names by which they are looked up.
 #[macro_export]
 macro_rules! functions {
     ($(#[$about:meta])* $name:ident { $($field:ident $symbol:literal ($($argument:ty),*) $(-> $result:ty)?;)* }) => {
@@ -26,16 +27,17 @@ macro_rules! functions {
         }
 
         impl $name {
-            /// Looks the functions up by their names; answers with the first failure.
+            /// Looks the functions up by their names. The error has the first name that was not
+            /// found.
             ///
             /// # Safety
             ///
-            /// What is found under a name of OpenSSL's has the prototype of OpenSSL's function.
+            /// A symbol with the name of an OpenSSL function has the prototype of that function.
             pub unsafe fn look_up(
                 find: impl Fn(&std::ffi::CStr) -> Result<*mut std::ffi::c_void, String>,
             ) -> Result<$name, String> {
                 Ok($name {
-                    // SAFETY: the caller vouches for it.
+                    // SAFETY: the caller guarantees it.
                     $($field: unsafe {
                         std::mem::transmute::<
                             *mut std::ffi::c_void,
@@ -54,7 +56,7 @@ macro_rules! functions {
 }
 
 functions! {
-    /// What every version of the second generation has (7.1 of the behaviour reference).
+    /// The functions of every version of the second generation (7.1 of the behaviour reference).
     Functions {
         init_thread c"ASYNC_init_thread" (usize, usize) -> c_int;
         cleanup_thread c"ASYNC_cleanup_thread" ();
@@ -79,7 +81,7 @@ functions! {
 }
 
 functions! {
-    /// What came with 3.0.
+    /// The functions that were added in 3.0.
     Functions3 {
         set_callback c"ASYNC_WAIT_CTX_set_callback" (*mut ASYNC_WAIT_CTX, Option<CallbackFn>, *mut c_void) -> c_int;
         get_callback c"ASYNC_WAIT_CTX_get_callback"
@@ -90,7 +92,7 @@ functions! {
 }
 
 impl Functions {
-    /// This program's ossl-async.
+    /// The ossl-async that this program is linked with.
     pub const LINKED: Functions = Functions {
         init_thread: ASYNC_init_thread,
         cleanup_thread: ASYNC_cleanup_thread,
@@ -112,7 +114,7 @@ impl Functions {
 }
 
 impl Functions3 {
-    /// This program's ossl-async.
+    /// The ossl-async that this program is linked with.
     pub const LINKED: Functions3 = Functions3 {
         set_callback: ASYNC_WAIT_CTX_set_callback,
         get_callback: ASYNC_WAIT_CTX_get_callback,

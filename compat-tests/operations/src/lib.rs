@@ -1,20 +1,18 @@
-//! What the random walks and the fuzzer have in common: the functions of the second generation, the calls
-//! on a wait context, how each is made and what is seen of it, the argument of a start, and the model.
+//! What the random walks and the fuzzer share: the functions of the second generation, the calls
+//! on a wait context, how each call is made and what can be observed of it, the argument of a
+//! start, and the model.
 //!
-//! The fuzzer compares the library with the model. The walks compare libcrypto with it too, so a rule that
-//! the model has wrong is found there.
+//! The fuzzer compares the library with the model. The walks compare libcrypto with it too, so
+//! they find a rule that the model has wrong.
 //!
-//! To add a function of wait contexts: a line in `functions`, a variant of [`ContextCall`] with how the
-//! call is made, and what it comes to in [`model::Contexts`]. Then give it a byte in the fuzzer's input,
-//! and a weight and its classes of results in the walk.
+//! To add a function of wait contexts, add a line in `functions`, a variant of [`ContextCall`],
+//! the call itself, and its result in [`model::Contexts`]. Then add a byte for it to the fuzzer's
+//! input, and a weight and its classes of results to the walk.
 
 mod argument;
 mod contexts;
 mod functions;
-#[allow(
-    missing_docs,
-    reason = "what it speaks of is the behaviour reference's"
-)]
+#[allow(missing_docs, reason = "the behaviour reference describes it")]
 pub mod model;
 
 pub use argument::{Argument, Block};

@@ -1,8 +1,9 @@
-//! What the behaviour reference says, as a program: one thread with its jobs, its pool, its error queue and its wait
-//! contexts. It shares no code with the library and calls nothing of it. Jobs are numbers here; the addresses and
-//! descriptors that the library gives them are learned when they are first seen, and may not change from then on.
+//! What the behaviour reference says, as a program: one thread with its jobs, its pool, its error
+//! queue and its wait contexts. It shares no code with the library and does not call it. Jobs are
+//! numbers here. The model learns the addresses and descriptors of jobs from the library when they
+//! are first seen. They may not change after that.
 //!
-//! It is a model without failures: there is always memory for a job, and a pipe.
+//! The model has no failures: there is always memory for a job, and a pipe.
 
 mod contexts;
 mod counts;
@@ -23,20 +24,20 @@ pub const NO_JOBS: c_int = 1;
 pub const PAUSE: c_int = 2;
 pub const FINISH: c_int = 3;
 
-/// More than any list has room for (G2).
+/// More jobs than any list has room for (G2).
 const UNLISTABLE: usize = usize::MAX / 8;
 
 /// A job's number.
 pub type Job = usize;
 
-/// Where a job stands (S2).
+/// The state of a job (S2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// In the pool.
     Idle,
     Running,
     Paused,
-    /// Paused for ever: its thread has ended (D15).
+    /// Paused for ever, because its thread has ended (D15).
     Abandoned,
     /// Destroyed.
     Gone,
@@ -46,19 +47,19 @@ enum State {
 #[derive(Debug)]
 struct Record {
     state: State,
-    /// The pool that counts it; none: it is destroyed at its end (D2, D3).
+    /// The pool that counts it. None: it is destroyed when it ends (D2, D3).
     pool: Option<usize>,
-    /// The handle, once seen. The same in every use of the record (P4).
+    /// The handle, once seen. It is the same in every use of the record (P4).
     address: Option<usize>,
-    /// It has a pipe, for its whole life (W1).
+    /// Whether it has a pipe. It keeps the pipe for its whole life (W1).
     pipe: bool,
     /// The wait fd, once seen.
     fd: Option<c_int>,
-    /// This use was started with five arguments, so that the pipe is its wait fd.
+    /// Whether this use was started with five arguments, so that the pipe is its wait fd.
     shown: bool,
-    /// A wake came after the last clear (W3 to W5).
+    /// Whether a wake came after the last clear (W3 to W5).
     woken: bool,
-    /// It does not pause any more.
+    /// Whether it was cancelled and does not pause any more.
     cancelled: bool,
     /// The wait context of this use (G9).
     context: Option<ContextId>,
@@ -67,36 +68,38 @@ struct Record {
 /// The thread's pool (P1).
 #[derive(Debug)]
 struct Pool {
-    /// Tells it from earlier ones.
+    /// Distinguishes it from earlier pools.
     number: usize,
     max: usize,
-    /// Records ever made for it (P1).
+    /// How many records were ever made for it (P1).
     made: usize,
-    /// The job released last is the last here, and goes first (P4).
+    /// Idle jobs. The job that was released last is the last here, and is used first (P4).
     idle: Vec<Job>,
 }
 
 /// A call of `ASYNC_start_job`, of either generation.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// Whether there is a place for the handle.
+    /// Whether the pointer to the handle is not NULL.
     pub job: bool,
-    /// The handle there; 0 is NULL.
+    /// The handle that it points to. 0 is NULL.
     pub handle: usize,
-    /// Whether there is a function.
+    /// Whether the function is not NULL.
     pub function: bool,
     pub argument: Argument,
-    /// Five arguments.
+    /// Whether this is the five-argument call.
     pub first_generation: bool,
     pub context: Option<ContextId>,
 }
 
 impl Call {
-    /// Whether the function gets a copy of the argument, or NULL. None: the argument cannot be copied.
+    /// Whether the function gets a copy of the argument (true) or NULL (false). None: the argument
+    /// cannot be copied.
     pub fn gets_copy(&self) -> Option<bool> {
         match self.argument {
             Argument::Null(_) => Some(false), // B25, D13
-            // B24, D11: generation 1 finds no block of no bytes; for generation 2 no bytes are as good as NULL.
+            // B24, D11: generation 1 fails to copy 0 bytes. For generation 2, 0 bytes are the same
+            // as NULL.
             Argument::Bytes(0) if self.first_generation => None,
             Argument::Bytes(length) => Some(length > 0), // B23
             Argument::Huge => None,                      // D12
@@ -104,16 +107,16 @@ impl Call {
     }
 }
 
-/// What a start or resume comes to before any function runs.
+/// What a start or resume does before any function runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// Nothing: it returns this, and writes nothing.
+    /// It returns this value, and writes nothing.
     Returns(c_int),
     /// The job runs.
     Runs,
 }
 
-/// What the job that ran has come to.
+/// What the job that ran did last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Paused(Job),
@@ -137,24 +140,24 @@ pub struct Model {
     /// Pools made.
     pools: usize,
     current: Option<Job>,
-    /// What the job has come to that ran last.
+    /// What the job that ran last did.
     outcome: Option<Outcome>,
     /// The thread's block counter (K1).
     blocks: usize,
     counts: Counts,
     /// Bytes of every stack.
     stack_bytes: usize,
-    /// What the process counts that is not this thread's.
+    /// The counts of the process that do not come from this thread.
     elsewhere: Counts,
-    /// The thread has had a job or a pool: from then on it counts for itself.
+    /// Whether the thread has had a job or a pool. From then on it has counts of its own.
     counting: bool,
-    /// Most pipes there were at a time.
+    /// The most pipes there were at a time.
     most_pipes: usize,
 }
 
 impl Model {
-    /// A thread that has not used the library. Jobs of others that were abandoned come with a freed wait context if they
-    /// have no wait fd.
+    /// A thread that has not used the library. Each abandoned job of another thread has a wait fd,
+    /// or a freed wait context if it has none.
     pub fn new(abandoned: &[Abandoned], stack_bytes: usize) -> Model {
         let mut contexts = Contexts::default();
         let records = abandoned
@@ -190,7 +193,7 @@ impl Model {
 
     /// `ASYNC_init_pool`, and with `pipes` false `ASYNC_init_thread` (G1).
     pub fn init_pool(&mut self, max: usize, init: usize, pipes: bool) -> c_int {
-        // B8: the comparison comes first and takes 0 literally (P6); the pool there is stays.
+        // B8: the comparison comes first and takes 0 literally (P6). The pool that exists stays.
         if init > max {
             self.queue.push(queue::INVALID_POOL_SIZE);
             return 0;
@@ -200,9 +203,10 @@ impl Model {
             self.queue.push(queue::POOL_MEMORY);
             return 0;
         }
-        // D2: the old idle jobs go; outstanding ones count against no pool. Also inside a job (B12).
+        // D2: the old idle jobs are freed. Jobs that run or are paused do not count for the new
+        // pool. Also inside a job (B12).
         self.new_pool(max);
-        // B10: jobs made now, generation 1's with a pipe each.
+        // B10: jobs are made now. Those of generation 1 have a pipe each.
         for _ in 0..init {
             let job = self.create(pipes);
             self.pool_mut().idle.push(job);
@@ -222,9 +226,9 @@ impl Model {
         self.blocks = 0; // B14
     }
 
-    /// `ASYNC_start_job` up to where a function runs.
+    /// `ASYNC_start_job` up to the point where a function runs.
     pub fn start(&mut self, call: &Call) -> Begun {
-        // Section 8: inside a job every call is the nested case, whatever handle it carries (D5, D7).
+        // Section 8: inside a job every call is a nested start, whatever handle it has (D5, D7).
         if self.current.is_some() {
             return self.refuse_start(queue::NESTED);
         }
@@ -237,15 +241,15 @@ impl Model {
         if !call.function {
             return self.refuse_start(queue::NULL_ARGUMENT); // D10
         }
-        // B21: an unlimited pool, which stays.
+        // B21: a pool without a limit is made, and stays.
         if self.pool.is_none() {
             self.new_pool(0);
         }
-        // B45: the pool is asked before the argument is looked at.
+        // B45: a job is taken from the pool before the argument is examined.
         let Some(job) = self.take(call.first_generation) else {
             return Begun::Returns(NO_JOBS); // P2: no entry
         };
-        // The job goes back (B27).
+        // The job returns to the pool (B27).
         if call.gets_copy().is_none() {
             self.pool_mut().idle.push(job);
             self.queue.push(queue::ARGUMENTS_MEMORY);
@@ -263,7 +267,8 @@ impl Model {
         self.run(job)
     }
 
-    /// `OSSL_ASYNC_cancel_job` up to where the function goes on; no handle is NULL for either pointer.
+    /// `OSSL_ASYNC_cancel_job` up to the point where the job's function is resumed. No handle:
+    /// NULL for either pointer.
     pub fn cancel(&mut self, handle: Option<usize>) -> Begun {
         match handle.filter(|handle| *handle != 0) {
             _ if self.current.is_some() => self.refuse_start(queue::NESTED),
@@ -273,12 +278,13 @@ impl Model {
     }
 
     fn resume(&mut self, handle: usize, cancelled: bool) -> Begun {
-        // D6, D8: only a paused job of this thread; what the handle's record carries now counts.
+        // D6, D8: only a paused job of this thread can be cancelled. If the record was used again,
+        // its present job counts.
         match self.by_address(handle) {
             Some(job) if self.records[job].state == State::Paused => {
                 self.counts.resumes += 1;
                 self.records[job].cancelled = cancelled;
-                // G30: the only place where changes are forgotten, inside the pause that ends.
+                // G30: changes are forgotten only here, when the pause ends.
                 if let Some(context) = self.records[job].context {
                     self.contexts.reset(context);
                 }
@@ -295,7 +301,7 @@ impl Model {
         Begun::Runs
     }
 
-    /// `ASYNC_pause_job`: what it returns, and whether it pauses before (B31, B32, K4).
+    /// `ASYNC_pause_job`: what it returns, and whether it pauses before that (B31, B32, K4).
     pub fn pause(&mut self) -> (c_int, bool) {
         let Some(job) = self.current else {
             return (1, false);
@@ -327,14 +333,16 @@ impl Model {
         if let Some(context) = record.context.take() {
             self.contexts.release(context);
         }
-        // The pool that counts it takes it back (P4); otherwise it is destroyed (D2, D3).
+        // The pool that counts it takes it back (P4). Without such a pool it is destroyed (D2,
+        // D3).
         match &mut self.pool {
             Some(pool) if record.pool == Some(pool.number) => pool.idle.push(job),
             _ => record.state = State::Gone,
         }
     }
 
-    /// The start or resume under way returns: its result, `*job` and `*ret` (B19). `handle` is what `*job` was.
+    /// The start or resume that is under way returns: its result, `*job` and `*ret` (B19).
+    /// `handle` is what `*job` was.
     pub fn returned(
         &mut self,
         begun: Begun,
@@ -360,7 +368,7 @@ impl Model {
         }
     }
 
-    /// Whether jobs do not pause now (K4).
+    /// Whether pausing is blocked now (K4).
     pub fn is_blocked(&self) -> bool {
         self.blocks > 0
     }
@@ -375,13 +383,13 @@ impl Model {
         self.current
     }
 
-    /// `OSSL_ASYNC_set_stack_size`, now that there are stacks.
+    /// `OSSL_ASYNC_set_stack_size`, after stacks have been made.
     pub fn set_stack_size(&mut self) -> c_int {
         self.queue.push(queue::STACK_SIZE);
         0
     }
 
-    /// The thread ends: idle jobs and pool go (D15). No job is paused.
+    /// The thread ends: its idle jobs and its pool are freed (D15). No job is paused.
     pub fn thread_ends(&mut self) {
         self.destroy_idle();
         self.pool = None;
@@ -396,7 +404,7 @@ impl Model {
         counts.refusals += 1;
     }
 
-    /// A clean refusal (section 8): one entry, nothing written, nothing changed.
+    /// A refusal (section 8): it adds one entry, writes nothing, and changes nothing else.
     fn refuse_start(&mut self, code: u32) -> Begun {
         self.refuse(code);
         Begun::Returns(ERR)
@@ -424,7 +432,7 @@ impl Model {
         }
     }
 
-    /// A job of the pool, with a pipe if it must have one (P2, P3); none: all are in use.
+    /// Takes a job from the pool, with a pipe if it must have one (P2, P3). None: all are in use.
     fn take(&mut self, pipe: bool) -> Option<Job> {
         let pool = self.pool_mut();
         if let Some(job) = pool.idle.pop() {

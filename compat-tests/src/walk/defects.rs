@@ -1,4 +1,4 @@
-//! Defects planted in front of an implementation, each of which a walk must find.
+//! Defects planted in front of an implementation. A walk must find each of them.
 
 use super::table::{Libcrypto, Table, exceeds_int};
 use operations::{CallbackFn, Functions, Functions3, JobFn};
@@ -13,8 +13,9 @@ fn sound() -> &'static Table {
     SOUND.get().expect("set before a defect is planted")
 }
 
-/// Tables that answer as this one does but for one defect, and what it is: those that a walk beside this libcrypto can meet. The
-/// table is the same for the whole process.
+/// Tables that return what this table returns, but for one defect each, with a description of the
+/// defect. Only defects that a walk beside this libcrypto can meet are listed. The table is the
+/// same for the whole process.
 pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table)> {
     SOUND.get_or_init(|| *table);
     let with = |functions: Functions| Table {
@@ -25,28 +26,28 @@ pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table
     let functions3 = table.functions3.expect("ours has them");
     let mut defects = vec![
         (
-            "clear_fd finds a key that is not there",
+            "clear_fd returns 1 for a key that has no entry",
             with(Functions {
                 clear_fd: clear_anything,
                 ..functions
             }),
         ),
         (
-            "get_fd writes although it finds nothing",
+            "get_fd writes its output although it finds no entry",
             with(Functions {
                 get_fd: get_anything,
                 ..functions
             }),
         ),
         (
-            "get_all_fds has the oldest first",
+            "get_all_fds lists the oldest first",
             with(Functions {
                 get_all_fds: oldest_first,
                 ..functions
             }),
         ),
         (
-            "get_changed_fds takes deleted entries for added ones",
+            "get_changed_fds lists deleted entries as added ones",
             with(Functions {
                 get_changed_fds: all_added,
                 ..functions
@@ -60,14 +61,14 @@ pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table
             }),
         ),
         (
-            "a pause outside a job takes the next job's",
+            "a pause outside a job makes the next pause in a job return at once",
             with(Functions {
-                pause_job: pause_less,
+                pause_job: skip_one_pause,
                 ..functions
             }),
         ),
         (
-            "a start without a job to be had is an error",
+            "a start with all jobs in use is an error",
             with(Functions {
                 start_job: no_jobs_is_an_error,
                 ..functions
@@ -81,24 +82,24 @@ pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table
             }),
         ),
         (
-            "an error leaves no entry",
+            "a refused pool size leaves no entry in the error queue",
             with(Functions {
                 init_thread: silent_init,
                 ..functions
             }),
         ),
         (
-            "get_wait_ctx knows none of a paused job",
+            "get_wait_ctx returns NULL for a paused job",
             with(Functions {
                 get_wait_ctx: wait_ctx_inside_only,
                 ..functions
             }),
         ),
         (
-            "get_wait_ctx is NULL on a thread without jobs",
+            "get_wait_ctx returns NULL on a thread without jobs",
             with(Functions {
                 start_job: start_and_note,
-                get_wait_ctx: wait_ctx_at_home_only,
+                get_wait_ctx: wait_ctx_on_threads_with_jobs_only,
                 ..functions
             }),
         ),
@@ -113,9 +114,9 @@ pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table
             },
         ),
         (
-            "a limit above INT_MAX is taken where it is not, or the other way round",
+            "a limit above INT_MAX is accepted by a version that refuses it, or the other way round",
             with(Functions {
-                init_thread: huge_limit_the_other_way,
+                init_thread: opposite_result_for_huge_limit,
                 ..functions
             }),
         ),
@@ -142,7 +143,7 @@ pub fn planted(libcrypto: &Libcrypto, table: &Table) -> Vec<(&'static str, Table
 }
 
 unsafe extern "C" fn clear_anything(context: *mut ASYNC_WAIT_CTX, key: *const c_void) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe { (sound().functions.clear_fd)(context, key) };
     1
 }
@@ -153,7 +154,7 @@ unsafe extern "C" fn get_anything(
     fd: *mut c_int,
     data: *mut *mut c_void,
 ) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe {
         *fd = -1;
         (sound().functions.get_fd)(context, key, fd, data)
@@ -165,7 +166,7 @@ unsafe extern "C" fn oldest_first(
     fds: *mut c_int,
     count: *mut usize,
 ) -> c_int {
-    // SAFETY: as the caller of this has it; the array was just filled.
+    // SAFETY: the caller guarantees the same conditions. The array was just filled.
     unsafe {
         let result = (sound().functions.get_all_fds)(context, fds, count);
         if !fds.is_null() {
@@ -182,7 +183,7 @@ unsafe extern "C" fn all_added(
     deleted: *mut c_int,
     deletes: *mut usize,
 ) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe {
         let result = (sound().functions.get_changed_fds)(context, added, adds, deleted, deletes);
         *adds += std::mem::take(&mut *deletes);
@@ -198,9 +199,10 @@ unsafe extern "C" fn unblock_twice() {
     }
 }
 
-unsafe extern "C" fn pause_less() -> c_int {
+unsafe extern "C" fn skip_one_pause() -> c_int {
     thread_local!(static OUTSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-    // SAFETY: they have no conditions; a job that pauses has a wait context, as the caller of this has it.
+    // SAFETY: the functions have no conditions. The caller guarantees that a job that pauses has a
+    // wait context.
     unsafe {
         if (sound().functions.get_current_job)().is_null() {
             OUTSIDE.set(true);
@@ -219,7 +221,7 @@ unsafe extern "C" fn no_jobs_is_an_error(
     argument: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     let result =
         unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size) };
     if result == 1 { 0 } else { result }
@@ -233,7 +235,7 @@ unsafe extern "C" fn no_bytes_are_an_error(
     argument: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe {
         if (*job).is_null() && !argument.is_null() && size == 0 {
             return 0;
@@ -250,7 +252,8 @@ unsafe extern "C" fn no_bytes_are_copied(
     argument: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the caller of this has it, whose argument has a byte whatever size it says.
+    // SAFETY: the caller guarantees what the function needs. Its argument has a byte, whatever
+    // size is given.
     unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size.max(1)) }
 }
 
@@ -262,7 +265,7 @@ unsafe extern "C" fn result_at_pause(
     argument: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe {
         let result = (sound().functions.start_job)(job, context, ret, function, argument, size);
         if result == 2 {
@@ -273,20 +276,20 @@ unsafe extern "C" fn result_at_pause(
 }
 
 unsafe extern "C" fn silent_init(max: usize, init: usize) -> c_int {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     let result = unsafe { (sound().functions.init_thread)(max, init) };
     sound().queue.clear();
     result
 }
 
-unsafe extern "C" fn huge_limit_the_other_way(max: usize, init: usize) -> c_int {
-    // SAFETY: as the caller of this has it.
+unsafe extern "C" fn opposite_result_for_huge_limit(max: usize, init: usize) -> c_int {
+    // SAFETY: the caller guarantees what the function needs.
     let result = unsafe { (sound().functions.init_thread)(max, init) };
     if exceeds_int(max) { 1 - result } else { result }
 }
 
 unsafe extern "C" fn wait_ctx_inside_only(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe {
         if (sound().functions.get_current_job)() != job {
             return std::ptr::null_mut();
@@ -306,15 +309,17 @@ unsafe extern "C" fn start_and_note(
     size: usize,
 ) -> c_int {
     HAS_JOBS.set(true);
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe { (sound().functions.start_job)(job, context, ret, function, argument, size) }
 }
 
-unsafe extern "C" fn wait_ctx_at_home_only(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
+unsafe extern "C" fn wait_ctx_on_threads_with_jobs_only(
+    job: *mut ASYNC_JOB,
+) -> *mut ASYNC_WAIT_CTX {
     if !HAS_JOBS.get() {
         return std::ptr::null_mut();
     }
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe { (sound().functions.get_wait_ctx)(job) }
 }
 
@@ -327,6 +332,6 @@ unsafe extern "C" fn set_only(
         return 1;
     }
     let functions = sound().functions3.expect("ours has them");
-    // SAFETY: as the caller of this has it.
+    // SAFETY: the caller guarantees what the function needs.
     unsafe { (functions.set_callback)(context, callback, argument) }
 }

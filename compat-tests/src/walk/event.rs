@@ -1,10 +1,10 @@
-//! What one implementation is seen to do: the log that two of them are compared by.
+//! What one implementation does, as a log. Two implementations are compared by their logs.
 
 use super::operation::Exclusion;
 use operations::model::Cleaned;
 use operations::{ContextCall, Seen};
 
-/// An entry of an error queue, in terms that every version shares.
+/// An entry of an error queue, in terms that all versions share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Reason 103 of ASYNC.
@@ -16,7 +16,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// From the numbers of 1.1.1 and before (B3).
+    /// Made from the numbers of 1.1.1 and before (B3).
     pub fn new(library: u32, reason: u32) -> Failure {
         match (library, reason) {
             (51, 103) => Failure::InvalidPoolSize,
@@ -26,13 +26,13 @@ impl Failure {
     }
 }
 
-/// A pointer as logs have it: the two implementations' own differ.
+/// A pointer as it appears in logs, because the two implementations' addresses differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pointer {
     Null,
-    /// A job, by order of first appearance since the pool was made; a wait context, by its place.
+    /// A job, numbered by first appearance since the pool was made; a wait context, by its place.
     Known(usize),
-    /// Not one that was ever seen before: garbage, or freed.
+    /// A pointer that was never seen before: garbage, or freed.
     Unknown,
 }
 
@@ -41,29 +41,30 @@ pub enum Pointer {
 pub enum Event {
     /// Not called, for a reason that `operation::LEFT_OUT` gives.
     LeftOut(Exclusion),
-    /// The function was entered. `job`: what the caller's handle held at that time (B20); `no_bytes`: the start said 0.
+    /// The function was entered. `job`: what the caller's handle held at that time (B20).
+    /// `no_bytes`: the start gave a size of 0.
     Entered {
         job: Pointer,
         bytes: Option<Vec<u8>>,
         aligned: bool,
         no_bytes: bool,
     },
-    /// A pause of the function is over.
+    /// The function's pause has returned.
     Resumed {
         job: Pointer,
         bytes: Option<Vec<u8>>,
     },
-    /// A function given to a resume, which must not run, was called.
+    /// A function was called that was given to a resume, and must not run.
     WrongFunction,
-    /// The next call is another thread's.
+    /// Another thread makes the next call.
     Elsewhere,
-    /// A wait context called for an entry when it was freed.
+    /// A wait context called the cleanup of an entry when it was freed.
     CleanedUp {
         context: Pointer,
         with: Option<Cleaned>,
         status: Option<i32>,
     },
-    /// The model says otherwise than what was last.
+    /// The model has another result for the last event.
     NotAsModelled(String),
     InitThread {
         max: usize,
@@ -71,7 +72,8 @@ pub enum Event {
         result: i32,
     },
     CleanupThread,
-    /// `job` and `ret` as they are after the call; `untouched`: the caller's argument block was not written.
+    /// `job` and `ret` as they are after the call. `untouched`: the caller's argument block was
+    /// not written.
     StartJob {
         resumed: bool,
         result: i32,
@@ -114,13 +116,13 @@ pub enum Event {
         call: ContextCall,
         seen: Seen,
     },
-    /// The thread's default library context was replaced; `before` is what it was.
+    /// The thread's default library context was replaced. `before` is what it was.
     SetLibctx {
         before: Pointer,
     },
 }
 
-/// An event, whose job it was in, and what was in the error queue after it.
+/// An event, the job it happened in, and the error queue after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The place of the job that ran.
@@ -130,7 +132,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What the model says, where that is something else.
+    /// What the model says, if that is something else.
     pub fn model_says(&self) -> Option<&str> {
         match &self.event {
             Event::NotAsModelled(want) => Some(want),

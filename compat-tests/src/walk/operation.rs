@@ -1,5 +1,5 @@
-//! What a walk consists of: operations, the scripts that jobs run, how they are generated; and the list of what is left
-//! out because the two implementations differ there on purpose.
+//! What a walk consists of: operations, the scripts that jobs run, and how they are generated.
+//! Also the list of what is left out, because the two implementations differ there on purpose.
 
 use super::table::Libcrypto;
 use operations::{Argument, ContextCall, Key};
@@ -8,27 +8,28 @@ use proptest::prelude::*;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// Jobs that may be under way at a time.
+/// The most jobs that run or are paused at a time.
 pub const JOBS: usize = 5;
 
-/// Wait contexts that may exist at a time.
+/// The most wait contexts that exist at a time.
 pub const CONTEXTS: usize = 2;
 
 /// Something that a thread does outside of its jobs.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// Starts a job; if no handle is free it resumes one, with a function and arguments that must be ignored (B22).
+    /// Starts a job. If no handle is free it resumes a job, with a function and arguments that
+    /// must be ignored (B22).
     Start(Start),
-    /// Resumes one of the paused jobs, the one of this number if there are more.
+    /// Resumes one of the paused jobs: this number modulo how many there are.
     Resume(u8),
-    /// What jobs can do too.
+    /// A call that jobs can make too.
     Call(Call),
 }
 
 /// How a job is started.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// Its wait context; none: NULL.
+    /// Its wait context. None: NULL.
     pub context: Option<u8>,
     pub argument: Argument,
     /// What its function does.
@@ -43,7 +44,8 @@ pub enum Call {
     InitThread {
         max: usize,
         init: usize,
-        /// An entry that this leaves stays in the error queue until the next call (B5).
+        /// If the call leaves an entry in the error queue, it stays there until the next call
+        /// (B5).
         leave_error: bool,
     },
     CleanupThread,
@@ -53,7 +55,7 @@ pub enum Call {
     GetCurrentJob,
     GetWaitCtx(Whose),
     IsCapable,
-    /// `ASYNC_start_job` inside a job: for a new one, or with the own handle.
+    /// `ASYNC_start_job` inside a job: for a new job, or with the job's own handle.
     StartInside,
     /// A resume of the handle of a job that has ended.
     ResumeIdle,
@@ -64,28 +66,28 @@ pub enum Call {
     OnContext(Target, ContextCall),
     /// Replaces the default library context; 0 is the global one.
     SetLibctx(u8),
-    /// Another thread makes the call while this one waits, as an engine's would.
+    /// Another thread makes the call while this thread waits. An engine would do that.
     Elsewhere(Arc<Call>),
 }
 
 /// A wait context.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// The one of this place, which is made if it is not there.
+    /// The one of this place, which is made if there is none.
     Place(u8),
-    /// The running job's; outside a job, that of the first place.
+    /// The running job's. Outside a job, that of the first place.
     Own,
     Null,
 }
 
-/// A job whose wait context is asked for.
+/// A job whose wait context a call asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Whose {
     /// The running job.
     Own,
-    /// One that is paused.
+    /// A paused job.
     Paused(u8),
-    /// One that has ended.
+    /// A job that has ended.
     Idle(u8),
 }
 
@@ -114,20 +116,21 @@ pub enum Exclusion {
 
 use Exclusion::*;
 
-/// Everything that a walk leaves out, the rule that says why, and what it is.
+/// Everything that a walk leaves out, the rule that is the reason, and what it is.
 ///
-/// Not here, because the results are the same: `ASYNC_init_thread` with a pool present and no job under way (D2, G4).
-/// OpenSSL leaks the idle jobs there, which no caller sees; handles are told apart anew from then on.
+/// Not here, because the results are the same: `ASYNC_init_thread` if there is a pool and no job
+/// runs or is paused (D2, G4). OpenSSL leaks the idle jobs there, which no caller sees. Handles
+/// are numbered anew from then on.
 pub const LEFT_OUT: &[(Exclusion, &str, &str)] = &[
     (
         InitWithJobs,
         "D2",
-        "a new pool while jobs are under way: OpenSSL's takes them in uncounted (P9)",
+        "a new pool while jobs run or are paused: OpenSSL's pool accepts them without counting them (P9)",
     ),
     (
         CleanupWithJobs,
         "D3",
-        "ASYNC_cleanup_thread with paused jobs: their end is a use after free",
+        "ASYNC_cleanup_thread with paused jobs: use after free when they end",
     ),
     (
         CleanupInside,
@@ -142,7 +145,7 @@ pub const LEFT_OUT: &[(Exclusion, &str, &str)] = &[
     (
         FinishedHandle,
         "D6",
-        "a resume of a handle whose job has ended: pooled twice",
+        "a resume of a handle whose job has ended: the job is pooled twice",
     ),
     (
         NullArguments,
@@ -167,7 +170,7 @@ pub const LEFT_OUT: &[(Exclusion, &str, &str)] = &[
     (
         NullContext,
         "D28",
-        "NULL for a wait context, but for free and set_callback: a crash",
+        "NULL for a wait context, except in free and set_callback: a crash",
     ),
     (
         OtherThread,
@@ -188,12 +191,12 @@ pub const LEFT_OUT: &[(Exclusion, &str, &str)] = &[
     (
         HugePool,
         "G2",
-        "an init_size without memory for it, which passes through an int: no operation here",
+        "an init_size for which there is no memory, which passes through an int: no operation here",
     ),
     (
         ChangeInCleanup,
         "G18",
-        "cleanups that look into or change the context's list: no operation here",
+        "cleanups that read or change the context's list: no operation here",
     ),
     (
         ContextCreation,
@@ -229,7 +232,7 @@ impl Exclusion {
     }
 }
 
-/// A number below a bound, as wide as operations have them.
+/// A number below a bound, as operations store it.
 fn below(bound: usize) -> impl Strategy<Value = u8> {
     0..u8::try_from(bound).expect("bounds are small")
 }
@@ -255,10 +258,10 @@ fn fd() -> impl Strategy<Value = i32> {
     prop_oneof![8 => 98..100, 1 => Just(-1), 1 => any::<i32>()]
 }
 
-/// A pool's sizes; those that are refused are asked for now and then, and limits that no `int` holds.
+/// A pool's sizes. Some are refused sizes, and some are limits that no `int` holds.
 fn init() -> impl Strategy<Value = Call> {
     let max = prop_oneof![10 => 0..5usize, 1 => Just(1 << 31), 1 => Just(usize::MAX)];
-    // `init` stays small: so many jobs are made at once.
+    // `init` stays small, because that many jobs are made at once.
     (max, 0..4usize, any::<bool>()).prop_map(|(max, init, leave_error)| Call::InitThread {
         max,
         init,
@@ -266,8 +269,8 @@ fn init() -> impl Strategy<Value = Call> {
     })
 }
 
-/// What any thread may do to a wait context and ask of a job, if they take turns.
-fn of_any_thread() -> impl Strategy<Value = Call> {
+/// Calls on a wait context or a job that any thread may make, if the threads take turns.
+fn any_threads_call() -> impl Strategy<Value = Call> {
     use Call::OnContext;
     use ContextCall::*;
     prop_oneof![
@@ -293,13 +296,13 @@ fn of_any_thread() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// What jobs and their callers do alike.
+/// Calls that jobs and their callers both make.
 fn common() -> impl Strategy<Value = Call> {
-    // What is simpler comes first: proptest goes that way.
+    // The simpler ones come first, because proptest shrinks to them.
     prop_oneof![
         1 => Just(Call::IsCapable),
-        49 => of_any_thread().boxed(),
-        2 => of_any_thread().prop_map(|call| Call::Elsewhere(Arc::new(call))).boxed(),
+        49 => any_threads_call().boxed(),
+        2 => any_threads_call().prop_map(|call| Call::Elsewhere(Arc::new(call))).boxed(),
         2 => Just(Call::GetCurrentJob),
         1 => below(CONTEXTS).prop_map(Call::New),
         1 => target().prop_map(Call::Free),
@@ -358,7 +361,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// A walk without one of its operations, or without one call of one of its scripts: every such walk.
+/// All walks that lack one operation of this walk, or one call of one of its scripts.
 pub fn shorter(walk: &[Operation]) -> impl Iterator<Item = Vec<Operation>> {
     let without_operation = (0..walk.len()).map(|n| [&walk[..n], &walk[n + 1..]].concat());
     let without_call = walk.iter().enumerate().flat_map(move |(n, operation)| {
@@ -381,7 +384,7 @@ pub fn shorter(walk: &[Operation]) -> impl Iterator<Item = Vec<Operation>> {
 pub fn walk() -> impl Strategy<Value = Vec<Operation>> {
     let operations = vec(operation(), 0..=60);
     (prop::option::of(init()), operations).prop_map(|(init, mut operations)| {
-        // Sizes are hardly ever accepted later, when jobs are under way.
+        // Later, when jobs run or are paused, sizes are hardly ever accepted.
         operations.splice(0..0, init.map(Operation::Call));
         operations
     })

@@ -1,5 +1,5 @@
-//! One implementation that carries out a walk's operations and logs what it does. It decides by what it has seen itself
-//! which of them would run into what is left out.
+//! One implementation, which carries out a walk's operations and logs what it does. From what it
+//! has seen, it decides itself which of them are left out.
 
 mod contexts;
 mod jobs;
@@ -28,7 +28,7 @@ unsafe impl Send for Libctxs {}
 unsafe impl Sync for Libctxs {}
 
 impl Libctxs {
-    /// Makes them, for the life of the process.
+    /// Makes them. They live as long as the process.
     pub fn new(functions: LibctxFunctions) -> Libctxs {
         // SAFETY: these functions have no conditions.
         let all = unsafe {
@@ -41,7 +41,7 @@ impl Libctxs {
         Libctxs { functions, all }
     }
 
-    /// Replaces the calling thread's default; answers what it was.
+    /// Replaces the calling thread's default, and returns what it was.
     fn set(&self, to: *mut Libctx) -> *mut Libctx {
         // SAFETY: it is one of the contexts above, none of which is ever freed.
         unsafe { (self.functions.set0_default)(to) }
@@ -63,15 +63,15 @@ struct Place {
 pub struct Side {
     pub table: Table,
     libctxs: Option<Libctxs>,
-    /// Both sides run the function of a start whose arguments have size 0.
+    /// Whether both sides run the function of a start whose arguments have size 0.
     runs_with_no_bytes: bool,
     /// The default library context that this side's caller has chosen.
     libctx: Cell<*mut Libctx>,
     places: [Place; JOBS],
     contexts: [Cell<*mut ASYNC_WAIT_CTX>; CONTEXTS],
-    /// What the model calls them.
+    /// The model's numbers of the wait contexts.
     context_ids: [Cell<ContextId>; CONTEXTS],
-    /// What the fuzzer compares the library with, and this walk both.
+    /// The model that the fuzzer compares the library with. This walk compares both sides with it.
     model: RefCell<Model>,
     /// Handles that appeared since the pool was made.
     seen: RefCell<Vec<*mut ASYNC_JOB>>,
@@ -93,7 +93,7 @@ thread_local! {
 
 /// The side at work.
 fn at_work<'a>() -> &'a Side {
-    // SAFETY: `Side::work` has set it and is still running; jobs run within it.
+    // SAFETY: `Side::work` has set it and is still running. Jobs run within it.
     unsafe { &*AT_WORK.get() }
 }
 
@@ -142,8 +142,8 @@ impl Side {
         self.places.iter().any(|place| place.live.get())
     }
 
-    /// Resumes every job until it ends. The scripts end, so a job that does not is given up.
-    pub fn give_up(&self) {
+    /// Resumes every job until it ends. Scripts end, so a job that does not end is abandoned.
+    pub fn finish_all_jobs(&self) {
         for _ in 0..JOBS * 16 {
             self.operate(&Operation::Resume(0));
         }
@@ -186,7 +186,7 @@ impl Side {
         self.expect(&errors, &want);
     }
 
-    /// Logs what the model says if that is not what was seen.
+    /// Logs what the model says if the result differs from it.
     fn expect<T: PartialEq + Debug>(&self, got: &T, want: &T) {
         if got != want {
             self.log_with(Event::NotAsModelled(format!("{want:?}")), Vec::new());
@@ -256,7 +256,7 @@ impl Side {
             .map(usize::from)
     }
 
-    /// Why a call is not made, if it is not. Together with `start` this is all that decides it.
+    /// Why a call is not made, or none if it is made. This and `start` alone decide it.
     fn exclusion(&self, call: &Call) -> Option<Exclusion> {
         let running = self.running.get();
         let target = |on: &Target| match on {
@@ -265,7 +265,7 @@ impl Side {
             Target::Place(_) => false,
         };
         match call {
-            // A refused one changes nothing (B8).
+            // A refused call changes nothing (B8).
             Call::InitThread { max, init, .. } if init <= max && self.has_jobs() => {
                 Some(Exclusion::InitWithJobs)
             }
@@ -347,10 +347,11 @@ impl Side {
         }
     }
 
-    /// Makes a call on a thread of its own: one that neither has jobs nor knows of any.
+    /// Makes a call on a thread of its own, which has no jobs.
     fn elsewhere(&self, call: &Call) {
         struct Lent<'a>(&'a Side, &'a Call);
-        // SAFETY: this thread waits until the other one has ended, and so does all that it shares with it.
+        // SAFETY: this thread waits until the other one has ended. So does everything that it
+        // shares with it.
         unsafe impl Send for Lent<'_> {}
         self.log(Event::Elsewhere);
         let lent = Lent(self, call);

@@ -1,5 +1,5 @@
-//! One implementation as a table of its functions, looked up in the shared object it lies in; and the proof that it is
-//! that object which answers.
+//! One implementation as a table of its functions, looked up in its shared object. Also the proof
+//! that the functions lie in that object.
 
 use super::event::Failure;
 use operations::{Functions, Functions3};
@@ -15,7 +15,7 @@ use std::ptr;
 pub struct Libctx(PhantomData<(*mut (), PhantomPinned)>, [u8; 0]);
 
 operations::functions! {
-    /// libcrypto's default library context (3.0). Both implementations mean the same one.
+    /// libcrypto's default library context (3.0). Both implementations use the same one.
     LibctxFunctions {
         new c"OSSL_LIB_CTX_new" () -> *mut Libctx;
         set0_default c"OSSL_LIB_CTX_set0_default" (*mut Libctx) -> *mut Libctx;
@@ -23,7 +23,7 @@ operations::functions! {
     }
 }
 
-/// The calling thread's error queue of one implementation.
+/// One implementation's error queue of the calling thread.
 #[derive(Clone, Copy)]
 pub struct Queue {
     get: unsafe extern "C" fn() -> c_ulong,
@@ -76,7 +76,8 @@ impl Queue {
             Packing::Plain => {
                 let library = code >> 23 & 0xff;
                 match code & 0x7f_ffff {
-                    // The allocator's own entry (3.2 and later) stands for the one that ASYNC would have queued.
+                    // The allocator's own entry (3.2 and later) stands for the entry that ASYNC
+                    // would have queued.
                     0xc0100 if library == 15 => Failure::new(51, 65),
                     // The reasons that all libraries share have numbers of their own since 3.0.
                     reason @ 0xc0100..=0xc0103 => Failure::new(library, reason - 0xc0100 + 65),
@@ -96,35 +97,36 @@ impl Queue {
 /// One implementation.
 #[derive(Clone, Copy)]
 pub struct Table {
-    /// How traces call it.
+    /// Its name in traces.
     pub name: &'static str,
     /// The functions of every version.
     pub functions: Functions,
-    /// Those of 3.0, where the version has them.
+    /// Those of 3.0, if the version has them.
     pub functions3: Option<Functions3>,
-    /// Its errors.
+    /// Its error queue.
     pub queue: Queue,
 }
 
-/// More jobs than an `int` holds: what 3.6 and later do not take as a limit (G2).
+/// Whether this is more jobs than an `int` holds. 3.6 and later do not accept that as a limit
+/// (G2).
 pub fn exceeds_int(jobs: usize) -> bool {
     c_int::try_from(jobs).is_err()
 }
 
-/// libcrypto, and what else the walk wants of it.
+/// libcrypto, and what else the walk needs of it.
 #[derive(Clone, Copy)]
 pub struct Libcrypto {
     /// Its ASYNC functions.
     pub table: Table,
     /// Its default library context, with 3.0 and later.
     pub libctx: Option<LibctxFunctions>,
-    /// Its version, as `OpenSSL_version_num` says.
+    /// Its version, as `OpenSSL_version_num` returns it.
     pub version: c_ulong,
 }
 
 impl Libcrypto {
-    /// Whether a start with arguments of size 0 runs the function with NULL, as ours does. Only what was observed counts
-    /// (B24, D11): older ones fail, with an entry or without.
+    /// Whether a start with arguments of size 0 runs the function with NULL, as this library does.
+    /// Only observed behaviour counts (B24, D11): older versions fail, with an entry or without.
     pub fn runs_with_no_bytes(&self) -> bool {
         let digits = |shift: u32| self.version >> shift & 0xff;
         let (major, minor, patch) = (self.version >> 28, digits(20), digits(4));
@@ -142,7 +144,7 @@ impl Libcrypto {
         self.version < 0x3060_0000
     }
 
-    /// The system's; the error says why it cannot be had.
+    /// The system's libcrypto. The error says why it cannot be used.
     pub fn of_the_system() -> Result<Libcrypto, String> {
         let names = [c"libcrypto.so.3", c"libcrypto.so.1.1"];
         let object = names
@@ -228,7 +230,7 @@ impl Table {
         })
     }
 
-    /// Every function of the table lies in the object that begins here.
+    /// Fails unless every function of the table lies in the object that begins here.
     fn assert_lies_at(&self, base: usize) {
         let three = self.functions3.map(|functions| functions.addresses());
         let all = self
@@ -237,7 +239,8 @@ impl Table {
             .into_iter()
             .chain(three.into_iter().flatten());
         for (symbol, address) in all {
-            let (at, file) = base_of(address).unwrap_or_else(|| panic!("{symbol:?} is nowhere"));
+            let (at, file) =
+                base_of(address).unwrap_or_else(|| panic!("{symbol:?} is in no object"));
             assert_eq!(
                 at,
                 base,
@@ -249,9 +252,10 @@ impl Table {
     }
 }
 
-/// Where two implementations run in one process, their jobs must not know of each other: libcrypto calls some of its ASYNC
-/// functions through the dynamic linker, which could take it to the other one. To be asserted before anything else is
-/// done: it also initialises the libraries, which a first pause must not meet uninitialised (D29).
+/// Proves that two implementations in one process do not know each other's jobs. libcrypto calls
+/// some of its ASYNC functions through the dynamic linker, which could resolve them to the other
+/// one. Call this first: it also initialises the libraries, because a pause before that goes wrong
+/// (D29).
 pub fn assert_separate(one: &Table, other: &Table) {
     /// What the job saw: its own implementation's current job and the other's.
     struct Seen {
@@ -279,7 +283,7 @@ pub fn assert_separate(one: &Table, other: &Table) {
         };
         let mut argument: *mut Seen = &raw mut seen;
         let (mut job, mut ret) = (ptr::null_mut(), 0);
-        // SAFETY: the pointers are good, and the job is run to its end before they go away.
+        // SAFETY: the pointers are good. The job runs until it ends before their targets go away.
         unsafe {
             let context = (functions.wait_ctx_new)();
             let mut start = || {
@@ -303,13 +307,14 @@ pub fn assert_separate(one: &Table, other: &Table) {
         assert!(!own.is_null(), "{name}: its job is its current job");
         assert!(
             foreign.is_null(),
-            "{} took {name}'s job for its own",
+            "{} reports {name}'s job as its own",
             tables[1].name
         );
     }
 }
 
-/// With it libcrypto prefers its own functions to those of the same name that the process found first.
+/// With this flag libcrypto prefers its own functions to those of the same name that the process
+/// found first.
 #[cfg(target_env = "gnu")]
 const DEEPBIND: c_int = libc::RTLD_DEEPBIND;
 /// Elsewhere `assert_separate` finds out whether it was needed.
@@ -363,7 +368,7 @@ fn text(pointer: *const c_char) -> String {
         .into_owned()
 }
 
-/// Where the object that an address lies in begins, and its file.
+/// The start of the object that an address lies in, and its file.
 fn base_of(address: *const c_void) -> Option<(usize, PathBuf)> {
     // SAFETY: the structure is all pointers, which may be NULL.
     let mut info: libc::Dl_info = unsafe { mem::zeroed() };

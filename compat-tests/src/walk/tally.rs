@@ -1,4 +1,4 @@
-//! The classes of results of each function, and how often a walk met each.
+//! The classes of results of each function, and how often a walk met each class.
 
 use super::event::{Entry, Event, Failure, Pointer};
 use super::operation::{Exclusion, LEFT_OUT};
@@ -7,7 +7,8 @@ use operations::{ContextCall, Seen};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The functions, and the classes of results that a walk must meet. A class that is not in this table may not occur.
+/// The functions, and the classes of results that a walk must meet. A result of any other class is
+/// a failure.
 const CLASSES: &[(&str, &[&str])] = &[
     (
         "ASYNC_init_thread",
@@ -100,7 +101,7 @@ const CLASSES_OF_3: &[&str] = &[
 ];
 
 impl Entry {
-    /// The function that was called, and the class of its result; none for what is not a call.
+    /// The function that was called, and the class of its result. None if the event is not a call.
     fn class(&self) -> Option<(&'static str, String)> {
         let inside = if self.running.is_some() {
             "inside a job"
@@ -252,7 +253,8 @@ fn repeats(fds: &[i32]) -> bool {
     fds.iter().enumerate().any(|(n, fd)| fds[..n].contains(fd))
 }
 
-/// How often each class of each function's results occurred, and each exclusion was applied.
+/// How often each class of each function's results occurred, and how often each exclusion was
+/// applied.
 #[derive(Default)]
 pub struct Tally {
     classes: BTreeMap<(&'static str, String), u64>,
@@ -261,7 +263,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts what one implementation did; the other did the same.
+    /// Counts what one implementation did. The other did the same.
     pub fn add(&mut self, log: &[Entry]) {
         for entry in log {
             if let Event::LeftOut(exclusion) = entry.event {
@@ -292,7 +294,7 @@ impl Tally {
         self.operations
     }
 
-    /// The counts, for people.
+    /// The counts, as text.
     pub fn table(&self) -> String {
         let mut table = String::new();
         for (function, classes) in CLASSES {
@@ -317,8 +319,8 @@ impl Tally {
         table
     }
 
-    /// What is missing: classes that occurred fewer times than `least`, and classes that nobody expects; and exclusions
-    /// that were never applied, which are not needed.
+    /// What is wrong: classes that occurred fewer times than `least`, unknown classes, and
+    /// exclusions that were never applied and so are not needed.
     pub fn faults(&self, least: u64, libcrypto: &Libcrypto) -> Vec<String> {
         let mut faults = Vec::new();
         for (function, classes) in CLASSES {
@@ -341,7 +343,9 @@ impl Tally {
                 .any(|(name, classes)| name == function && classes.contains(&class.as_str()))
                 && has(libcrypto, function, class);
             if !expected {
-                faults.push(format!("{function}: {class}: {count}, which is no class"));
+                faults.push(format!(
+                    "{function}: {class}: {count}, which is not a known class"
+                ));
             }
         }
         for (exclusion, rule, what) in LEFT_OUT {

@@ -1,7 +1,8 @@
-//! Random walks on the system's libcrypto and on the library, in one process: every result, output,
-//! descriptor list, handle and error must be the same, and what the fuzzer's model says.
+//! Random walks on the system's libcrypto and on this library, in one process. Every result,
+//! output, descriptor list, handle and error must be the same, and must be what the fuzzer's model
+//! says.
 //!
-//! `OSSL_ASYNC_WALK_SEED` says which walks to take (1).
+//! `OSSL_ASYNC_WALK_SEED` chooses the walks (1 by default).
 
 use compat_tests::walk::{planted, random_walks};
 use compat_tests::{ignore, report};
@@ -10,7 +11,7 @@ use walks::{implementations, seed};
 
 mod walks;
 
-/// Calls to compare.
+/// How many calls are compared.
 const CALLS: u64 = 100_000;
 
 fn main() -> ExitCode {
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     tests.run()
 }
 
-/// Operations that the walk to a planted defect may have once it was shortened.
+/// The most operations that a shortened walk to a planted defect may have.
 const SHORT: usize = 6;
 
 fn a_walk_finds_every_planted_defect_and_is_shortened() {
@@ -56,7 +57,7 @@ fn arguments_of_size_0_are_among_the_calls() {
     let (libcrypto, _) = implementations();
     if !libcrypto.runs_with_no_bytes() {
         ignore(format!(
-            "libcrypto {:#x} is not known to run the function then",
+            "libcrypto {:#x} is not known to run the function for arguments of size 0",
             libcrypto.version
         ));
     }

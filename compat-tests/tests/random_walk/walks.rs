@@ -1,4 +1,4 @@
-//! Walks of so many calls, for `random_walk` and for `check_long`.
+//! Walks with a given number of calls, for `random_walk` and for `check_long`.
 
 use compat_tests::walk::{Libcrypto, Table, assert_separate, random_walks};
 use compat_tests::{Linkage, expected_library, ignore, ignore_for_want, need_jobs, report};
@@ -9,10 +9,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-/// Every class of results must be met once in so many calls.
+/// Every class of results must occur at least once in this many calls.
 const CALLS_A_CLASS: u64 = 10_000;
 
-/// Threads that walk at the same time.
+/// How many threads walk at the same time.
 const THREADS: usize = 4;
 
 /// Both implementations.
@@ -22,14 +22,14 @@ pub fn implementations() -> (Libcrypto, Table) {
     if !libcrypto.table.is_capable() {
         ignore("this libcrypto has no jobs");
     }
-    // For a shared library the program does not matter.
+    // For a shared library it does not matter which program is given.
     let library = expected_library(Path::new(""), Linkage::Shared);
     let ours = Table::ossl_async(&library);
     assert_separate(&libcrypto.table, &ours);
     (libcrypto, ours)
 }
 
-/// Which walks to take: `OSSL_ASYNC_WALK_SEED`.
+/// `OSSL_ASYNC_WALK_SEED`, which chooses the walks.
 pub fn seed() -> u64 {
     match env::var("OSSL_ASYNC_WALK_SEED") {
         Ok(seed) => seed

@@ -19,11 +19,11 @@ extern "C" fn clean_up(
     let data = data.addr();
     match Key::of(key, context) {
         Some(key) => driver.clean_up(context, Cleaned { key, fd, data }),
-        None => driver.fail("a cleanup was called with a key that is none"),
+        None => driver.fail("a cleanup was called with an unknown key"),
     }
 }
 
-/// A wait context's number and address; none and NULL.
+/// A wait context's number and address, or none and NULL.
 type On = (Option<ContextId>, *mut ASYNC_WAIT_CTX);
 
 impl Driver<'_> {
@@ -50,7 +50,7 @@ impl Driver<'_> {
         let context = self.model.borrow_mut().contexts.make();
         if address.is_null() || self.living(address).is_some() {
             self.fail(&format!(
-                "a new wait context at {address:?}, where there is none or another"
+                "a new wait context at {address:?}, which is NULL or another one's address"
             ));
         }
         self.context_addresses.borrow_mut().push(address);
@@ -65,12 +65,13 @@ impl Driver<'_> {
     }
 
     pub(super) fn free(&self, (context, address): On) {
-        // Nobody uses it from here on but its cleanups, and jobs that were started with it.
+        // From here on, only its cleanups use it, and jobs that were started with it.
         for place in self.contexts.iter().filter(|place| place.get() == context) {
             place.set(None);
         }
         let begins = context.filter(|context| self.model.borrow_mut().contexts.free(*context));
-        // SAFETY: NULL, or a context that lives; a second time only in a cleanup, or in a job that was started with it.
+        // SAFETY: NULL, or a context that lives. It is freed a second time only in a cleanup, or
+        // in a job that was started with it.
         unsafe { ASYNC_WAIT_CTX_free(address) };
         let Some(context) = begins.filter(|_| !self.has_failed()) else {
             return;
@@ -86,7 +87,7 @@ impl Driver<'_> {
             return;
         }
         let Some(context) = self.living(address) else {
-            return self.fail("a cleanup was called for no wait context");
+            return self.fail("a cleanup was called for an unknown wait context");
         };
         let want = self.model.borrow_mut().contexts.next_cleanup(context);
         self.expect("the cleanup that is called", Some(with), want);
@@ -105,7 +106,7 @@ impl Driver<'_> {
     pub(super) fn on_context(&self, (context, address): On, call: ContextCall) {
         let want = self.model.borrow_mut().contexts.call(context, call);
         let (functions, three) = (&Functions::LINKED, Some(&Functions3::LINKED));
-        // SAFETY: NULL or a context that lives; the cleanup wants nothing of its arguments.
+        // SAFETY: NULL, or a context that lives. The cleanup accepts any arguments.
         let got = unsafe { call.make(functions, three, address, clean_up) };
         self.expect("the call on the wait context", got, want);
     }

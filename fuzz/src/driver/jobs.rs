@@ -8,17 +8,18 @@ use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-/// Jobs that there may be at a time.
+/// The most jobs that may exist at a time.
 const MOST_JOBS: usize = 24;
 
-/// Two that do the same, so that one from an earlier use of a record shows.
+/// Two functions that do the same, so that a call of the function from an earlier use of a record
+/// shows.
 const FUNCTIONS: [JobFn; 2] = [body::<0>, body::<1>];
 
 extern "C" fn body<const NUMBER: usize>(argument: *mut c_void) -> c_int {
     at_work().body(NUMBER, argument.cast())
 }
 
-/// What is given to a resume, and never runs (B22).
+/// A function that is given to a resume, and must never run (B22).
 extern "C" fn wrong_function(_: *mut c_void) -> c_int {
     at_work().fail("the function given to a resume runs");
     0
@@ -27,21 +28,21 @@ extern "C" fn wrong_function(_: *mut c_void) -> c_int {
 /// What the function of a job that is being started should find.
 pub struct Pending {
     function: usize,
-    /// The caller's bytes and where they are; none: NULL.
+    /// The caller's bytes and their address. None: NULL.
     argument: Option<(Vec<u8>, usize)>,
 }
 
-/// What a job's function knows of itself.
+/// What a job's function knows about its own job.
 pub struct JobFrame {
     argument: *mut u8,
-    /// What is there.
+    /// The bytes that it must hold.
     bytes: Vec<u8>,
 }
 
 impl JobFrame {
-    /// The argument stays where it is and as it is, from the start to the end (B23).
+    /// The argument keeps its address and its bytes from the start of the job until its end (B23).
     fn check(&self, driver: &Driver<'_>) {
-        // SAFETY: the job's own copy has this length, or it is not looked at.
+        // SAFETY: the job's own copy has this length. Without a copy the length is 0.
         let bytes = unsafe { bytes(self.argument, self.bytes.len()) };
         if bytes != self.bytes {
             driver.fail("the argument's copy has changed");
@@ -51,12 +52,12 @@ impl JobFrame {
 
 /// # Safety
 ///
-/// So many bytes can be read there, or it is none.
+/// The bytes can be read, or the length is 0.
 unsafe fn bytes<'b>(at: *const u8, length: usize) -> &'b [u8] {
     if length == 0 {
         return &[];
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe { std::slice::from_raw_parts(at, length) }
 }
 
@@ -98,8 +99,9 @@ impl Driver<'_> {
         let context = self.context_address(context);
         self.launch(start.place, start.omitted, begun, |job, ret| {
             let (argument, size) = (block.argument, block.size);
-            // SAFETY: the handle is NULL or the library's own, the pointers are NULL or good, the function gets NULL or its
-            // copy of as many bytes as there are; where more are said no allocator has as many. The context lives.
+            // SAFETY: the handle is NULL or the library's own. The pointers are NULL or good. The
+            // function gets NULL or a copy of as many bytes as there are. If the size is larger
+            // than that, no allocator has as much memory. The context lives.
             unsafe {
                 match start.generation {
                     1 => ASYNC_start_job_2015(job, ret, function, argument, size),
@@ -117,13 +119,13 @@ impl Driver<'_> {
         let handle = Some(handle).filter(|_| omitted != Omitted::Handle);
         let begun = self.model.borrow_mut().cancel(handle);
         self.launch(place, omitted, begun, |job, ret| {
-            // SAFETY: the handle is NULL or the library's own, the pointers are NULL or good.
+            // SAFETY: the handle is NULL or the library's own. The pointers are NULL or good.
             unsafe { OSSL_ASYNC_cancel_job(job, ret) }
         });
     }
 
-    /// Calls a function that starts or resumes a job, with the variable for the handle and one for the result, and checks
-    /// what it came to (B19).
+    /// Calls a function that starts or resumes a job, with the variable for the handle and one for
+    /// the result. Checks the result and both variables (B19).
     fn launch(
         &self,
         place: usize,
@@ -164,7 +166,7 @@ impl Driver<'_> {
     /// A job's function.
     fn body(&self, function: usize, argument: *mut u8) -> c_int {
         let Some(pending) = self.pending.take() else {
-            self.fail("a function runs that is not to run");
+            self.fail("a function runs that must not run");
             return 0;
         };
         self.expect("the function", function, pending.function);
@@ -195,13 +197,13 @@ impl Driver<'_> {
             Some((bytes, address)) => {
                 // B23, B44: a copy, as malloc aligns it.
                 if argument.addr() == address || argument.addr() & 15 != 0 {
-                    self.fail("the argument is no copy, or not aligned");
+                    self.fail("the argument is not a copy, or is not aligned");
                 }
                 frame.bytes = bytes;
                 frame.check(self);
                 for (n, byte) in frame.bytes.iter_mut().enumerate() {
                     *byte ^= 0x80;
-                    // SAFETY: the job's own copy, which it may write to, has this length.
+                    // SAFETY: the job's own copy has this length, and the job may write to it.
                     unsafe { argument.add(n).write(*byte) };
                 }
             }
@@ -228,7 +230,7 @@ impl Driver<'_> {
         self.expect("ASYNC_pause_job", result, want);
         self.expect("whether it paused", self.starts.get() != starts, pauses);
         if pauses {
-            // B20: the caller has it now.
+            // B20: now the caller has the handle.
             let outside = self.places[self.launched.get()].get();
             self.expect("*job while a resumed job runs", outside, handle);
             if let Some(frame) = frame {
@@ -237,7 +239,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The input is used up, so that every job ends when it is resumed.
+    /// Resumes all jobs. The input is used up, so every job ends when it is resumed.
     pub(super) fn finish_jobs(&self) {
         loop {
             let paused = self.model.borrow().some_paused();
@@ -259,7 +261,7 @@ impl Driver<'_> {
 
     pub(super) fn init_pool(&self, generation: u8, max: usize, init: usize) {
         if generation == 1 && init <= max && init > MOST_JOBS {
-            return; // It would make jobs until something runs out.
+            return; // This would make jobs until a resource runs out.
         }
         let want = self
             .model
@@ -269,7 +271,7 @@ impl Driver<'_> {
             1 => ASYNC_init_pool(max, init),
             _ => ASYNC_init_thread(max, init),
         };
-        self.expect("the making of a pool", got, want);
+        self.expect("the result of making a pool", got, want);
     }
 
     pub(super) fn free_pool(&self, generation: u8) {

@@ -9,10 +9,10 @@ use ossl_async::capi::*;
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;
 
-/// Jobs of a pool of another thread's.
+/// The number of jobs in a pool that another thread makes.
 const JOBS_ELSEWHERE: usize = 2;
 
-/// What bytes hold before a call.
+/// What every byte of a buffer holds before a call.
 const FILL: u8 = 0xaa;
 
 impl Driver<'_> {
@@ -88,7 +88,8 @@ impl Driver<'_> {
             }
         };
         self.expect("the result of the counts", result, size.is_some().into());
-        // As many bytes as were asked for, and no more. What the model does not know it takes as it is.
+        // As many bytes as were asked for are written, and no more. Counts that the model does not
+        // have are not compared.
         let size = size.unwrap_or(0);
         let known = size.min(want.len());
         let written = size.min(size_of::<OSSL_ASYNC_STATS>());
@@ -98,7 +99,7 @@ impl Driver<'_> {
         self.expect("the counts", got, wanted);
     }
 
-    /// Stacks have been made, so that their size stays as it is.
+    /// Sets the stack size. Stacks have been made, so the size does not change.
     pub(super) fn stack_size(&self, kib: usize) {
         let want = self.model.borrow_mut().set_stack_size();
         let got = OSSL_ASYNC_set_stack_size(kib << 10);
@@ -113,12 +114,12 @@ impl Driver<'_> {
         let uses = self.model.borrow().uses_stack(handle.addr());
         let is_right = (used != 0) == uses && used <= self.world.stack_bytes;
         if !is_right {
-            let why = format!("{used} bytes of stack are used, and the model says {uses}");
+            let why = format!("{used} bytes of stack are used, but the model says {uses}");
             self.fail(&why);
         }
     }
 
-    /// Stacks have been made, so that nothing can be installed any more (G40, G42, G43).
+    /// Installs functions. Stacks have been made, so the functions do not change (G40, G42, G43).
     pub(super) fn mem_functions(&self, allocate: bool, free: bool) {
         unsafe extern "C" fn no_stack(_: *mut usize) -> *mut c_void {
             ptr::null_mut()
@@ -181,10 +182,10 @@ impl Driver<'_> {
                     return; // That would be a start.
                 }
                 self.model.borrow_mut().refused_elsewhere();
-                // The entry goes to the queue of the thread that tried.
+                // The entry goes to the queue of the thread that called.
                 let got = on_another_thread(move || {
                     let (mut job, mut ret) = (job(), UNTOUCHED);
-                    // SAFETY: the handle is the library's own; the pointers are good.
+                    // SAFETY: the handle is the library's own. The pointers are good.
                     let result = unsafe {
                         let null = ptr::null_mut();
                         ASYNC_start_job_2015(&mut job, &mut ret, Some(nothing), null, 0)
@@ -204,8 +205,8 @@ impl Driver<'_> {
                     let context = ptr::with_exposed_provenance_mut(address);
                     let (mut job, mut ret) = (ptr::null_mut(), UNTOUCHED);
                     [1, 2].map(|_| {
-                        // SAFETY: the pointers are good, the function wants no argument, and the context lives: whose it
-                        // is waits.
+                        // SAFETY: the pointers are good, and the function does not use its
+                        // argument. The context lives: the thread that has it waits.
                         let result = unsafe {
                             let null = ptr::null_mut();
                             ASYNC_start_job(&mut job, context, &mut ret, Some(pause), null, 0)
@@ -222,7 +223,7 @@ impl Driver<'_> {
                     let pool =
                         ASYNC_init_pool(0, 0) + ASYNC_init_pool(JOBS_ELSEWHERE, JOBS_ELSEWHERE);
                     let (mut job, mut ret) = (ptr::null_mut(), UNTOUCHED);
-                    // SAFETY: the pointers are good, and the function wants no argument.
+                    // SAFETY: the pointers are good, and the function does not use its argument.
                     let result = unsafe {
                         let null = ptr::null_mut();
                         ASYNC_start_job_2015(&mut job, &mut ret, Some(nothing), null, 0)
@@ -243,7 +244,7 @@ impl Driver<'_> {
     }
 }
 
-/// The function of a job of another thread's.
+/// The function of a job that another thread starts.
 unsafe extern "C" fn nothing(_: *mut c_void) -> c_int {
     77
 }

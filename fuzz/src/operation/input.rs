@@ -1,10 +1,10 @@
-//! Operations from bytes.
+//! Reads operations from bytes.
 
 use super::{CONTEXTS, Elsewhere, Errors, Handle, Omitted, Operation, PLACES, Start, Target};
 use operations::{Argument, ContextCall, Key};
 use std::ffi::c_int;
 
-/// The bytes that were not used yet.
+/// The bytes that have not been used yet.
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -63,7 +63,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A pool's size: small ones, and the largest there is.
+    /// A pool's size: a small one, or the largest there is.
     fn size(&mut self) -> usize {
         match self.byte() {
             u8::MAX => usize::MAX,
@@ -71,7 +71,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A pool's limit: as its size, or one more than an `int` holds.
+    /// A pool's limit: a size as above, or one more than an `int` holds.
     fn limit(&mut self) -> usize {
         match self.byte() {
             u8::MAX => usize::MAX,

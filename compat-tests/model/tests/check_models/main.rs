@@ -1,5 +1,6 @@
-//! The wake protocol (`src/wake/protocol.rs` of the library, that very file) in every interleaving of a few threads, and with
-//! every value that the memory model lets a load see. What is checked is in `models.rs`; here is what it stands on.
+//! The wake protocol (the library's own `src/wake/protocol.rs`) in every interleaving of a few
+//! threads, with every value that the memory model lets a load return. `models.rs` has the checks,
+//! `signal.rs` what they are built on.
 
 #[macro_use]
 #[path = "../../../../src/wake/parts.rs"]

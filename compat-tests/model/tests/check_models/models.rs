@@ -1,6 +1,8 @@
-//! What each of two or three threads does to one record, and what must hold however they meet.
+//! What each of two or three threads does to one record, and what must hold in every order of
+//! their steps.
 //!
-//! `stale` below is a handle that names its use, as the Rust face's do; C's wake whatever job has the record.
+//! A `stale` handle below names its use, as handles of the Rust API do. A handle from C wakes
+//! whichever job uses the record.
 
 use crate::protocol::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
 use crate::signal::{
@@ -34,13 +36,13 @@ fn woken() -> Arc<Signal> {
     signal
 }
 
-/// The word of a record in use `number` that is unsignalled, with a pipe that is its wait fd.
+/// The word of a record in use `number` that is unsignalled and has a pipe that is its wait fd.
 fn unsignalled(number: u64) -> u64 {
     LIVE + PIPE + SHOWN + (number << USE_SHIFT)
 }
 
-/// Runs a model whose executions may end in two ways; it answers which way each did. A model that never sees one of them models
-/// too little.
+/// Runs a model whose executions may end in two ways, and returns which. Fails if one of the two
+/// never occurs, because the model then covers too little.
 #[track_caller]
 fn check_both(interruptions: Option<usize>, model: impl Fn() -> bool + Sync + Send + 'static) {
     let seen: Arc<[AtomicUsize; 2]> = Arc::default();
@@ -106,7 +108,7 @@ fn a_wake_beside_a_clear_comes_before_or_after_it() {
 
 // Rules: D9, W8
 #[test]
-fn a_wake_after_a_clear_is_not_lost_whoever_else_wakes() {
+fn a_wake_after_a_clear_is_not_lost_if_another_thread_wakes_too() {
     check(|| {
         let signal = woken();
         let other = thread(&signal, wake);
@@ -119,7 +121,7 @@ fn a_wake_after_a_clear_is_not_lost_whoever_else_wakes() {
 
 // Rules: D9, W8
 #[test]
-fn a_clear_after_a_wake_takes_the_byte_whoever_else_clears() {
+fn a_clear_after_a_wake_takes_the_byte_if_another_thread_clears_too() {
     check(|| {
         let signal = live();
         let other = thread(&signal, clear);
@@ -154,12 +156,12 @@ fn a_wake_that_saw_the_clear_return_is_not_lost() {
 
 // Rules: W9, D9
 #[test]
-fn a_wake_that_the_system_refuses_takes_no_later_one_with_it() {
+fn a_wake_after_one_that_the_system_refused_is_not_lost() {
     check_both(None, move || {
         let signal = refusing();
         let other = thread(&signal, wake);
         wake(&signal);
-        // One of the two is refused: both, if they came together.
+        // One of the two wakes is refused, or both if they were made as one.
         join([other]);
         let one_is_left = settled(&signal);
         wake(&signal);
@@ -192,7 +194,7 @@ fn a_refused_wake_beside_a_clear_or_the_end_leaves_nothing() {
 
 // Rules: D9, W8
 #[test]
-fn whoever_is_at_the_pipe_hands_over_to_nobody_and_misses_nothing() {
+fn the_thread_at_the_pipe_does_all_that_others_ask_for_meanwhile() {
     check_both(Some(3), move || {
         let signal = live();
         let others = [thread(&signal, wake), thread(&signal, clear)];
@@ -300,7 +302,7 @@ fn the_next_uses_wake_is_not_lost_beside_a_wake_without_a_use() {
 
 // Rules: D1, D24
 #[test]
-fn nobody_is_at_the_pipe_when_it_closes_or_later() {
+fn no_thread_is_at_the_pipe_when_it_closes_or_later() {
     for work in [wake, clear] {
         check(move || {
             let signal = woken();
@@ -315,7 +317,7 @@ fn nobody_is_at_the_pipe_when_it_closes_or_later() {
 
 // Rules: D1, D24
 #[test]
-fn a_wake_and_a_clear_beside_the_close_are_gone_before_it() {
+fn a_wake_and_a_clear_beside_the_close_end_before_it() {
     check_bounded(3, || {
         let signal = live();
         let others = [thread(&signal, wake), thread(&signal, clear)];
@@ -359,12 +361,12 @@ fn a_handle_without_a_use_may_reach_a_new_pipe_but_not_a_closed_one() {
 
 // Rules: D1, D16, D24
 #[test]
-fn whoever_is_late_takes_nothing_over_in_memory_that_was_given_back() {
+fn a_late_wake_or_clear_takes_nothing_over_in_memory_that_was_released() {
     for work in [wake, clear] {
         check_bounded(4, move || {
             let signal = live();
             let other = thread(&signal, work);
-            // At the pipe, which the other one may see.
+            // This thread uses the pipe, which the other thread may see.
             wake(&signal);
             signal.end();
             signal.close();
@@ -381,7 +383,7 @@ fn whoever_is_late_takes_nothing_over_in_memory_that_was_given_back() {
 
 // Rules: D24, P4
 #[test]
-fn a_stale_handle_does_not_reach_an_idle_record_that_is_without_its_pipe_for_a_while() {
+fn a_stale_handle_does_not_reach_an_idle_record_whose_pipe_is_detached() {
     for work in [stale_wake, stale_clear] {
         check(move || {
             let signal = woken();
@@ -416,13 +418,13 @@ fn a_handle_without_a_use_finds_the_pipe_that_came_back() {
 
 // Rules: B36
 #[test]
-fn who_asks_for_the_wait_fd_beside_the_end_gets_one_or_none_but_nothing_else() {
+fn a_question_for_the_wait_fd_beside_the_end_returns_a_valid_fd_or_none() {
     check_both(None, move || {
         let (signal, found) = (live(), Arc::new(AtomicUsize::new(0)));
         let finds = Arc::clone(&found);
         let other = thread(&signal, move |signal| {
             let fd = signal.channel(Pipe::wait_fd);
-            assert_ne!(fd, Some(0), "not what a freed record reads as");
+            assert_ne!(fd, Some(0), "not the value that a freed record holds");
             finds.fetch_add(usize::from(fd.is_some()), Ordering::Relaxed);
         });
         signal.end();
@@ -436,7 +438,7 @@ fn who_asks_for_the_wait_fd_beside_the_end_gets_one_or_none_but_nothing_else() {
 
 // Rules: B36, B37
 #[test]
-fn a_wake_beside_the_making_of_the_pipe_shows() {
+fn a_wake_while_the_pipe_is_made_makes_it_readable() {
     check(|| {
         let signal = fresh::<AtomicU64>();
         signal.begin(Use(1), false);
@@ -449,7 +451,7 @@ fn a_wake_beside_the_making_of_the_pipe_shows() {
 
 // Rules: B36, B37
 #[test]
-fn a_wake_before_the_pipe_was_made_shows_at_once() {
+fn a_wake_before_the_pipe_was_made_makes_it_readable_at_once() {
     check_both(None, move || {
         let (signal, woken) = (fresh::<AtomicU64>(), Arc::new(AtomicBool::new(false)));
         signal.begin(Use(1), false);
@@ -470,7 +472,7 @@ fn a_wake_before_the_pipe_was_made_shows_at_once() {
 
 // Rules: B36, D9
 #[test]
-fn a_wake_and_a_clear_may_meet_the_making_of_the_pipe() {
+fn a_wake_and_a_clear_may_happen_while_the_pipe_is_made() {
     check_both(Some(3), move || {
         let signal = fresh::<AtomicU64>();
         signal.begin(Use(1), false);
@@ -483,7 +485,7 @@ fn a_wake_and_a_clear_may_meet_the_making_of_the_pipe() {
 
 // -------------------------------------------------------------------------------------------------- without a pipe
 
-/// A live record in use 1 without a pipe, whose end is a store.
+/// A live record in use 1 without a pipe. Its use ends with a store.
 fn without_pipe() -> Arc<Signal<Exchanged>> {
     let signal = fresh();
     signal.begin(Use(1), false);
@@ -529,7 +531,7 @@ fn without_a_pipe_two_stale_handles_reach_neither_the_idle_record_nor_the_next_u
 
 // Rules: D19, D24, B36
 #[test]
-fn a_stale_handle_does_not_reach_a_use_for_which_the_pipe_is_made() {
+fn a_stale_handle_does_not_reach_a_use_whose_pipe_is_being_made() {
     for work in [stale_wake, stale_clear] {
         check(move || {
             let signal = without_pipe();
@@ -582,13 +584,14 @@ fn without_a_pipe_a_freed_record_stays_free() {
 
 // ------------------------------------------------------------------------------------------------------------- fork
 
-/// How a fork may find the word: somebody is BUSY, about to move a byte or done with it.
-const AT_THE_PIPE: [u64; 4] = [BUSY, BUSY + WANT, BUSY + HAVE, BUSY + WANT + HAVE];
+/// The word as a fork may find it: a thread of the parent holds BUSY, and is about to move a byte
+/// or has just done so.
+const BUSY_AT_FORK: [u64; 4] = [BUSY, BUSY + WANT, BUSY + HAVE, BUSY + WANT + HAVE];
 
 // Rules: D16
 #[test]
-fn one_of_a_childs_threads_takes_over_from_one_that_it_does_not_have() {
-    for word in AT_THE_PIPE {
+fn one_thread_of_a_child_takes_over_from_a_thread_that_only_the_parent_has() {
+    for word in BUSY_AT_FORK {
         for (work, result) in [(wake as fn(&Signal), true), (clear, false)] {
             check_bounded(3, move || {
                 let signal = inherited(word);
@@ -603,8 +606,8 @@ fn one_of_a_childs_threads_takes_over_from_one_that_it_does_not_have() {
 
 // Rules: D16, D9
 #[test]
-fn a_childs_wake_and_clear_come_one_before_the_other() {
-    for word in AT_THE_PIPE {
+fn a_childs_wake_and_clear_happen_one_after_the_other() {
+    for word in BUSY_AT_FORK {
         check_both(Some(3), move || {
             let signal = inherited(word);
             let other = thread(&signal, wake);
@@ -618,7 +621,7 @@ fn a_childs_wake_and_clear_come_one_before_the_other() {
 // Rules: D16, D19, D1
 #[test]
 fn a_child_ends_the_use_and_closes_the_pipe_beside_a_wake() {
-    for word in AT_THE_PIPE {
+    for word in BUSY_AT_FORK {
         check_bounded(3, move || {
             let signal = inherited(word);
             let other = thread(&signal, stale_wake);
@@ -635,7 +638,7 @@ fn a_child_ends_the_use_and_closes_the_pipe_beside_a_wake() {
 
 // Rules: D16
 #[test]
-fn in_a_child_whose_parent_was_not_at_the_pipe_one_thread_at_a_time_is() {
+fn in_a_child_one_thread_at_a_time_is_at_a_pipe_that_the_parent_did_not_use() {
     check(|| {
         let signal = inherited(0);
         let other = thread(&signal, wake);

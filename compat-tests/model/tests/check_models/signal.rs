@@ -1,4 +1,5 @@
-//! A signal made of the checker's atomics and of a pipe that notices misuse; and what runs a model.
+//! A signal made of the checker's atomics and of a pipe that detects misuse. Also the functions
+//! that run a model.
 
 use crate::parts::{Channel, Word};
 use crate::protocol::{self, BUSY, HAVE, Use, WANT};
@@ -12,7 +13,7 @@ word!(AtomicU64, loom::thread::yield_now);
 /// The signal of one record.
 pub type Signal<W = AtomicU64> = protocol::Signal<W, Pipe>;
 
-/// A word of the checker's.
+/// An atomic word of the checker.
 pub trait Atomic: Word + 'static {
     /// A word with this value.
     fn new(value: u64) -> Self;
@@ -24,9 +25,10 @@ impl Atomic for AtomicU64 {
     }
 }
 
-/// The same, but what stores does it by an exchange, which acquires nothing. For models in which one thread stores while
-/// another exchanges: loom 0.7 then also tries executions in which the store comes between the two halves of the exchange
-/// (tokio-rs/loom issue 254), which is what an atomic exchange rules out.
+/// The same, but a store is done by an exchange, which acquires nothing. It is for models in which
+/// one thread stores while another exchanges. There loom 0.7 also tries executions in which the
+/// store comes between the two halves of the exchange (tokio-rs/loom issue 254). An atomic
+/// exchange rules that out.
 pub struct Exchanged(AtomicU64);
 
 impl Atomic for Exchanged {
@@ -57,29 +59,32 @@ impl Word for Exchanged {
     }
 }
 
-/// A pipe in which every access changes a cell. The checker fails where one is not ordered after all others, so who
-/// gets here must have BUSY, and must see what the last one who had it did, and who made the pipe.
+/// A pipe in which every access changes a cell. The checker fails if an access is not ordered
+/// after all others. So the thread at the pipe must hold BUSY, and must see what the last holder
+/// of BUSY did, and the thread that made the pipe.
 pub struct Pipe {
     /// How many bytes are in it, while it is open.
     bytes: UnsafeCell<Option<u32>>,
-    /// Its number, which is never 0; that is what the memory of a record reads as that was freed.
+    /// Its number, which is never 0, because the memory of a freed record reads as 0.
     fd: AtomicU64,
     process: u64,
-    /// So many bytes will not be taken. Not the checker's: only who is at the pipe looks.
+    /// How many bytes will be refused. An ordinary atomic, not the checker's: only the thread at
+    /// the pipe reads it.
     refusals: AtomicUsize,
 }
 
-// SAFETY: the checker runs one thread at a time, and the cell is reached by its means only.
+// SAFETY: the checker runs one thread at a time, and the cell is accessed only through the
+// checker.
 unsafe impl Sync for Pipe {}
 
 impl Pipe {
-    /// As the real one's.
+    /// As in the real pipe.
     pub fn wait_fd(&self) -> u64 {
         self.fd.load(Ordering::Acquire)
     }
 
     fn access<R>(&self, f: impl FnOnce(&mut Option<u32>) -> R) -> R {
-        // SAFETY: the checker would have stopped if anybody else could be here.
+        // SAFETY: the checker would have failed if another thread could be here.
         self.bytes.with_mut(|bytes| f(unsafe { &mut *bytes }))
     }
 
@@ -88,7 +93,7 @@ impl Pipe {
             assert_eq!(
                 *bytes,
                 Some(from),
-                "an open pipe, and never two bytes or none to take"
+                "the pipe is open, has room for one byte, and is not empty at a take"
             );
             *bytes = Some(to);
         });
@@ -117,7 +122,7 @@ impl Channel for Pipe {
     }
 
     fn close(&self) {
-        self.access(|bytes| assert_eq!(bytes.take(), Some(0), "an open and empty pipe"));
+        self.access(|bytes| assert_eq!(bytes.take(), Some(0), "the pipe is open and empty"));
         self.fd.store(0, Ordering::Release);
     }
 
@@ -136,7 +141,7 @@ impl Channel for Pipe {
     }
 }
 
-/// A record that nobody has used.
+/// A record that has not been used.
 pub fn fresh<W: Atomic>() -> Arc<Signal<W>> {
     Arc::new(Signal::new(
         W::new(0),
@@ -158,7 +163,7 @@ pub fn live() -> Arc<Signal> {
     signal
 }
 
-/// The same, whose pipe does not take its first byte.
+/// The same, but its pipe refuses the first byte.
 pub fn refusing() -> Arc<Signal> {
     let signal = live();
     signal
@@ -167,7 +172,8 @@ pub fn refusing() -> Arc<Signal> {
     signal
 }
 
-/// A live record in use 1 with a pipe, as a forked child finds it: `word` says how WANT, HAVE and BUSY stood.
+/// A live record in use 1 with a pipe, as a forked child finds it. `word` has the flags WANT, HAVE
+/// and BUSY.
 pub fn inherited(word: u64) -> Arc<Signal> {
     let use_1 = live().word();
     Arc::new(Signal::new(
@@ -182,7 +188,7 @@ pub fn inherited(word: u64) -> Arc<Signal> {
     ))
 }
 
-/// Whether the fd is readable, asked by somebody who knows that nobody is at the pipe.
+/// Whether the fd is readable. The caller knows that no thread is at the pipe.
 pub fn readable<W: Atomic>(signal: &Signal<W>) -> bool {
     signal
         .channel(|pipe| pipe.access(|bytes| *bytes))
@@ -190,12 +196,17 @@ pub fn readable<W: Atomic>(signal: &Signal<W>) -> bool {
         == Some(1)
 }
 
-/// Whether the fd is readable, once all others are done; then it is what the last change of WANT made it.
+/// Whether the fd is readable after all other threads have finished. It must be as the last change
+/// of WANT made it.
 pub fn settled<W: Atomic>(signal: &Signal<W>) -> bool {
     let (word, readable) = (signal.word(), readable(signal));
-    assert_eq!(word & BUSY, 0, "nobody is at the pipe any more");
+    assert_eq!(word & BUSY, 0, "no thread is at the pipe any more");
     assert_eq!(word & WANT != 0, readable, "the last one wins");
-    assert_eq!(word & HAVE != 0, readable, "and the word knows it");
+    assert_eq!(
+        word & HAVE != 0,
+        readable,
+        "HAVE says whether the pipe has a byte"
+    );
     readable
 }
 
@@ -221,13 +232,15 @@ pub fn check(model: impl Fn() + Sync + Send + 'static) {
     run(None, model);
 }
 
-/// Runs a model in every interleaving in which threads are interrupted this often at most, where all would be too many.
+/// Runs a model in every interleaving with at most this many interruptions of threads, if all
+/// interleavings would be too many.
 #[track_caller]
 pub fn check_bounded(interruptions: usize, model: impl Fn() + Sync + Send + 'static) {
     run(Some(interruptions), model);
 }
 
-/// Runs a model in every interleaving, or in those in which threads are interrupted this often at most.
+/// Runs a model in every interleaving, or in those with at most this many interruptions of
+/// threads.
 #[track_caller]
 pub fn run(interruptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let executions = Arc::new(AtomicUsize::new(0));

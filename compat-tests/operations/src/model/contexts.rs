@@ -1,13 +1,13 @@
-//! Wait contexts as 7.5 and 7.6 of the behaviour reference describe them: a list with an add and a del flag each, newest
-//! first, and two counters.
+//! Wait contexts as 7.5 and 7.6 of the behaviour reference describe them. Each has a list, newest
+//! entry first, and two counters. Each entry has an add and a del flag.
 
-use crate::contexts::{Callback, ContextCall, Key, List, Seen, callback_answers};
+use crate::contexts::{Callback, ContextCall, Key, List, Seen, callback_result};
 use std::ffi::c_int;
 
 /// A wait context's number.
 pub type ContextId = usize;
 
-/// The thread's wait contexts, all there ever were.
+/// All wait contexts that the thread ever had.
 #[derive(Debug, Default)]
 pub struct Contexts(Vec<Context>);
 
@@ -20,9 +20,9 @@ struct Context {
     callback: Option<usize>,
     argument: usize,
     status: c_int,
-    /// `ASYNC_WAIT_CTX_free` was called.
+    /// Whether `ASYNC_WAIT_CTX_free` was called.
     freed: bool,
-    /// That call is under way, or has not come yet.
+    /// Whether that call is running, or has not been made yet.
     owned: bool,
     /// Jobs that were started with it and have not ended (D26).
     jobs: usize,
@@ -38,7 +38,7 @@ struct Entry {
     del: bool,
 }
 
-/// What a cleanup is called with.
+/// The arguments of a cleanup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as the entry was set")]
 pub struct Cleaned {
@@ -64,7 +64,7 @@ impl Contexts {
         self.0.len() - 1
     }
 
-    /// One that was freed while a job used it (D26).
+    /// A context that was freed while a job used it (D26).
     pub fn freed_in_use(&mut self) -> ContextId {
         let context = self.make();
         self.hold(context);
@@ -88,13 +88,14 @@ impl Contexts {
         self.0[context].owned || self.0[context].jobs > 0
     }
 
-    /// `ASYNC_WAIT_CTX_free` begins; false: it has no effect, being freed already.
+    /// `ASYNC_WAIT_CTX_free` begins. False: it has no effect, because the context was already
+    /// freed.
     pub fn free(&mut self, context: ContextId) -> bool {
         !std::mem::replace(&mut self.0[context].freed, true)
     }
 
-    /// The next cleanup that `ASYNC_WAIT_CTX_free` calls: newest first, those not deleted that have one (G17). The entry
-    /// is gone when its cleanup runs.
+    /// The next cleanup that `ASYNC_WAIT_CTX_free` calls: newest entry first, and only for entries
+    /// that are not deleted and have one (G17). The entry is removed before its cleanup runs.
     pub fn next_cleanup(&mut self, context: ContextId) -> Option<Cleaned> {
         let context = &mut self.0[context];
         while !context.entries.is_empty() {
@@ -112,7 +113,7 @@ impl Contexts {
         self.0[context].owned = false;
     }
 
-    /// What a call comes to. On NULL every function returns 0 and writes nothing (D28).
+    /// What a call does. For NULL every function returns 0 and writes nothing (D28).
     pub fn call(&mut self, context: Option<ContextId>, call: ContextCall) -> Seen {
         context
             .and_then(|context| self.0[context].call(call))
@@ -132,14 +133,14 @@ impl Contexts {
 }
 
 impl Context {
-    /// None: it returns 0 and writes nothing.
+    /// None: the call returns 0 and writes nothing.
     fn call(&mut self, call: ContextCall) -> Option<Seen> {
         let mut seen = Seen {
             result: 1,
             ..Seen::default()
         };
         match call {
-            // G19. Nothing is added to one that is being freed (G18).
+            // G19. No entry can be added to a context that is being freed (G18).
             ContextCall::SetWaitFd { .. } if self.freed => return None,
             ContextCall::SetWaitFd {
                 key,
@@ -208,7 +209,7 @@ impl Context {
                     seen.data = self.argument;
                 }
                 if callback {
-                    seen.callback = Callback::Known(number, callback_answers(number, seen.data));
+                    seen.callback = Callback::Known(number, callback_result(number, seen.data));
                 }
             }
             // G35

@@ -1,10 +1,10 @@
-//! What the library counts, and what follows from the jobs there are.
+//! What the library counts, and how counts follow from the jobs that exist.
 
 use super::State;
 use std::ops::{Add, Sub};
 
-/// Makes [`Counts`] of the members of `OSSL_ASYNC_STATS`, in their order, so that the library can write to it. Those that
-/// it has after them nobody compares.
+/// Makes [`Counts`] with the members of `OSSL_ASYNC_STATS`, in their order, so that the library
+/// can write to it. Later members of that structure are not compared.
 macro_rules! counts {
     ($($member:ident)*) => {
         /// What the library counts.
@@ -16,7 +16,7 @@ macro_rules! counts {
         }
 
         impl Counts {
-            /// As the library writes them.
+            /// The bytes that the library writes.
             pub fn bytes(self) -> Vec<u8> {
                 [$(self.$member.to_ne_bytes()),*].concat()
             }
@@ -45,7 +45,7 @@ counts! {
 }
 
 impl Counts {
-    /// With the counts of jobs by state, each of which has a stack of so many bytes.
+    /// Adds the counts of jobs by state. Each job has a stack of this size.
     pub(super) fn with(self, count: impl Fn(State) -> usize, stack_bytes: usize) -> Counts {
         let (idle, running, paused) = (
             count(State::Idle),

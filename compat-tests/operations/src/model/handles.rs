@@ -1,10 +1,11 @@
-//! Handles and wait fds: what they are is learned when the library first gives them, and what they mean is asked here.
+//! Handles and wait fds: the model learns them when the library first returns them, and looks them
+//! up here.
 
 use super::{ContextId, Job, Model, Record, State};
 use std::ffi::c_int;
 
 impl Model {
-    /// The running job's function was entered, and its handle is this.
+    /// The running job's function was entered, with this handle.
     pub fn entered(&mut self, handle: usize) -> Result<Job, String> {
         let job = self.current.ok_or("a function runs outside of any job")?;
         let other = self.by_address(handle).filter(|other| *other != job);
@@ -22,14 +23,15 @@ impl Model {
         }
     }
 
-    /// `ASYNC_wake` and `ASYNC_clear_wake`: jobs that run or are paused, also other threads' (B37, W3 to W5, D24).
+    /// `ASYNC_wake` and `ASYNC_clear_wake`: for jobs that run or are paused, also jobs of other
+    /// threads (B37, W3 to W5, D24).
     pub fn set_woken(&mut self, handle: usize, woken: bool) {
         if let Some(job) = self.live(handle) {
             self.records[job].woken = woken;
         }
     }
 
-    /// `ASYNC_get_wait_fd` answered this (B36, D10).
+    /// `ASYNC_get_wait_fd` returned this (B36, D10).
     pub fn wait_fd(&mut self, handle: usize, fd: c_int) -> Result<(), String> {
         let job = self.live(handle).filter(|job| self.records[*job].shown);
         let Some(job) = job else {
@@ -53,9 +55,10 @@ impl Model {
         }
     }
 
-    /// The wait fds that can be looked at, and whether each is readable: of live jobs, and of idle ones, which are not.
+    /// The wait fds of live and of idle jobs, and whether each is readable. Those of idle jobs are
+    /// not.
     pub fn wait_fds(&self) -> impl Iterator<Item = (c_int, bool)> {
-        // What wakes do to a pipe while it is not the job's wait fd nobody can see.
+        // While a pipe is not the job's wait fd, the effect of wakes on it cannot be observed.
         let seen = |record: &&Record| match record.state {
             State::Gone => false,
             State::Idle => true,
@@ -72,19 +75,20 @@ impl Model {
         self.live(handle).and_then(|job| self.records[job].context)
     }
 
-    /// Whether `OSSL_ASYNC_get_stack_used` is not 0: a job of this thread that runs or is paused.
+    /// Whether `OSSL_ASYNC_get_stack_used` is not 0: for a job of this thread that runs or is
+    /// paused.
     pub fn uses_stack(&self, handle: usize) -> bool {
         self.live(handle)
             .is_some_and(|job| self.records[job].state != State::Abandoned)
     }
 
-    /// `ASYNC_get_current_job` (B35); 0 is NULL. None: a job that has not been seen yet.
+    /// `ASYNC_get_current_job` (B35). 0 is NULL. None: a job that has not been seen yet.
     pub fn current_handle(&self) -> Option<usize> {
         self.current
             .map_or(Some(0), |job| self.records[job].address)
     }
 
-    /// The handle of a job that was seen.
+    /// The handle of a job that has been seen.
     pub(super) fn handle(&self, job: Job) -> usize {
         self.records[job].address.unwrap_or_default()
     }

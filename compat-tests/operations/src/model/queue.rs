@@ -1,4 +1,5 @@
-//! The thread's error queue, and the codes that the model's failures leave there (B3, the head of section 8).
+//! The thread's error queue, and the codes that the model's refusals put there (B3, the head of
+//! section 8).
 
 use std::collections::VecDeque;
 
@@ -8,7 +9,7 @@ pub const INVALID_POOL_SIZE: u32 = 0x3306_5067;
 pub const POOL_MEMORY: u32 = 0x3306_5041;
 /// D4.
 pub const FREE_INSIDE_JOB: u32 = 0x3306_5042;
-/// `OSSL_ASYNC_set_stack_size`, too late.
+/// `OSSL_ASYNC_set_stack_size`, called too late.
 pub const STACK_SIZE: u32 = 0x3306_6042;
 /// E9.
 pub const ARGUMENTS_MEMORY: u32 = 0x3306_9041;
@@ -19,10 +20,10 @@ pub const NULL_ARGUMENT: u32 = 0x3306_9043;
 /// D5, D7.
 pub const NESTED: u32 = 0x3306_9044;
 
-/// Entries that the queue keeps; one more pushes out the oldest.
+/// How many entries the queue keeps. One more removes the oldest.
 const ENTRIES: usize = 16;
 
-/// The queue, oldest first. The thread's, not the job's (B5).
+/// The queue, oldest first. It belongs to the thread, not to the job (B5).
 #[derive(Debug, Default)]
 pub struct Queue(VecDeque<u32>);
 
@@ -34,12 +35,12 @@ impl Queue {
         self.0.push_back(code);
     }
 
-    /// Takes the oldest out; 0 if there is none.
+    /// Removes the oldest entry and returns it. 0 if there is none.
     pub fn get(&mut self) -> u32 {
         self.0.pop_front().unwrap_or(0)
     }
 
-    /// Takes all of them out, oldest first.
+    /// Removes all entries, oldest first.
     pub fn take_all(&mut self) -> VecDeque<u32> {
         std::mem::take(&mut self.0)
     }

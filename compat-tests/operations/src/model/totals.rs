@@ -3,7 +3,7 @@
 use super::{ContextId, Counts, Model, Record, State};
 
 impl Model {
-    /// Pipes that there are now, and the most there were.
+    /// The number of pipes now, and the most there were.
     pub fn pipes(&self) -> (usize, usize) {
         (self.open_pipes(), self.most_pipes)
     }
@@ -13,14 +13,14 @@ impl Model {
         self.records.iter().filter(open).count()
     }
 
-    /// Records that there are.
+    /// The number of records.
     pub fn jobs(&self) -> usize {
         (self.records.iter())
             .filter(|record| !matches!(record.state, State::Gone | State::Abandoned))
             .count()
     }
 
-    /// What `OSSL_ASYNC_thread_stats` says: nothing before the thread's first job or pool.
+    /// The counts of `OSSL_ASYNC_thread_stats`. All are 0 before the thread's first job or pool.
     pub fn thread_counts(&self) -> Counts {
         self.counts.with(
             |state| {
@@ -31,24 +31,25 @@ impl Model {
         )
     }
 
-    /// What `OSSL_ASYNC_process_stats` says more than before the input.
+    /// How much more `OSSL_ASYNC_process_stats` counts than before the input.
     pub fn process_counts(&self) -> Counts {
         self.thread_counts() + self.elsewhere
     }
 
-    /// A resume by another thread is refused there (D8).
+    /// Another thread tries to resume a job and is refused (D8).
     pub fn refused_elsewhere(&mut self) {
         self.elsewhere.refusals += 1;
     }
 
-    /// Another thread makes `jobs` jobs, runs one to its end, and ends (D15).
+    /// Another thread makes `jobs` jobs, runs one until it ends, and ends (D15).
     pub fn pool_elsewhere(&mut self, jobs: usize) {
         self.elsewhere.created += jobs;
         self.elsewhere.starts += 1;
         self.elsewhere.finishes += 1;
     }
 
-    /// Another thread's job with this wait context pauses, goes on and ends; so does the thread.
+    /// Another thread starts a job with this wait context. The job pauses, is resumed and ends.
+    /// The thread ends too.
     pub fn job_elsewhere(&mut self, context: Option<ContextId>) {
         self.pool_elsewhere(1);
         self.elsewhere.pauses += 1;

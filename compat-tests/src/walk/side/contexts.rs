@@ -25,7 +25,7 @@ impl Side {
         context.get()
     }
 
-    /// A target's place, and the context there; NULL where there is none.
+    /// A target's place, and the context there. NULL if there is none.
     pub(super) fn target(&self, target: Target) -> (Option<usize>, *mut ASYNC_WAIT_CTX) {
         let place = match (target, self.running.get()) {
             (Target::Place(place), _) => Some(place.into()),
@@ -64,7 +64,7 @@ impl Side {
             functions3,
             ..
         } = &self.table;
-        // SAFETY: the context lives, or is NULL, which is allowed where it was not left out.
+        // SAFETY: the context lives, or is NULL in a call that was not left out and so allows it.
         let seen = unsafe { call.make(functions, functions3.as_ref(), pointer, clean_up) };
         self.log(Event::OnContext {
             context: self.context(pointer),
@@ -75,7 +75,7 @@ impl Side {
     }
 }
 
-/// What wait contexts call for their entries when they are freed.
+/// The cleanup of every entry, which a wait context calls when it is freed.
 extern "C" fn clean_up(
     pointer: *mut ASYNC_WAIT_CTX,
     key: *const c_void,

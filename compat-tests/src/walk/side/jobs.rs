@@ -1,4 +1,4 @@
-//! Jobs: starts, resumes, what runs in them, and the functions that know the thread's current one.
+//! Jobs: starts, resumes, what runs in them, and the functions that use the thread's current job.
 
 use super::{Place, Side, at_work};
 use crate::walk::event::{Event, Pointer};
@@ -71,9 +71,10 @@ impl Side {
         let mut ret = UNTOUCHED;
         self.running.set(Some(place));
         self.starts.set(self.starts.get() + 1);
-        // SAFETY: the handle is NULL or that of a paused job of this thread; the pointers are good; the argument is NULL or
-        // points to as many bytes as are said, or to some and no allocator has as many; the wait context lives as long as
-        // the job does, since `free` keeps it.
+        // SAFETY: the handle is NULL or that of a paused job of this thread. The pointers are
+        // good. The argument is NULL or points to as many bytes as the size says. Or it points to
+        // a few bytes, and no allocator has as many as the size says. `free` keeps the wait
+        // context as long as the job lives.
         let result = unsafe {
             (self.table.functions.start_job)(
                 handle.as_ptr(),
@@ -103,7 +104,7 @@ impl Side {
         if result != PAUSE {
             handle.set(ptr::null_mut());
         }
-        // Without a handle there is nothing to resume it by.
+        // Without a handle the job cannot be resumed.
         live.set(!handle.get().is_null());
     }
 
@@ -129,7 +130,7 @@ impl Side {
             no_bytes: start.argument == Argument::Bytes(0),
         });
         if !argument.is_null() && length > 0 {
-            // SAFETY: as above; the function may write its copy (B23).
+            // SAFETY: as above. The function may write its copy (B23).
             unsafe { *argument.cast::<u8>() ^= 0x80 };
         }
         let current = self.current_job();
@@ -159,12 +160,12 @@ impl Side {
     }
 
     pub(super) fn init_thread(&self, max: usize, init: usize, leave_error: bool) {
-        // SAFETY: no job is under way, or the sizes are such that nothing happens.
+        // SAFETY: no job runs or is paused, or the sizes are refused.
         let result = unsafe { (self.table.functions.init_thread)(max, init) };
         if result != 0 {
             self.forget_handles();
         }
-        // Whether there are more than an int holds is a matter of the version (G2).
+        // Whether a limit above INT_MAX is accepted depends on the version (G2).
         if result != 0 || !exceeds_int(max) {
             let want = self.model.borrow_mut().init_pool(max, init, false);
             self.expect(&result, &want);
@@ -178,14 +179,14 @@ impl Side {
     }
 
     pub(super) fn cleanup_thread(&self) {
-        // SAFETY: no job is under way.
+        // SAFETY: no job runs or is paused.
         unsafe { (self.table.functions.cleanup_thread)() };
         self.model.borrow_mut().free_pool();
         self.forget_handles();
         self.log(Event::CleanupThread);
     }
 
-    /// The pool is gone: its handles mean nothing any more, and may come again.
+    /// The pool is gone, so its handles mean nothing any more. New jobs may get the same ones.
     pub(super) fn forget_handles(&self) {
         self.seen.borrow_mut().clear();
         self.ended.borrow_mut().clear();
@@ -273,7 +274,7 @@ extern "C" fn run_script(argument: *mut c_void) -> c_int {
     at_work().run(argument)
 }
 
-/// What a resume must not call.
+/// A function that is given to a resume, and must not be called.
 extern "C" fn wrong_function(_: *mut c_void) -> c_int {
     at_work().log(Event::WrongFunction);
     -1
