@@ -12,10 +12,11 @@ use ossl_async::stats;
 const KEPT: usize = 1024;
 const ROUND: usize = 65536;
 
-/// Resident memory of this process, in pages. Counted page by page: the sum in `statm` lags behind.
+/// Resident memory of this process, in pages. Not that of files, such as code that runs for the first
+/// time. Counted page by page: the sum in `statm` lags behind.
 fn resident() -> usize {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
     let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
     kib.parse::<usize>().unwrap() / 4
 }
