@@ -16,7 +16,9 @@ const ROUND: usize = 65536;
 /// time. Counted page by page: the sum in `statm` lags behind.
 fn resident() -> usize {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
     let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
     kib.parse::<usize>().unwrap() / 4
 }

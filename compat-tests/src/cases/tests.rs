@@ -104,7 +104,10 @@ fn a_transcript_without_an_end_is_an_error() {
     let cases = transcript(
         "== one  Header: a.h\nx = 1\nend\n== two  Header: b.h\nended by signal 11\n== three\nend\nended with status 3\n",
     );
-    assert_eq!(cases["one"].as_deref(), Ok("one  Header: a.h\nx = 1\nend\n"));
+    assert_eq!(
+        cases["one"].as_deref(),
+        Ok("one  Header: a.h\nx = 1\nend\n")
+    );
     assert!(cases["two"].is_err() && cases["three"].is_err());
     assert_eq!(cases.len(), 3);
 }
