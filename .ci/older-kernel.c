@@ -3,9 +3,9 @@
  *
  *     6.1       Linux without lightweight guards. process_madvise does not know its name for the calling process.
  *     5.4       The same, which does not populate pages either, and has no process_madvise.
- *     emulated  An emulator that answers 0 to advice that it does not know, and does nothing.
+ *     emulated  An emulator whose madvise returns 0 for advice that it does not know, and does nothing.
  *
- * Anything else is the kernel's own.
+ * All other system calls go to the kernel unchanged.
  */
 #define _GNU_SOURCE
 
@@ -38,15 +38,15 @@
 /* The low half: all of these processors are little-endian, and an advice is an int. */
 #define LOAD_ADVICE LOAD(args[2])
 #define SKIP_UNLESS(VALUE, COUNT) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VALUE, 0, COUNT)
-#define ANSWER(RESULT) BPF_STMT(BPF_RET | BPF_K, RESULT)
-#define REFUSE(VALUE, ERROR) SKIP_UNLESS(VALUE, 1), ANSWER(SECCOMP_RET_ERRNO | (ERROR))
+#define RETURN(RESULT) BPF_STMT(BPF_RET | BPF_K, RESULT)
+#define REFUSE(VALUE, ERROR) SKIP_UNLESS(VALUE, 1), RETURN(SECCOMP_RET_ERRNO | (ERROR))
 
 int main(int argc, char **argv)
 {
     const char *kind = argc > 2 ? argv[1] : "";
     int is_6_1 = strcmp(kind, "6.1") == 0, is_5_4 = strcmp(kind, "5.4") == 0, is_emulated = strcmp(kind, "emulated") == 0;
     int unknown_advice = is_emulated ? 0 : EINVAL;
-    /* What 6.1 knows compares with a number that nobody passes. */
+    /* 6.1 has both, so the filter compares with a number that is never passed. */
     unsigned populate_read = is_6_1 ? ~0u : MADV_POPULATE_READ, populate_write = is_6_1 ? ~0u : MADV_POPULATE_WRITE;
     struct sock_filter code[] = {
         LOAD(arch),
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
         REFUSE(MADV_GUARD_REMOVE, unknown_advice),
         REFUSE(populate_read, unknown_advice),
         REFUSE(populate_write, unknown_advice),
-        ANSWER(SECCOMP_RET_ALLOW),
+        RETURN(SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
 
@@ -67,7 +67,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: older-kernel 6.1|5.4|emulated COMMAND...\n");
         return 2;
     }
-    /* Whoever may not filter without giving up set-id programs gives them up. */
+    /*
+     * Without privilege a process may install a filter only if set-id programs lose their effect.
+     */
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0
         && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)) {
         perror("older-kernel: a filter of system calls");

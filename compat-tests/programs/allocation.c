@@ -1,7 +1,10 @@
-/* Allocations that fail one after the other: this program brings the allocator, and says which call gets nothing. */
+/*
+ * Allocations fail one after the other: this program replaces the allocator, and chooses which
+ * call fails.
+ */
 #include "cases.h"
 
-/* How many more allocations succeed; negative: all do. One thread only. */
+/* How many more allocations succeed. Negative: all do. For one thread only. */
 static int allowed = -1, refused;
 
 static int refuse(void)
@@ -18,7 +21,7 @@ static int refuse(void)
 }
 
 #ifdef __GLIBC__
-/* What stands behind glibc's own malloc, for programs that bring another. */
+/* glibc's own malloc, for programs that replace it. */
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
@@ -54,7 +57,7 @@ static int echo(void *arg)
     return value;
 }
 
-/* The entry that belongs to a start's result, when memory was refused during it. */
+/* Whether this is the error entry for this result of a start, during which memory was refused. */
 static int belongs(int result, unsigned long code)
 {
     if (result == ASYNC_NO_JOBS)
@@ -64,12 +67,12 @@ static int belongs(int result, unsigned long code)
     return result == ASYNC_PAUSE && code == 0;
 }
 
-CASE(whichever_allocation_of_a_start_fails_it_says_so_and_the_next_start_works, "Rules: B19, B27, D18")
+CASE(any_failed_allocation_of_a_start_is_reported_and_the_next_start_works, "Rules: B19, B27, D18")
 {
     int n, result = ASYNC_ERR, ret = UNWRITTEN, arg = 31, failures = 0;
     ASYNC_JOB *job = NULL;
 
-    /* Each round allows one allocation more, until the start needs none that is refused. */
+    /* Each round allows one allocation more, until none that the start needs is refused. */
     for (n = 0; n < 100; n++) {
         refused = 0;
         allowed = n;
@@ -94,7 +97,7 @@ CASE(whichever_allocation_of_a_start_fails_it_says_so_and_the_next_start_works, 
     ASYNC_free_pool();
 }
 
-CASE(whichever_allocation_of_an_init_fails_it_says_so_and_the_pool_works, "Rules: B9, B10, P7")
+CASE(any_failed_allocation_of_an_init_is_reported_and_the_pool_works, "Rules: B9, B10, P7")
 {
     int n, result = 0;
 
@@ -132,7 +135,7 @@ CASE(pausing_resuming_waking_and_finishing_need_no_memory, "Rules: D20")
         CHECK_EQUAL(resume(&jobs[i], &ret), ASYNC_FINISH);
         CHECK_EQUAL(ret, 8);
     }
-    /* All twenty came back to the pool, so twenty can go out without anything new being made. */
+    /* All twenty returned to the pool, so twenty can start without any new record. */
     for (i = 0; i < 20; i++)
         CHECK_EQUAL(start(&again[i], &ret, pause_once), ASYNC_PAUSE);
     for (i = 0; i < 20; i++)

@@ -1,4 +1,7 @@
-/* What ASYNC_start_job does with its arguments: the private copy, its sizes, and when *job and *ret are written. */
+/*
+ * How ASYNC_start_job treats its arguments: the private copy, its sizes, and when *job and *ret
+ * are written.
+ */
 #include "cases.h"
 
 struct message {
@@ -18,7 +21,7 @@ static int change_message(void *arg)
     CHECK(message->number == 2.5);
     strcpy(message->text, "from the job");
     ASYNC_pause_job();
-    /* The caller has written to its own in the meantime. */
+    /* The caller has changed its own copy meanwhile. */
     received_later = arg;
     CHECK(strcmp(message->text, "from the job") == 0);
     CHECK(message->number == 2.5);
@@ -54,7 +57,7 @@ static int sum(void *arg)
     return total;
 }
 
-CASE(every_byte_is_copied_and_none_beyond, "Rules: B23")
+CASE(every_byte_is_copied_and_no_byte_beyond, "Rules: B23")
 {
     static unsigned char buffer[70000];
     static const size_t sizes[] = {sizeof(size_t), 9, 63, 64, 65, 4096, 32768, 70000};
@@ -206,7 +209,7 @@ CASE(a_resume_ignores_function_arguments_and_size, "Rules: B22")
     CHECK_EQUAL(ASYNC_start_job(&job, &ret, must_not_run, &byte, 1), ASYNC_FINISH);
     CHECK_EQUAL(ret, 7);
 
-    /* Values that would fail a new start do no harm either. */
+    /* Values that would make a new start fail have no effect on a resume. */
     CHECK_EQUAL(start(&job, &ret, pause_twice), ASYNC_PAUSE);
     CHECK_EQUAL(ASYNC_start_job(&job, &ret, NULL, &byte, 0), ASYNC_PAUSE);
     CHECK_EQUAL(ASYNC_start_job(&job, &ret, NULL, NULL, (size_t)-1), ASYNC_FINISH);

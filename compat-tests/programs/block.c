@@ -1,4 +1,7 @@
-/* ASYNC_block_pause and ASYNC_unblock_pause: one counter a thread, which survives an unbalanced job. */
+/*
+ * ASYNC_block_pause and ASYNC_unblock_pause: one counter for each thread, which survives an
+ * unbalanced job.
+ */
 #include "cases.h"
 
 static int steps;
@@ -36,7 +39,10 @@ static int unblock_too_often(void *unused)
     ASYNC_unblock_pause();
     ASYNC_unblock_pause();
     ASYNC_unblock_pause();
-    /* Had the counter gone below zero, this block would not hold or the pause behind it would be skipped. */
+    /*
+     * If the counter were below zero, this block would have no effect, or the pause after it would
+     * be skipped.
+     */
     ASYNC_block_pause();
     CHECK_EQUAL(ASYNC_pause_job(), 1);
     steps = 1;
@@ -79,7 +85,7 @@ CASE(outside_a_job_neither_call_counts, "Rules: K2, B40")
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
 
-    /* On a thread that never had a job, and on one that had. */
+    /* On a thread that never had a job, and on one that has had one. */
     ASYNC_block_pause();
     CHECK_PAUSES(job);
     ASYNC_block_pause();

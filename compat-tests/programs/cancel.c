@@ -1,10 +1,13 @@
-/* Cancelling a paused job, of either generation: it comes to its end by its own error path, and cannot pause on the way. */
+/*
+ * Cancelling a paused job of either generation: it ends by its own error path, and cannot pause on
+ * the way.
+ */
 #define OSSL_ASYNC_WAIT_CTX_API
 #include "cases.h"
 
 #define GAVE_UP (-5)
 
-/* Which call starts a job: that of five arguments, or that of six, with a context or none. */
+/* Which call starts a job: with five arguments, or with six, with or without a context. */
 static int six_arguments;
 static ASYNC_WAIT_CTX *ctx;
 
@@ -38,7 +41,7 @@ static ASYNC_JOB *paused_in(int (*function)(void *))
         CHECK(ASYNC_get_current_job() == NULL);                                                                       \
     } while (0)
 
-/* What a job function saw: how often a pause answered 1, and 0. */
+/* What a job function saw: how often a pause returned 1, and 0. */
 static int ones, zeros;
 
 static int pause_and_count(void)
@@ -53,7 +56,7 @@ static int pause_and_count(void)
 
 /* ------------------------------------------------------------------------------------------------ to its own end */
 
-/* What the job waits for, which never happens. */
+/* The job waits for this, and it never happens. */
 static volatile int arrived;
 
 static int wait_until_it_arrives(void *unused)
@@ -70,7 +73,7 @@ static int wait_until_it_arrives(void *unused)
     return 1;
 }
 
-CASE(a_loop_that_looks_at_its_pauses_ends_by_its_own_error_path, "Header: async.h; Rules: B19, B20, B32")
+CASE(a_loop_that_checks_its_pauses_ends_by_its_own_error_path, "Header: async.h; Rules: B19, B20, B32")
 {
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job;
@@ -82,7 +85,7 @@ CASE(a_loop_that_looks_at_its_pauses_ends_by_its_own_error_path, "Header: async.
             CHECK_EQUAL(begin(&job, &ret, NULL), ASYNC_PAUSE);
         CHECK_EQUAL(ret, UNWRITTEN);
         CHECK_CANCELS(job, GAVE_UP);
-        /* The pause that it was in went on, as in any resume. */
+        /* The pause that it was in returned 1, as in any resume. */
         CHECK_EQUAL(ones, 4);
         CHECK_EQUAL(zeros, 1);
         CHECK_EQUAL(only_error(), 0);
@@ -105,7 +108,7 @@ static int pause_a_hundred_times(void *unused)
     return 7;
 }
 
-CASE(every_later_pause_answers_zero_and_one_that_does_not_look_goes_on_as_if_resumed, "Header: async.h; Rules: B30, G11")
+CASE(every_later_pause_returns_zero_at_once, "Header: async.h; Rules: B30, G11")
 {
     ctx = ASYNC_WAIT_CTX_new();
     FOR_BOTH_GENERATIONS {
@@ -152,7 +155,7 @@ static int pause_and_return_arguments(void *args)
     return ((int *)args)[0] + ((int *)args)[19999];
 }
 
-CASE(the_arguments_are_there_to_the_end, "Rules: B23")
+CASE(the_arguments_stay_until_the_end, "Rules: B23")
 {
     FOR_BOTH_GENERATIONS {
         int args[20000] = {40}, ret = UNWRITTEN;
@@ -171,7 +174,7 @@ CASE(the_arguments_are_there_to_the_end, "Rules: B23")
 
 CASE(the_handle_is_cleared_after_the_value_is_written, "Rules: S4")
 {
-    /* With both in the same bytes the one written last is what remains. */
+    /* If both are in the same bytes, the one that is written last remains. */
     union {
         ASYNC_JOB *job;
         int ret;
@@ -315,7 +318,7 @@ static int add_between_pauses(void *unused)
     return 1;
 }
 
-CASE(counting_begins_anew_in_the_pause_that_went_on_and_in_none_that_is_refused, "Header: async.h; Rules: G11, G30, G31")
+CASE(a_cancelled_pause_resets_the_counts_and_refused_pauses_do_not, "Header: async.h; Rules: G11, G30, G31")
 {
     ASYNC_JOB *job, *cancelled;
 
@@ -341,7 +344,7 @@ static void count_cleanup(ASYNC_WAIT_CTX *of, const void *key, OSSL_ASYNC_FD fd,
     cleanups++;
 }
 
-CASE(a_job_whose_context_was_freed_is_cancelled_well, "Header: async.h; Rules: D26")
+CASE(a_job_whose_context_was_freed_can_be_cancelled, "Header: async.h; Rules: D26")
 {
     ASYNC_JOB *one, *other;
 
@@ -371,7 +374,7 @@ static int block_after_the_pause(void *unused)
     return 1;
 }
 
-CASE(a_pause_that_is_blocked_answers_zero_too, "Header: async.h; Rules: K4")
+CASE(a_blocked_pause_returns_zero_too, "Header: async.h; Rules: K4")
 {
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job = paused_in(block_after_the_pause);
@@ -397,7 +400,7 @@ static int skip_and_unblock(void *unused)
     return 1;
 }
 
-CASE(a_block_that_another_job_left_stays_and_keeps_nobody_from_cancelling, "Header: async.h; Rules: K5, K6")
+CASE(a_block_that_another_job_left_stays_and_does_not_prevent_cancelling, "Header: async.h; Rules: K5, K6")
 {
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job = paused_in(wait_until_it_arrives), *other = NULL;
@@ -408,7 +411,7 @@ CASE(a_block_that_another_job_left_stays_and_keeps_nobody_from_cancelling, "Head
         CHECK_CANCELS(job, GAVE_UP);
         CHECK_EQUAL(ones, 1);
         CHECK_EQUAL(zeros, 1);
-        /* The block is there still: this one's pause is skipped. */
+        /* The block is still there, so this job's pause is skipped. */
         CHECK_EQUAL(begin(&other, &ret, skip_and_unblock), ASYNC_FINISH);
         CHECK_STILL_WORKS();
         ASYNC_free_pool();
@@ -417,7 +420,7 @@ CASE(a_block_that_another_job_left_stays_and_keeps_nobody_from_cancelling, "Head
 
 /* -------------------------------------------------------------------------------------------------------- refusals */
 
-/* A cancel with this handle is refused with this entry; nothing is written. */
+/* Cancels with this handle, which must be refused with this entry. Nothing is written. */
 static void refuse(ASYNC_JOB *handle, unsigned long entry)
 {
     ASYNC_JOB *job = handle, *me = ASYNC_get_current_job();
@@ -433,7 +436,7 @@ static void refuse(ASYNC_JOB *handle, unsigned long entry)
     CHECK(ASYNC_get_current_job() == me);
 }
 
-/* The same where there is no place for a handle. */
+/* The same without a pointer to a handle. */
 static void refuse_without_a_place(unsigned long entry)
 {
     int ret = UNWRITTEN;
@@ -450,7 +453,7 @@ CASE(null_is_refused, "Header: async.h; Rules: D10")
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job;
 
-        /* Also on a thread that never had a job. */
+        /* Also on a thread that has never had a job. */
         refuse_without_a_place(REFUSED_NULL);
         refuse(NULL, REFUSED_NULL);
         job = paused_in(pause_once);
@@ -488,7 +491,7 @@ static void *cancel_elsewhere(void *job)
     return NULL;
 }
 
-CASE(another_threads_job_is_refused_and_goes_on_at_home, "Header: async.h; Rules: D8")
+CASE(another_threads_job_is_refused_and_still_works_on_its_own_thread, "Header: async.h; Rules: D8")
 {
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job = paused_in(pause_twice);
@@ -518,9 +521,9 @@ CASE(a_job_whose_thread_has_ended_is_refused, "Header: async.h; Rules: D15")
     }
 }
 
-static ASYNC_JOB *other; /* a paused job, for the cases that hand one in */
+static ASYNC_JOB *other; /* a paused job, for the cases that pass one */
 
-/* Everything that is refused inside a job. */
+/* Tries everything that is refused inside a job. */
 static void try_everything(void)
 {
     ASYNC_JOB *job = NULL;
@@ -553,7 +556,7 @@ static int try_everything_between_pauses(void *unused)
     return 1;
 }
 
-CASE(inside_a_job_every_cancel_is_refused_its_own_included, "Header: async.h; Rules: D5, D7")
+CASE(inside_a_job_every_cancel_is_refused_even_of_itself, "Header: async.h; Rules: D5, D7")
 {
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job;
@@ -562,7 +565,7 @@ CASE(inside_a_job_every_cancel_is_refused_its_own_included, "Header: async.h; Ru
         ones = zeros = 0;
         other = paused_in(pause_twice);
         job = paused_in(try_everything_between_pauses);
-        /* Refused, it has not cancelled itself. */
+        /* The cancel is refused, so it has not cancelled itself. */
         CHECK_EQUAL(begin(&job, &ret, NULL), ASYNC_PAUSE);
         CHECK_FINISHES(job);
         CHECK_EQUAL(ones, 2);
@@ -572,7 +575,7 @@ CASE(inside_a_job_every_cancel_is_refused_its_own_included, "Header: async.h; Ru
     }
 }
 
-CASE(what_is_refused_inside_a_cancelled_job_leaves_it_cancelled, "Header: async.h; Rules: D4, D5, D7")
+CASE(refused_calls_inside_a_cancelled_job_leave_it_cancelled, "Header: async.h; Rules: D4, D5, D7")
 {
     FOR_BOTH_GENERATIONS {
         ASYNC_JOB *job;
@@ -664,7 +667,7 @@ static void cancel_the_copy(void)
     ASYNC_free_pool();
 }
 
-CASE(a_child_cancels_its_copy_and_its_parents_job_goes_on, "Rules: D16")
+CASE(a_child_cancels_its_copy_and_the_parents_job_can_be_resumed, "Rules: D16")
 {
     FOR_BOTH_GENERATIONS {
         int ret = UNWRITTEN;

@@ -1,5 +1,5 @@
 /*
- * The harness every program here shares: cases, checks, and the few helpers more than one program needs.
+ * The harness that all programs here share: cases, checks, and helpers that several programs need.
  *
  * A program is one C file. It includes this header first and holds cases:
  *
@@ -8,13 +8,14 @@
  *         CHECK(2 + 2 == 4);
  *     }
  *
- * What stands behind "Rules:" are the rules that a case proves; where none is at stake, "Header:" names the header whose
- * promise it keeps.
+ * After "Rules:" stand the rules that a case proves. If it proves none, "Header:" names the header
+ * whose promise it tests.
  *
- * main() is here. It runs each case in a child of its own, so that every case begins in a process that has never used
- * the library, a crash fails one case only, and a hanging one is stopped (limit_life.h). It prints one line a case and
- * exits 1 if any failed. With the names of cases as arguments it runs those alone, in its own process, for a debugger; with
- * -NAME it leaves a case out.
+ * main() is here. It runs each case in a child of its own, so that every case begins in a process
+ * that has never used the library, and a crash fails one case only. A case that hangs is stopped
+ * (limit_life.h). It prints one line for each case, and exits with 1 if any failed. With the names
+ * of cases as arguments it runs only those, in its own process, for a debugger. With -NAME it
+ * leaves a case out.
  */
 #ifndef CASES_H
 #define CASES_H
@@ -44,15 +45,18 @@
 
 #include "limit_life.h"
 
-/* Of processor time. Generous, because valgrind runs the same programs; a case takes milliseconds otherwise. */
+/*
+ * The processor time for a case. Generous, because valgrind runs the same programs. Otherwise a
+ * case takes milliseconds.
+ */
 #ifndef CASE_SECONDS
 # define CASE_SECONDS 300
 #endif
 
-/* in_child(): the process ended, without complaint, before it should have; exit status 255. */
+/* Result of in_child() if the process ended too early, but without an error: exit status 255. */
 #define LEFT_EARLY 0xff00
 
-/* The errors a case may expect, packed as section 1.1 of the rules has them. */
+/* The errors that a case may expect, packed as in section 1.1 of the rules. */
 #define E1_NO_THREAD_RECORD 0x33064041UL
 #define E2_INVALID_POOL_SIZE 0x33065067UL
 #define E3_NO_POOL_STORAGE 0x33065041UL
@@ -65,7 +69,7 @@
 #define REFUSED_NESTED 0x33069044UL
 #define REFUSED_FREE 0x33065042UL
 
-/* A value no job function here returns: what *ret holds as long as the library has not written it. */
+/* A value that no job function here returns: what *ret holds until the library has written it. */
 #define UNWRITTEN (-7777)
 
 /* ---------------------------------------------------------------------------------------------------- cases */
@@ -79,18 +83,22 @@ struct harness_case {
 
 static struct harness_case *harness_first, **harness_end = &harness_first;
 
-/* The program's arguments, for a program that takes some. */
+/* The program's arguments, for programs that use them. */
 static int harness_argc;
 static char **harness_argv;
 
-/* Where a case running in a child leaves its first failure for main(): memory both share. */
+/*
+ * A case that runs in a child leaves its first failure here for main(), in memory that both share.
+ */
 static struct {
     int failed;
-    int returned; /* what the child was to run has returned */
+    int returned; /* the child's function has returned */
     char text[512];
 } *harness_report;
 
-/* Constructors of one file run in the order in which they stand there, so the list keeps the order of the cases. */
+/*
+ * Constructors of one file run in the order of the file, so the list keeps the order of the cases.
+ */
 #define CASE(NAME, RULES)                                                                                             \
     static void NAME(void);                                                                                           \
     static struct harness_case NAME##_entry = {#NAME, RULES, NAME, NULL};                                             \
@@ -102,8 +110,9 @@ static struct {
     static void NAME(void)
 
 /*
- * The conformance report runs these programs on other libraries too. Some have no error queue, some pack error codes in another
- * way: then a code cannot be compared, and what stands between program and library says so (programs/report/adapter.c).
+ * The conformance report runs these programs on other libraries too. Some have no error queue, some
+ * pack error codes in another way. Then a code cannot be compared, and programs/report/adapter.c,
+ * which stands between program and library, says so.
  */
 #ifdef OSSL_ASYNC_REPORT
 int report_cannot_tell(const char *expression, long long seen, long long expected);
@@ -111,14 +120,17 @@ int report_cannot_tell(const char *expression, long long seen, long long expecte
 # define report_cannot_tell(EXPRESSION, SEEN, EXPECTED) 0
 #endif
 
-/* Records a failure and goes on; usable in job functions, threads and children. The first one is reported. */
+/*
+ * Records a failure and continues. Usable in job functions, threads and children. The first
+ * failure is reported.
+ */
 #define CHECK(EXPRESSION) ((EXPRESSION) ? (void)0 : harness_fail(__FILE__, __LINE__, #EXPRESSION))
 
-/* Two integers that must be equal; the report shows both. */
+/* Two integers that must be equal. The report shows both. */
 #define CHECK_EQUAL(SEEN, EXPECTED)                                                                                   \
     harness_equal(__FILE__, __LINE__, #SEEN " == " #EXPECTED, (long long)(SEEN), (long long)(EXPECTED))
 
-/* For the body of a case: what follows makes no sense unless this holds. */
+/* For the body of a case, which ends if this does not hold. */
 #define NEED(EXPRESSION)                                                                                              \
     do {                                                                                                              \
         if (!(EXPRESSION)) {                                                                                          \
@@ -147,11 +159,11 @@ static inline void harness_equal(const char *file, int line, const char *express
     harness_fail(file, line, text);
 }
 
-/*
- * Runs `function` in a child process and returns how it ended, as waitpid() has it. The child ends in time.
+/* Runs `function` in a child process and returns how it ended, as waitpid() reports it. The child
+ * has a limited life.
  *
- * Ending with status 0 before `function` has returned does not pass for success: that is what becomes of a process whose
- * context runs off its end.
+ * A child that ends with status 0 before `function` has returned has failed: a process whose
+ * context ends does that.
  */
 static inline int in_child(void (*function)(void))
 {
@@ -176,7 +188,10 @@ static inline int in_child(void (*function)(void))
     return status;
 }
 
-/* What the child of the last observe() wrote to standard error, without the lines that begin with ==: a checker's remarks. */
+/*
+ * What the child of the last observe() wrote to standard error, without lines that begin with ==,
+ * which are a checker's remarks.
+ */
 static char harness_written[4096];
 
 static inline void harness_drop_remarks(void)
@@ -194,7 +209,7 @@ static inline void harness_drop_remarks(void)
     *to = '\0';
 }
 
-/* in_child(), with what the child writes to standard error kept. */
+/* The same as in_child(), and keeps what the child writes to standard error. */
 static inline int observe(void (*function)(void))
 {
     int ends[2], before, status;
@@ -216,8 +231,9 @@ static inline int observe(void (*function)(void))
 }
 
 /*
- * Says which file ASYNC_pause_job comes from, so that the runner can prove which library it tested. In a program that
- * is not position-independent the function's own address may be a stub of the program's; dlsym() sees through that.
+ * Prints which file ASYNC_pause_job is in, so that the runner can prove which library it tested.
+ * In a program that is not position-independent the function's own address may be that of a stub
+ * in the program. dlsym() finds the real address.
  */
 static inline void harness_say_library(void)
 {
@@ -301,22 +317,27 @@ int main(int argc, char **argv)
     return failed;
 }
 
-/* --------------------------------------------------------------------------------- what cases do time and again */
+/* --------------------------------------------------------------------------------- what cases do repeatedly */
 
-/* Starts a job without arguments. By the name that the macro of the five-argument call stands for, so that a program may
- * also be written for the six-argument one. */
+/*
+ * Starts a job without arguments. It uses the name that the macro of the five-argument call
+ * expands to, so that a program for the six-argument call can use it too.
+ */
 static inline int start(ASYNC_JOB **job, int *ret, int (*function)(void *))
 {
     return ASYNC_start_job_2015(job, ret, function, NULL, 0);
 }
 
-/* Resumes a paused job; whatever else the call takes is ignored then (B22). */
+/* Resumes a paused job. The other arguments of the call are ignored then (B22). */
 static inline int resume(ASYNC_JOB **job, int *ret)
 {
     return ASYNC_start_job_2015(job, ret, NULL, NULL, 0);
 }
 
-/* The only entry on this thread's queue, taken off it: 0 if there is none, all ones if there are several. */
+/*
+ * Removes and returns the only entry on this thread's queue: 0 if there is none, all ones if there
+ * are several.
+ */
 static inline unsigned long only_error(void)
 {
     unsigned long first = ERR_get_error();
@@ -350,7 +371,10 @@ static inline int pause_twice(void *unused)
     return 1;
 }
 
-/* The pool can give a job that pauses, goes on and finishes, and nothing is on the queue afterwards. */
+/*
+ * The pool can give a job that pauses, is resumed and finishes, and nothing is on the queue
+ * afterwards.
+ */
 #define CHECK_STILL_WORKS()                                                                                           \
     do {                                                                                                              \
         ASYNC_JOB *job_ = NULL;                                                                                       \
@@ -406,7 +430,7 @@ static inline int readable(int fd)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0;
 }
 
-/* The library's counts, of this thread and of the process. */
+/* The library's counts, for this thread and for the process. */
 static inline OSSL_ASYNC_STATS thread_stats(void)
 {
     OSSL_ASYNC_STATS stats;
@@ -425,7 +449,7 @@ static inline OSSL_ASYNC_STATS process_stats(void)
     return stats;
 }
 
-/* How many descriptors this process has open, not counting the one that looks. */
+/* How many descriptors this process has open, without the one that this function uses. */
 static inline int open_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");
@@ -443,14 +467,14 @@ static inline int open_descriptors(void)
     return count;
 }
 
-/* Runs `function` on a thread of its own, to its end, and returns what it returned. */
+/* Runs `function` on a thread of its own until it ends, and returns its result. */
 static inline void *on_thread(void *(*function)(void *), void *arg)
 {
     pthread_t thread;
     void *result = NULL;
 
     if (pthread_create(&thread, NULL, function, arg) != 0 || pthread_join(thread, &result) != 0)
-        harness_fail(__FILE__, __LINE__, "a thread to run on");
+        harness_fail(__FILE__, __LINE__, "pthread_create() and pthread_join()");
     return result;
 }
 

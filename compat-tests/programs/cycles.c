@@ -1,7 +1,7 @@
-/* That nothing piles up: a thousand cycles leave as many descriptors and mappings as one. */
+/* Nothing accumulates: a thousand cycles leave as many descriptors and mappings as one. */
 #include "cases.h"
 
-/* Lines in /proc/self/maps, counted without memory from the heap, which could itself change them. */
+/* Lines in /proc/self/maps, counted without heap memory, because allocating could change them. */
 static int mappings(void)
 {
     int fd = open("/proc/self/maps", O_RDONLY), lines = 0;
@@ -18,14 +18,15 @@ static int mappings(void)
 }
 
 /*
- * Runs `cycle` once and then a thousand times, and compares. A checker maps memory of its own when it wants to, so a thousand that
- * left more mappings is followed by another: what piles up does so each time.
+ * Runs `cycle` once and then a thousand times, and compares. A checker may map memory of its own
+ * at any time. So if a thousand cycles left more mappings, another thousand follow: what
+ * accumulates does so each time.
  */
-static void nothing_piles_up(void (*cycle)(void))
+static void nothing_accumulates(void (*cycle)(void))
 {
     int i, descriptors, maps, attempts = 3;
 
-    open_descriptors(); /* what the counting itself takes from the heap is taken now */
+    open_descriptors(); /* so that the counting itself has allocated what it needs */
     cycle();
     descriptors = open_descriptors();
     do {
@@ -57,7 +58,7 @@ static void whole_life(void)
 
 CASE(init_start_pause_resume_finish_free_leave_nothing, "Rules: D1, B14")
 {
-    nothing_piles_up(whole_life);
+    nothing_accumulates(whole_life);
 }
 
 static void init_again_and_again(void)
@@ -72,7 +73,7 @@ static void init_again_and_again(void)
 
 CASE(init_over_init_leaves_nothing, "Rules: D2")
 {
-    nothing_piles_up(init_again_and_again);
+    nothing_accumulates(init_again_and_again);
     ASYNC_free_pool();
 }
 
@@ -88,7 +89,7 @@ static void free_with_a_paused_job(void)
 
 CASE(free_with_a_paused_job_that_finishes_later_leaves_nothing, "Rules: D3, D21")
 {
-    nothing_piles_up(free_with_a_paused_job);
+    nothing_accumulates(free_with_a_paused_job);
 }
 
 static void *leave_the_pool(void *unused)
@@ -105,7 +106,7 @@ static void thread_without_free(void)
 
 CASE(threads_that_end_without_free_leave_nothing, "Rules: D15")
 {
-    nothing_piles_up(thread_without_free);
+    nothing_accumulates(thread_without_free);
 }
 
 static void refused_calls(void)
@@ -127,5 +128,5 @@ static void refused_calls(void)
 
 CASE(refused_calls_leave_nothing, "Rules: B27, D6, D10")
 {
-    nothing_piles_up(refused_calls);
+    nothing_accumulates(refused_calls);
 }

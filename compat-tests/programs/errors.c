@@ -1,10 +1,13 @@
-/* The error queue as C programs see it: codes, texts, order, printing, and whose queue it is. */
+/*
+ * The error queue as C programs use it: codes, texts, order, printing, and the thread that it
+ * belongs to.
+ */
 #include "cases.h"
 
-/* Entries the queue holds; one more drops the oldest. */
+/* How many entries the queue holds. One more removes the oldest. */
 #define QUEUE_HOLDS 16
 
-/* Two entries a caller can have at will, to tell one from the other. */
+/* Two entries that a caller can cause, so that one can be distinguished from the other. */
 static void push_pool_size(void)
 {
     CHECK_EQUAL(ASYNC_init_pool(1, 2), 0);
@@ -36,7 +39,7 @@ CASE(a_code_packs_library_function_and_reason, "Rules: B3")
     CHECK_EQUAL(ERR_get_error(), 0);
 }
 
-CASE(without_strings_an_entry_is_told_in_numbers, "Rules: B43")
+CASE(without_strings_the_text_of_an_entry_has_numbers, "Rules: B43")
 {
     char text[256] = "";
 
@@ -46,7 +49,7 @@ CASE(without_strings_an_entry_is_told_in_numbers, "Rules: B43")
     CHECK(ERR_reason_error_string(E2_INVALID_POOL_SIZE) == NULL);
 }
 
-CASE(with_strings_an_entry_is_told_in_words, "Rules: B43, B4")
+CASE(with_strings_the_text_of_an_entry_has_words, "Rules: B43, B4")
 {
     char text[256] = "";
 
@@ -104,7 +107,7 @@ CASE(a_short_buffer_is_filled_and_ended_and_not_overrun, "Header: openssl/err.h"
             CHECK_EQUAL(text[i], '#');
     }
     CHECK(strncmp(text, "error:33065067:", 15) == 0);
-    /* No room, not even for the end: nothing may be written. */
+    /* The size is 0, so not even the final zero may be written. */
     memset(text, '#', sizeof(text));
     ERR_error_string_n(E2_INVALID_POOL_SIZE, text, 0);
     CHECK_EQUAL(text[0], '#');
@@ -128,7 +131,7 @@ CASE(a_full_queue_drops_its_oldest_entries, "Header: openssl/err.h")
 {
     int i, round;
 
-    /* Twice, so that the second time begins in the middle of the ring. */
+    /* Twice, so that the second round begins in the middle of the ring. */
     for (round = 0; round < 2; round++) {
         push_pool_size();
         for (i = 0; i < QUEUE_HOLDS - 1; i++)
@@ -198,7 +201,7 @@ CASE(printing_gives_one_line_an_entry_and_empties_the_queue, "Rules: B43")
     CHECK_EQUAL(ERR_peek_error(), 0);
 }
 
-CASE(a_callback_that_answers_zero_ends_the_printing, "Header: openssl/err.h")
+CASE(a_callback_that_returns_zero_ends_the_printing, "Header: openssl/err.h")
 {
     push_pool_size();
     push_null_job();

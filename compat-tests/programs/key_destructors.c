@@ -1,13 +1,17 @@
 /*
- * A thread that goes on using the library while it ends, in the destructors of the program's own keys: before the library has
- * ended the thread's jobs and after, in each round of destructors, the last one included (D15). Nothing may be left over.
+ * A thread uses the library while it ends, in the destructors of the program's own keys. It does
+ * so before and after the library has ended the thread's jobs, in each round of destructors, the
+ * last one included (D15). Nothing may be left over.
  */
 #define OSSL_ASYNC_WAIT_CTX_API
 #include "cases.h"
 
 #include <malloc.h>
 
-/* A destructor that is called so often comes in every round that the system makes, and is the last one to run at all. */
+/*
+ * A destructor that is called this often is called in every round that the system makes. It is the
+ * last one to run.
+ */
 #ifdef WITHOUT_THE_LAST_ROUND
 # define EVERY_ROUND 2
 #else
@@ -16,7 +20,10 @@
 
 typedef void action(void);
 
-/* What the threads of a case do in the destructor. Two keys, so that one of them has its turn before the library's. */
+/*
+ * What the threads of a case do in the destructor. There are two keys, so that one destructor runs
+ * before the library's.
+ */
 static pthread_key_t early, late;
 static action *act;
 static int rounds_early, rounds_late, calls;
@@ -71,7 +78,7 @@ static void *without_jobs(void *unused)
     return unused;
 }
 
-/* Bytes that malloc has given out and not got back; 0 where it does not say. */
+/* How many bytes malloc has allocated that were not freed, or 0 if that is not known. */
 static size_t in_use(void)
 {
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
@@ -120,7 +127,7 @@ static void check(action *does)
                 CHECK_EQUAL(after.stack_bytes, before.stack_bytes);
                 CHECK_EQUAL(after.jobs_abandoned, before.jobs_abandoned);
                 CHECK_EQUAL(open_descriptors(), descriptors);
-                /* A thread would lose more than this: its state alone takes half a kibibyte. */
+                /* A lost thread would be more than this: its state alone is half a kibibyte. */
                 CHECK(in_use() < bytes + 20 * 64);
             }
 }
@@ -159,7 +166,7 @@ CASE(jobs_with_contexts_and_arguments_leave_nothing_either, "Rules: D15, G6")
     check(starts_by_six);
 }
 
-/* Several at once, which end in another order; woken, and one cancelled. */
+/* Several at once, which end in another order. They are woken, and one is cancelled. */
 static void several(void)
 {
     ASYNC_JOB *jobs[3];
@@ -196,7 +203,7 @@ CASE(pools_that_are_made_while_a_thread_ends_leave_nothing, "Rules: D15, B14")
     check(makes_pools);
 }
 
-/* The newest entry is there, whatever else the thread still has. */
+/* The newest entry is there, whatever else is left of the thread. */
 static void makes_errors(void)
 {
     ASYNC_JOB *none = NULL;
@@ -207,7 +214,7 @@ static void makes_errors(void)
     CHECK_EQUAL(only_error(), E2_INVALID_POOL_SIZE);
     CHECK_EQUAL(start(&none, &ret, NULL), ASYNC_ERR);
     CHECK_EQUAL(ERR_peek_last_error(), REFUSED_NULL);
-    starts(); /* the state is made and goes again, and the entry stays */
+    starts(); /* the state is made and freed again, and the entry stays */
     CHECK_EQUAL(only_error(), REFUSED_NULL);
     CHECK_EQUAL(ERR_get_error(), 0);
     CHECK_EQUAL(start(&none, &ret, NULL), ASYNC_ERR);
@@ -278,7 +285,10 @@ CASE(a_job_that_is_left_paused_in_a_destructor_is_refused_elsewhere, "Rules: D15
     CHECK_STILL_WORKS();
 }
 
-/* A job of the first destructor goes on in the next one; across the library's own that cannot be. */
+/*
+ * A job that the first destructor started is resumed in the next one. That cannot work across the
+ * library's own destructor.
+ */
 static __thread ASYNC_JOB *across;
 static int refused_across, finished_across;
 
@@ -302,7 +312,7 @@ static void begins_or_goes_on(void)
     }
 }
 
-CASE(a_job_goes_on_in_the_next_destructor_unless_its_threads_jobs_have_ended_between, "Rules: D15, D8")
+CASE(a_job_is_resumed_in_the_next_destructor_unless_its_threads_jobs_have_ended, "Rules: D15, D8")
 {
     OSSL_ASYNC_STATS stats;
 

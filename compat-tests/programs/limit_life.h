@@ -1,6 +1,7 @@
 /*
- * A bounded life for a test program that may hang. What counts is the processor time that the process uses itself: on a
- * busy machine a few seconds of it can take minutes. A process that waits for ever uses none; the clock ends it.
+ * Limits the life of a test program that may hang. The limit is on the processor time of the
+ * process itself, because on a busy machine a few seconds of it can take minutes. A process that
+ * waits for ever uses none, so there is also a limit by the clock.
  */
 #ifndef LIMIT_LIFE_H
 #define LIMIT_LIFE_H
@@ -8,10 +9,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Longest that a process may live by the clock, in seconds: the last resort. It is far from what any of them needs. */
+/*
+ * The longest time by the clock that a process may live, in seconds. It is the last resort, and
+ * much more than any of them needs.
+ */
 #define CLOCK_SECONDS 1800
 
-/* SIGXCPU ends the process after so much processor time of its own, and SIGALRM after so long; both in seconds. */
+/*
+ * SIGXCPU ends the process after this much of its own processor time, and SIGALRM after this much
+ * time by the clock, in seconds.
+ */
 static inline void limit_life(rlim_t processor_seconds, unsigned clock_seconds)
 {
     struct rlimit limit;

@@ -1,4 +1,7 @@
-/* Running out of descriptors, memory, address space or thread keys: what is answered, and that the program goes on. */
+/*
+ * Running out of descriptors, memory, address space or thread keys: what functions return, and
+ * that the program can continue.
+ */
 #include "cases.h"
 
 #include <limits.h>
@@ -33,7 +36,7 @@ static void pool_of_five_makes_three(int (*make)(void))
     int before, i;
 
     leave_descriptors(7);
-    before = open_descriptors(); /* this count needs one of the seven, for a moment */
+    before = open_descriptors(); /* this count itself needs one of the seven for a moment */
     CHECK_EQUAL(make(), 1);
     CHECK_EQUAL(only_error(), E6_NO_WAIT_PIPE);
     CHECK_EQUAL(open_descriptors(), before + 6);
@@ -59,7 +62,7 @@ CASE(jobs_that_cannot_be_made_up_front_are_made_when_needed, "Rules: B10, P7, P8
     pool_of_five_makes_three(init_five);
 }
 
-CASE(without_descriptors_a_start_answers_no_jobs_with_the_reason_and_works_later, "Rules: B19, D18, P8, B45")
+CASE(without_descriptors_a_start_returns_no_jobs_with_the_reason_and_works_later, "Rules: B19, D18, P8, B45")
 {
     ASYNC_JOB *job = NULL, *first, *second;
     int ret = UNWRITTEN, i, before;
@@ -76,12 +79,12 @@ CASE(without_descriptors_a_start_answers_no_jobs_with_the_reason_and_works_later
         CHECK_EQUAL(ret, UNWRITTEN);
         CHECK_EQUAL(only_error(), E6_NO_WAIT_PIPE);
     }
-    /* The arguments, bad in themselves, are not looked at when there is no job for them. */
+    /* The arguments are invalid, but are not checked if there is no job for them. */
     CHECK_EQUAL(ASYNC_start_job(&job, &ret, return_one, &byte, 0), ASYNC_NO_JOBS);
     CHECK_EQUAL(only_error(), E6_NO_WAIT_PIPE);
     CHECK_EQUAL(open_descriptors(), before + 1);
 
-    /* None of the failures counts against the limit of two. */
+    /* None of the failures counts for the limit of two. */
     give_back_descriptors();
     CHECK_PAUSES(second);
     CHECK_NO_JOBS();
@@ -90,7 +93,7 @@ CASE(without_descriptors_a_start_answers_no_jobs_with_the_reason_and_works_later
     ASYNC_free_pool();
 }
 
-CASE(a_start_without_descriptors_makes_no_job_that_it_has_to_throw_away, "Rules: D18, P8")
+CASE(a_start_without_descriptors_does_not_make_a_job_and_free_it, "Rules: D18, P8")
 {
     OSSL_ASYNC_STATS before, after;
     ASYNC_JOB *job = NULL, *paused;
@@ -156,7 +159,7 @@ static void allow_descriptors(void)
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-CASE(without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later, "Rules: B19, D17, D18")
+CASE(without_memory_for_stacks_a_start_returns_no_jobs_with_the_reason_and_works_later, "Rules: B19, D17, D18")
 {
     int made, i, ret = UNWRITTEN;
 
@@ -172,7 +175,7 @@ CASE(without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works
     CHECK(jobs[made] == NULL);
     CHECK_EQUAL(ret, UNWRITTEN);
     CHECK_EQUAL(only_error(), E5_NO_JOB_RECORD);
-    /* What is there goes on working meanwhile. */
+    /* The jobs that exist continue to work meanwhile. */
     CHECK(made > 0);
     CHECK_FINISHES(jobs[0]);
     CHECK_STILL_WORKS();
@@ -229,7 +232,10 @@ CASE(an_argument_copy_that_cannot_be_had_is_an_error_and_the_next_start_works, "
 
 CASE(a_size_above_int_max_is_a_size_like_any_other, "Rules: D12")
 {
-    /* Cast to int these are 1, INT_MIN, -1 and 0: a small block and a copy that runs far beyond it, or a failure. */
+    /*
+     * Cast to int these are 1, INT_MIN, -1 and 0: a small block and a copy that goes far beyond
+     * it, or a failure.
+     */
     static const size_t sizes[] = {((size_t)UINT_MAX + 1) + 1, (size_t)INT_MAX + 1, (size_t)-1, (size_t)UINT_MAX + 1};
     size_t i;
 
@@ -264,7 +270,7 @@ CASE(the_copy_is_freed_before_finish, "Rules: B23")
     block[sizeof(block) - 1] = 'z';
     CHECK_STILL_WORKS();
     leave_address_space(64 << 20);
-    /* A thousand megabytes in all, with room for sixty-four. */
+    /* A thousand megabytes in all, with space for sixty-four. */
     for (i = 0; i < 1000; i++) {
         ASYNC_JOB *job = NULL;
         int ret = UNWRITTEN;
@@ -278,7 +284,7 @@ CASE(the_copy_is_freed_before_finish, "Rules: B23")
 
 /* ----------------------------------------------------------------------------------------------- thread keys */
 
-CASE(without_a_thread_key_nothing_starts_and_one_key_is_enough_to_go_on, "Rules: B18, B19, B9")
+CASE(without_a_thread_key_nothing_starts_and_one_key_is_enough, "Rules: B18, B19, B9")
 {
     static pthread_key_t keys[PTHREAD_KEYS_MAX + 1];
     ASYNC_JOB *job = NULL;

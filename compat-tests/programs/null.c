@@ -1,4 +1,7 @@
-/* The implementation without jobs, as systems without a working ucontext get it: what every function answers there. */
+/*
+ * The implementation without jobs, for systems without a working ucontext: what every function
+ * returns there.
+ */
 #include "cases.h"
 
 CASE(init_says_that_no_pool_can_be_had, "Rules: F15")
@@ -12,7 +15,7 @@ CASE(init_says_that_no_pool_can_be_had, "Rules: F15")
                  "error:33065065:ASYNC routines:ASYNC_init_pool:failed to set pool") == 0);
 }
 
-CASE(bad_sizes_are_told_first, "Rules: F15, B8")
+CASE(bad_sizes_are_reported_first, "Rules: F15, B8")
 {
     CHECK_EQUAL(ASYNC_init_pool(1, 2), 0);
     CHECK_EQUAL(only_error(), E2_INVALID_POOL_SIZE);
@@ -27,7 +30,7 @@ static int must_not_run(void *unused)
     return 1;
 }
 
-CASE(start_answers_err_without_an_entry_and_runs_nothing, "Rules: F15")
+CASE(start_returns_err_without_an_entry_and_runs_nothing, "Rules: F15")
 {
     int before = open_descriptors(), ret = UNWRITTEN, arg = 1;
     ASYNC_JOB *job = NULL;
@@ -41,7 +44,7 @@ CASE(start_answers_err_without_an_entry_and_runs_nothing, "Rules: F15")
     CHECK_EQUAL(open_descriptors(), before);
 }
 
-CASE(everything_else_does_nothing, "Rules: F15, B39")
+CASE(all_other_functions_have_no_effect, "Rules: F15, B39")
 {
     CHECK_EQUAL(ASYNC_pause_job(), 1);
     CHECK(ASYNC_get_current_job() == NULL);
@@ -56,7 +59,7 @@ CASE(everything_else_does_nothing, "Rules: F15, B39")
     CHECK_EQUAL(only_error(), 0);
 }
 
-CASE(what_openssl_does_not_have_is_refused_or_does_nothing, "Header: async.h, what OpenSSL does not have")
+CASE(functions_that_openssl_lacks_are_refused_or_have_no_effect, "Header: async.h, what OpenSSL does not have")
 {
     OSSL_ASYNC_STATS stats, zero;
     ASYNC_JOB *job = NULL;

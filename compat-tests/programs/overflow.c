@@ -1,12 +1,15 @@
-/* A job that needs more stack than it has ends at that point: every frame that reaches beyond the stack faults. */
+/*
+ * A job that uses more stack than it has ends at once: every frame that extends beyond the stack
+ * faults.
+ */
 #include "cases.h"
 
 #define FAULTED 3
 
-/* What a child finds out, for the process that forked it. */
+/* What a child finds out, for its parent. */
 static struct {
     char *fault;  /* where it faulted */
-    char *lowest; /* the lowest byte it was about to write */
+    char *lowest; /* the lowest byte that it was about to write */
 } *found;
 
 static char *bottom; /* the stack's lowest byte */
@@ -21,7 +24,10 @@ static void note_fault(int signal, siginfo_t *info, void *context)
     _exit(FAULTED);
 }
 
-/* Takes a frame of `size` bytes and writes its lowest one only, as a function with a large local array may do. */
+/*
+ * Takes a frame of `size` bytes and writes only its lowest one, as a function with a large local
+ * array may do.
+ */
 static __attribute__((noinline)) int take_frame(size_t size)
 {
     volatile char frame[size];
@@ -71,7 +77,7 @@ static void run_with_a_handler(void)
     CHECK_EQUAL(start(&job, &ret, overflow), ASYNC_FINISH);
 }
 
-/* Runs the overflow in a child; answers whether it faulted. */
+/* Runs the overflow in a child. Returns whether it faulted. */
 static int faults(void)
 {
     int status;
@@ -93,17 +99,20 @@ CASE(a_frame_that_reaches_beyond_the_stack_faults_at_any_depth, "Rules: D22, F8"
     found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     NEED(found != MAP_FAILED);
 
-    /* Jobs on both sides of the one that overflows, which is made in the middle of them. */
+    /* The job that overflows is made between the others, so there are jobs on both sides of it. */
     for (i = 0; i < 3; i++)
         CHECK_PAUSES(neighbours[i]);
     top = (char *)neighbours[1];
     CHECK_FINISHES(neighbours[1]);
 
-    /* Where does the stack end? Small frames find out. */
+    /* Small frames find the end of the stack. */
     frame_size = 16;
     NEED(faults());
     bottom = (char *)(((uintptr_t)found->fault | (page - 1)) + 1);
-    /* Handle and stack are not far apart, so this is the size of the stack, near enough to say it is not too small. */
+    /*
+     * Handle and stack are close together, so this is roughly the size of the stack. It shows that
+     * the stack is not too small.
+     */
     CHECK(top < bottom || (size_t)(top - bottom) >= 32768);
 
     for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)

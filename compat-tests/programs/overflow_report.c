@@ -1,6 +1,6 @@
 /*
- * The report of an overflow (OSSL_ASYNC_OVERFLOW_REPORT=1) as C programs get it: of frames that the compiler made, on
- * threads to which nobody has given a signal stack.
+ * The report of an overflow (OSSL_ASYNC_OVERFLOW_REPORT=1) as C programs get it: with frames that
+ * the compiler made, on threads for which the program has set no signal stack.
  */
 #include "cases.h"
 
@@ -10,10 +10,13 @@
 
 static size_t frame_size;
 static int depth;
-static volatile int for_ever = 1; /* what no compiler sees through */
+static volatile int for_ever = 1; /* the compiler cannot know its value */
 static char *volatile nowhere;
 
-/* Takes a frame of `size` bytes and writes its lowest one only, as a function with a large local array may do. */
+/*
+ * Takes a frame of `size` bytes and writes only its lowest one, as a function with a large local
+ * array may do.
+ */
 static __attribute__((noinline)) int take_frame(size_t size)
 {
     volatile char frame[size];
@@ -22,7 +25,10 @@ static __attribute__((noinline)) int take_frame(size_t size)
     return frame[0];
 }
 
-/* Down in small frames for a while, and from there in a frame that grows by the size that is being tried. */
+/*
+ * Goes down in small frames for a while, then in one frame, whose size is different in each
+ * attempt.
+ */
 static __attribute__((noinline)) int go_down(int left)
 {
     volatile char here[256];
@@ -38,7 +44,7 @@ static __attribute__((noinline)) int go_down(int left)
     return result + here[0];
 }
 
-/* Small frames without an end. */
+/* Small frames without end. */
 static __attribute__((noinline)) int go_down_for_ever(int step)
 {
     volatile char here[64];
@@ -83,7 +89,7 @@ static void inform(int signal, siginfo_t *info, void *context)
     _exit(write(STDERR_FILENO, text, sizeof(text) - 1) > 0 ? INFORMED : 1);
 }
 
-/* What happens in the child, in which way. */
+/* What the child does, and how. */
 static int asked, on_a_thread, with_a_handler;
 
 static void overflow_in_the_child(void)
@@ -113,7 +119,10 @@ static int died_of_sigsegv(int status)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
 }
 
-/* Answers what stands behind the report, or NULL if it is not one of an overflow of this function. */
+/*
+ * Returns the text after the report, or NULL if it is not a report of an overflow in this
+ * function.
+ */
 static const char *after_report(const char *text)
 {
     void *job, *function, *fault, *low, *high;
@@ -153,7 +162,7 @@ CASE(frames_of_every_size_up_to_what_is_documented_are_reported, "Rules: D22")
         }
 }
 
-CASE(who_does_not_ask_gets_the_signal_and_no_word, "Rules: D22")
+CASE(without_a_request_there_is_a_signal_and_no_report, "Rules: D22")
 {
     for (on_a_thread = 0; on_a_thread < 2; on_a_thread++) {
         CHECK(died_of_sigsegv(observe(overflow_in_the_child)));

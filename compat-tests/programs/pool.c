@@ -1,4 +1,7 @@
-/* The pool of idle jobs: its limits, its accounting, the order of reuse, and what init and free do to it. */
+/*
+ * The pool of idle jobs: its limits, its counts, the order of reuse, and the effect of init and
+ * free.
+ */
 #include "cases.h"
 
 /* Starts `count` jobs that pause, into `jobs`. */
@@ -18,7 +21,7 @@ static void finish_many(ASYNC_JOB **jobs, int count)
         CHECK_FINISHES(jobs[i]);
 }
 
-CASE(init_answers_one_and_its_pool_works, "Rules: B7")
+CASE(init_returns_one_and_its_pool_works, "Rules: B7")
 {
     CHECK_EQUAL(ASYNC_init_pool(3, 1), 1);
     CHECK_EQUAL(only_error(), 0);
@@ -64,7 +67,7 @@ CASE(jobs_made_up_front_hold_two_descriptors_each, "Rules: B10")
 
     CHECK_EQUAL(ASYNC_init_pool(5, 3), 1);
     CHECK_EQUAL(open_descriptors(), before + 6);
-    /* They are what the first starts use. */
+    /* The first starts use these. */
     pause_many(jobs, 3);
     CHECK_EQUAL(open_descriptors(), before + 6);
     finish_many(jobs, 3);
@@ -87,7 +90,7 @@ CASE(a_second_init_replaces_idle_jobs_and_limits, "Rules: B11, D2")
     CHECK_EQUAL(open_descriptors(), before);
 }
 
-CASE(jobs_out_at_a_second_init_go_on_uncounted_and_are_destroyed_at_their_end, "Rules: D2")
+CASE(jobs_in_use_at_a_second_init_are_uncounted_and_destroyed_when_they_end, "Rules: D2")
 {
     int before = open_descriptors();
     ASYNC_JOB *old[2], *fresh, *again;
@@ -214,7 +217,10 @@ CASE(free_without_a_pool_still_forgets_the_block_counter, "Rules: D21")
     CHECK_EQUAL(only_error(), 0);
     CHECK_EQUAL(start(&job, &ret, pause_then_block), ASYNC_PAUSE);
     ASYNC_free_pool();
-    /* The resume counts a block on a thread that has no pool; the free behind it must take that along. */
+    /*
+     * The resume counts a block on a thread that has no pool. The next free of the pool must
+     * remove that block too.
+     */
     CHECK_FINISHES(job);
     ASYNC_free_pool();
     CHECK_EQUAL(only_error(), 0);
@@ -341,7 +347,10 @@ CASE(of_the_jobs_made_up_front_the_last_goes_first, "Rules: P4")
 
     CHECK_EQUAL(ASYNC_init_pool(3, 3), 1);
     pause_many(jobs, 3);
-    /* The system gives out the lowest free descriptor, so descriptors tell the order in which the jobs were made. */
+    /*
+     * The system returns the lowest free descriptor, so descriptors show the order in which the
+     * jobs were made.
+     */
     for (i = 1; i < 3; i++)
         CHECK(ASYNC_get_wait_fd(jobs[i]) < ASYNC_get_wait_fd(jobs[i - 1]));
     finish_many(jobs, 3);

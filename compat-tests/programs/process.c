@@ -1,4 +1,4 @@
-/* What becomes of jobs when their process ends or forks, inside a job and with others paused. */
+/* What happens to jobs when their process ends or forks, inside a job and with others paused. */
 #include "cases.h"
 
 static ASYNC_JOB *paused[3];
@@ -71,7 +71,7 @@ static void tell_of_quick_exit(void)
 static int leave(void *unused)
 {
     (void)unused;
-    /* Not before, or everybody else's children would run them too. */
+    /* Not earlier, because children of other cases would run it too. */
     atexit(tell_of_exit);
     at_quick_exit(tell_of_quick_exit);
     if (way == BY_EXIT)
@@ -104,7 +104,7 @@ static void leave_from_a_thread(void)
     on_thread(leave_from_a_job, NULL);
 }
 
-/* Checks how a child ends that leaves from inside a job, and what its handlers say. */
+/* Checks how a child ends that exits inside a job, and what its handlers print. */
 static void check_leaving(void (*function)(void))
 {
     static const char *const expected[] = {"exit", "", "quick"};
@@ -169,7 +169,7 @@ static int fork_and_pause(void *arg)
     return *(int *)arg + (forked_in_job == 0);
 }
 
-/* Both processes go on in the job, leave it by the pause, and finish it. */
+/* Both processes continue in the job, leave it by the pause, and finish it. */
 CASE(a_fork_inside_a_job_makes_two_processes_that_finish_it, "Rules: D16")
 {
     int ret = UNWRITTEN, arg = 20, status;
@@ -199,15 +199,15 @@ static void wake_in_the_child(void)
     CHECK(readable(ASYNC_get_wait_fd(woken)));
 }
 
-/* The pipe is one, and each process knows its own wakes. */
-CASE(a_wake_in_a_child_shows_in_its_parent_whose_clear_neither_takes_it_nor_blocks, "Rules: D16")
+/* Both processes share the pipe, and each knows only its own wakes. */
+CASE(a_childs_wake_is_seen_by_its_parent_whose_clear_does_not_remove_it, "Rules: D16")
 {
     CHECK_PAUSES(woken);
     CHECK_EQUAL(in_child(wake_in_the_child), 0);
     CHECK(readable(ASYNC_get_wait_fd(woken)));
     ASYNC_clear_wake(woken);
     CHECK(readable(ASYNC_get_wait_fd(woken)));
-    /* Two bytes from here on, and each process takes as many as it has put in. */
+    /* From here on there are two bytes, and each process takes as many as it has written. */
     ASYNC_wake(woken);
     ASYNC_clear_wake(woken);
     CHECK(readable(ASYNC_get_wait_fd(woken)));

@@ -1,11 +1,12 @@
 /*
- * Eight threads that wake, clear and ask, through handles new and stale, whatever else is going on: jobs of both
- * generations that start, pause and finish, records that are reused and freed, pools that come and go, threads that end.
+ * Eight threads wake, clear and call functions with handles that are new or stale. Meanwhile jobs
+ * of both generations start, pause and finish, records are reused and freed, pools are made and
+ * freed, and threads end.
  *
- *     races COUNT     how many jobs (and pieces of work) each case takes
+ *     races COUNT     how many jobs (and pieces of work) each case runs
  */
 #define OSSL_ASYNC_WAIT_CTX_API
-#define CASE_SECONDS 1500 /* of all threads together; seconds as a rule, minutes under a checker */
+#define CASE_SECONDS 1500 /* of all threads together; usually seconds, minutes under a checker */
 #include "cases.h"
 
 #include <sched.h>
@@ -13,7 +14,7 @@
 
 #define WAKERS 8
 #define OWNERS 3
-#define HELD 5            /* jobs that an owner has at once */
+#define HELD 5            /* how many jobs an owner has at once */
 #define HANDLES 32        /* the last handles of each owner, most of them stale */
 #define STARTS_A_LIFE 300 /* after which an owner's thread ends and another begins */
 
@@ -21,7 +22,7 @@
 #define STORE(PLACE, VALUE) __atomic_store_n(&(PLACE), VALUE, __ATOMIC_SEQ_CST)
 #define ADD(PLACE, VALUE) __atomic_add_fetch(&(PLACE), VALUE, __ATOMIC_SEQ_CST)
 
-/* What happened; each thread counts for itself and adds it to `total` at its end. */
+/* The events. Each thread counts its own and adds them to `total` at its end. */
 struct counts {
     unsigned long wakes, clears, asks, refusals, raced, starts, pauses, resumes, finishes, left, checks;
 };
@@ -43,7 +44,7 @@ static long count(long otherwise)
     return harness_argc > 1 ? atol(harness_argv[1]) : otherwise;
 }
 
-/* Numbers that look random; the same in each run of a thread. */
+/* Numbers that look random. A thread gets the same ones in each run. */
 static unsigned next(unsigned *seed)
 {
     *seed = *seed * 1664525 + 1013904223;
@@ -62,17 +63,18 @@ static int bytes_in(int fd)
 /* ------------------------------------------------------------------------------------------------------ wakers */
 
 static int stop;     /* all wakers end */
-static int clearing; /* they clear, too */
+static int clearing; /* wakers also clear */
 
 /*
- * While `quiet` is set no waker is inside a call: each says that it is about to be, and then looks. This is also all
- * that orders the threads: handles are passed on relaxed, so that what the library needs it has to see to itself.
+ * While `quiet` is set no waker is inside a call: each announces a call first, and then checks
+ * `quiet`. Nothing else orders the threads. Handles are passed on relaxed, so the library must do
+ * the ordering that it needs.
  */
 static int quiet, inside[WAKERS];
 
 static ASYNC_JOB *handles[OWNERS][HANDLES];
 
-/* Odd while an owner is in a call that begins or ends a job, or frees some. */
+/* Odd while an owner is in a call that begins or ends a job, or that frees some. */
 static unsigned long steps[OWNERS];
 
 static void be_quiet(void)
@@ -85,7 +87,10 @@ static void be_quiet(void)
             sched_yield();
 }
 
-/* What a thread may not do with another one's job, whatever has become of it: it is refused, and looks at nothing else. */
+/*
+ * Calls that a thread may not make with another thread's job, whatever has happened to that job.
+ * They are refused, and read nothing else.
+ */
 static void misuse(ASYNC_JOB *job, unsigned choice, struct counts *mine)
 {
     ASYNC_JOB *handle = job;
@@ -112,7 +117,10 @@ static void disturb(ASYNC_JOB *job, unsigned choice, struct counts *mine)
     switch (choice % 8) {
     case 0:
         fd = ASYNC_get_wait_fd(job);
-        /* A job's own or none; the first three have been open since before there were any. */
+        /*
+         * The job's own descriptor, or none. The first three descriptors were open before there
+         * were any jobs.
+         */
         CHECK(fd == -1 || fd > 2);
         mine->asks++;
         break;
@@ -175,7 +183,7 @@ static void step(struct owner *owner)
     __atomic_add_fetch(&steps[owner->number], 1, __ATOMIC_RELAXED);
 }
 
-/* A job: it wakes itself or not, and pauses as often as it is told. */
+/* A job: its argument says whether it wakes itself, and how often it pauses. */
 static int work(void *arg)
 {
     unsigned what = *(unsigned *)arg;
@@ -188,8 +196,8 @@ static int work(void *arg)
     return 1;
 }
 
-/* Starts a job, or goes on with one. */
-static void go_on(struct owner *owner, ASYNC_JOB **job, int second_generation, unsigned what)
+/* Starts a job, or resumes one. */
+static void start_or_resume(struct owner *owner, ASYNC_JOB **job, int second_generation, unsigned what)
 {
     int ret = UNWRITTEN, was_new = *job == NULL, result;
 
@@ -216,16 +224,21 @@ static void go_on(struct owner *owner, ASYNC_JOB **job, int second_generation, u
 static void finish(struct owner *owner, ASYNC_JOB **job)
 {
     while (*job != NULL)
-        go_on(owner, job, 0, 0);
+        start_or_resume(owner, job, 0, 0);
 }
 
-/* With nobody else at work, all that was done before must show, and nothing else. */
+/*
+ * While no other thread makes calls, all earlier wakes and clears must have had their effect, and
+ * nothing else.
+ */
 static void check_alone(struct owner *owner, ASYNC_JOB **job)
 {
     int fd;
 
     pthread_mutex_lock(&one_check_at_a_time);
-    /* Wakes race with this clear; one comes after it, and so the fd is readable when all are done. */
+    /*
+     * Wakes race with this clear. The next wake comes after it, so at the end the fd is readable.
+     */
     ASYNC_clear_wake(*job);
     ASYNC_wake(*job);
     be_quiet();
@@ -240,9 +253,9 @@ static void check_alone(struct owner *owner, ASYNC_JOB **job)
     ASYNC_wake(*job);
     CHECK_EQUAL(bytes_in(fd), 1);
 
-    /* What gets this record next begins unsignalled. */
+    /* The next job that uses this record begins unsignalled. */
     finish(owner, job);
-    go_on(owner, job, 0, 2);
+    start_or_resume(owner, job, 0, 2);
     fd = ASYNC_get_wait_fd(*job);
     CHECK(fd > 2 && !readable(fd));
     STORE(quiet, 0);
@@ -271,16 +284,16 @@ static void *live(void *argument)
         unsigned choice = next(&owner->seed);
 
         if (*job == NULL)
-            go_on(owner, job, choice % 3 == 0, choice % 6);
+            start_or_resume(owner, job, choice % 3 == 0, choice % 6);
         else if (choice % 16 == 0 && ASYNC_get_wait_fd(*job) >= 0)
             check_alone(owner, job);
         else
-            go_on(owner, job, 0, 0);
+            start_or_resume(owner, job, 0, 0);
         if (choice % 32 == 1)
             make_or_free_the_pool(owner, next(&owner->seed));
     }
     for (i = 0; i < HELD; i++) {
-        /* Now and then a job stays behind, with its pipe; it can be woken for ever. */
+        /* Sometimes a job is left paused, with its pipe. It can be woken for ever. */
         if (i == 0 && next(&owner->seed) % 8 == 0 && owner->held[i] != NULL && ASYNC_get_wait_fd(owner->held[i]) >= 0) {
             owner->held[i] = NULL;
             owner->mine.left++;
@@ -291,7 +304,10 @@ static void *live(void *argument)
     return NULL;
 }
 
-/* Generations of owners, until there have been enough jobs; the wakers outlive them all. */
+/*
+ * One owner thread after another, until there have been enough jobs. The wakers run longer than
+ * all of them.
+ */
 static void race(void)
 {
     struct owner owners[OWNERS] = {{0}};
@@ -326,17 +342,17 @@ static void race(void)
     CHECK_EQUAL(stats.jobs_abandoned, total.left);
     CHECK_EQUAL(stats.refusals, total.refusals);
     CHECK_EQUAL(stats.jobs_idle + stats.jobs_running + stats.jobs_paused, 0);
-    printf("# %lu wakes and %lu clears, %lu of them and of %lu questions beside a step of their job's thread;"
+    printf("# %lu wakes and %lu clears, %lu of them and of %lu questions during a step of their job's thread;"
            " %lu refusals, %lu starts in %ld threads, %lu jobs left paused, %lu checks\n",
            total.wakes, total.clears, total.raced, total.asks, total.refusals, total.starts, lived, total.left, total.checks);
 }
 
-CASE(wakes_meet_every_step_of_a_jobs_life_and_none_is_lost, "Rules: D9, D19, D24, D1, D15, W5, D6, D8")
+CASE(no_wake_is_lost_at_any_step_of_a_jobs_life, "Rules: D9, D19, D24, D1, D15, W5, D6, D8")
 {
     race();
 }
 
-CASE(wakes_and_clears_meet_every_step_of_a_jobs_life_and_leave_one_byte_at_most, "Rules: D9, D19, D24, D1, D15, W5")
+CASE(wakes_and_clears_at_any_step_of_a_jobs_life_leave_at_most_one_byte, "Rules: D9, D19, D24, D1, D15, W5")
 {
     clearing = 1;
     race();
@@ -344,10 +360,13 @@ CASE(wakes_and_clears_meet_every_step_of_a_jobs_life_and_leave_one_byte_at_most,
 
 /* --------------------------------------------------------------------------------------- a wake for each piece */
 
-static ASYNC_JOB *worker; /* not what the job is resumed by: each resume writes that */
+static ASYNC_JOB *worker; /* not the handle for resuming the job, which each resume writes */
 static long pieces, done[WAKERS], offered[WAKERS];
 
-/* Offers a piece of work, wakes, and waits until it is done: a wake that is lost stops all of them. */
+/*
+ * Offers a piece of work, wakes, and waits until it is done. A lost wake stops all of these
+ * threads.
+ */
 static void *offer_pieces(void *number)
 {
     int me = (int)(intptr_t)number;
@@ -362,7 +381,7 @@ static void *offer_pieces(void *number)
     return NULL;
 }
 
-/* Takes what is offered, after it has cleared the wake: what is offered later comes with another. */
+/* Clears the wake and then takes what is offered. A later offer comes with another wake. */
 static int take_pieces(void *unused)
 {
     ASYNC_JOB *me = ASYNC_get_current_job();
@@ -383,7 +402,7 @@ static int take_pieces(void *unused)
     return 1;
 }
 
-CASE(no_piece_of_work_is_left_where_a_wake_follows_each, "Rules: D9, B37, W8")
+CASE(no_piece_of_work_is_left_if_a_wake_follows_each, "Rules: D9, B37, W8")
 {
     struct pollfd p = {0, POLLIN, 0};
     pthread_t wakers[WAKERS];

@@ -1,20 +1,20 @@
 /*
- * Signal handlers and jobs: handlers that run on a job's stack or on a signal stack while a job runs, at any moment of a
- * job's life, and what they may call.
+ * Signal handlers and jobs: handlers that run on a job's stack or on a signal stack while a job
+ * runs, at any moment of a job's life, and the functions that they may call.
  */
 #include "cases.h"
 
 #include <sys/time.h>
 
-static __thread ASYNC_JOB *volatile known; /* the only one that can be running, once that is known */
-static __thread ASYNC_JOB *volatile last;  /* the one to wake: it may be running, paused, on its way, or have ended */
+static __thread ASYNC_JOB *volatile known; /* the only job that can be running, when it is known */
+static __thread ASYNC_JOB *volatile last;  /* the job to wake: running, paused, being switched, or ended */
 static volatile unsigned long handled, wrong; /* counted by handlers on two threads */
 static volatile uintptr_t handler_was_at;
 
 #define ADD_ONE(COUNT) __atomic_add_fetch(&(COUNT), 1, __ATOMIC_RELAXED)
 #define VALUE(COUNT) __atomic_load_n(&(COUNT), __ATOMIC_RELAXED)
 
-/* What a handler may call. It leaves errno alone, as handlers must. */
+/* Calls what a handler may call. Leaves errno unchanged, as handlers must. */
 static void look_around(void)
 {
     ASYNC_JOB *job = ASYNC_get_current_job();
@@ -85,8 +85,8 @@ static int raise_before_and_after_a_pause(void *unused)
         CHECK_EQUAL(handled, 1);
         CHECK_EQUAL(wrong, 0);
         CHECK_EQUAL(is_on_signal_stack(handler_was_at), expected_on_signal_stack);
-        CHECK(expected_on_signal_stack || (uintptr_t)&here - handler_was_at < 65536); /* right below, so on this one */
-        /* It has woken this job. */
+        CHECK(expected_on_signal_stack || (uintptr_t)&here - handler_was_at < 65536); /* right below this frame, so on this stack */
+        /* The handler has woken this job. */
         CHECK(readable(ASYNC_get_wait_fd(known)));
         ASYNC_clear_wake(known);
         CHECK_EQUAL(ASYNC_pause_job(), 1);
@@ -101,7 +101,7 @@ static void raise_in_a_job(void)
 
     CHECK_EQUAL(start(&job, &ret, raise_before_and_after_a_pause), ASYNC_PAUSE);
     CHECK_EQUAL(resume(&job, &ret), ASYNC_PAUSE);
-    /* Outside, of the job that is paused. */
+    /* Outside jobs, the handler wakes the paused job. */
     handled = 0;
     raise(SIGUSR1);
     CHECK(readable(ASYNC_get_wait_fd(job)));
@@ -129,8 +129,8 @@ CASE(a_handler_on_a_signal_stack_knows_the_job_and_can_wake_it, "Header: openssl
 
 /* ---------------------------------------------------------------------------------------------------- a storm */
 
-#define SIGNALS 1000  /* to be handled in a storm */
-#define ROUNDS 3000   /* jobs to run in a storm at least, by each thread */
+#define SIGNALS 1000  /* signals to handle in a storm */
+#define ROUNDS 3000   /* least number of jobs that each thread runs in a storm */
 #define TOO_MANY 10000000 /* signals or rounds: something hangs */
 
 static int pause_twice_in_a_storm(void *unused)
@@ -183,7 +183,7 @@ static void count_and_look(int signal)
         _exit(1);
 }
 
-/* Two threads, one of which gets each signal. */
+/* Two threads. Each signal goes to one of them. */
 static void storm(int flags)
 {
     static const struct itimerval quick = {{0, 100}, {0, 100}}, none = {{0, 0}, {0, 0}};
@@ -191,7 +191,7 @@ static void storm(int flags)
     pthread_t other;
 
     install(SIGALRM, count_and_look, flags | SA_RESTART);
-    CHECK_EQUAL(setitimer(ITIMER_REAL, &quick, NULL), 0); /* instead of the harness's alarm() */
+    CHECK_EQUAL(setitimer(ITIMER_REAL, &quick, NULL), 0); /* replaces the harness's alarm() */
     NEED(pthread_create(&other, NULL, run_jobs_in_a_storm, NULL) == 0);
     run_jobs_in_a_storm(NULL);
     pthread_join(other, NULL);
@@ -216,7 +216,10 @@ CASE(a_storm_of_signals_on_a_signal_stack_disturbs_no_job, "Header: openssl/asyn
 /* ------------------------------------------------------------------------------------------- every instruction */
 
 #if defined(__x86_64__)
-/* The trap flag makes each instruction end in SIGTRAP. A kernel entry clears it for the handler and brings it back. */
+/*
+ * The trap flag makes each instruction end in SIGTRAP. Entering the kernel clears it for the
+ * handler and restores it afterwards.
+ */
 # define TRAP_EACH_INSTRUCTION()                                                                                      \
     __asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tleaq 128(%%rsp), %%rsp"    \
                      ::: "cc", "memory")
@@ -260,7 +263,7 @@ static void trap_through_jobs(int flags)
         CHECK_EQUAL(ret, 1);
         CHECK(job == NULL);
 
-        /* Woken at every moment of its end, and yet the next one begins unsignalled (D19). */
+        /* It was woken at every moment of its end. Still the next job begins unsignalled (D19). */
         CHECK_EQUAL(start(&job, &ret, note_yourself_and_pause), ASYNC_PAUSE);
         CHECK(!readable(ASYNC_get_wait_fd(job)));
         CHECK_FINISHES(job);

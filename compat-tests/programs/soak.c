@@ -1,5 +1,8 @@
-/* Threads that start and finish jobs for a long time: soak THREADS COUNT, every thread COUNT times. */
-#define CASE_SECONDS 1500 /* seconds as a rule, minutes on a slow machine with a slow way to switch */
+/*
+ * Threads that start and finish jobs for a long time: soak THREADS COUNT. Each thread runs COUNT
+ * jobs.
+ */
+#define CASE_SECONDS 1500 /* usually seconds, minutes on a slow machine with a slow way to switch */
 #include "cases.h"
 
 static long count;

@@ -1,4 +1,7 @@
-/* The size of stacks: how it is set, by call and by environment, that a job has it, and how much of it has been used. */
+/*
+ * The size of stacks: how it is set, by call and by environment, that jobs have it, and how much
+ * of it has been used.
+ */
 #define OSSL_ASYNC_WAIT_CTX_API
 #include "cases.h"
 
@@ -10,10 +13,13 @@
 #define MOST ((size_t)1 << 30)
 #define REFUSED_SIZE 0x33066042UL
 
-/* What library and checkers may need of a stack beside the function's own frames, when it is to be used to its end. */
+/*
+ * How much stack the library and checkers may need besides the function's own frames, if all of it
+ * is to be used.
+ */
 #define SPARE (8 * KIB)
 
-/* What they may have touched when a function has used as much as it says. */
+/* How much more they may have touched when a function has used as much as it says. */
 #define SLACK (48 * KIB)
 
 static size_t page_size(void)
@@ -21,7 +27,10 @@ static size_t page_size(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Takes a frame of so many bytes, a multiple of 1024, and writes to all of it, from its high end down. */
+/*
+ * Takes a frame of this many bytes, a multiple of 1024, and writes to all of it, from its high end
+ * down.
+ */
 static __attribute__((noinline)) int use_stack(size_t bytes)
 {
     volatile char frame[bytes];
@@ -32,7 +41,7 @@ static __attribute__((noinline)) int use_stack(size_t bytes)
     return frame[0];
 }
 
-/* Job functions: use as much stack as they are told, and pause then, or do not. */
+/* Job functions: use this much stack, and then return or pause. */
 static int use(void *bytes)
 {
     return use_stack(*(size_t *)bytes);
@@ -64,7 +73,10 @@ static ASYNC_JOB *paused_after(size_t bytes)
     return job;
 }
 
-/* Jobs have stacks of this size, and no more than the rest of a page beyond. The thread has none yet. */
+/*
+ * Fails unless jobs have stacks of this size, and at most the rest of a page more. The thread has
+ * no stacks yet.
+ */
 static void check_stacks_have(size_t size)
 {
     ASYNC_JOB *job;
@@ -91,13 +103,13 @@ static void refuse(size_t size)
 
 /* -------------------------------------------------------------------------------------------------------- by call */
 
-CASE(without_a_word_it_is_128_kib, "Header: async.h, head and OSSL_ASYNC_get_stack_size")
+CASE(the_default_size_is_128_kib, "Header: async.h, head and OSSL_ASYNC_get_stack_size")
 {
     CHECK_EQUAL(OSSL_ASYNC_get_stack_size(), DEFAULT);
     check_stacks_have(DEFAULT);
 }
 
-CASE(from_32_kib_to_1_gib_is_taken_and_all_else_refused, "Header: async.h, OSSL_ASYNC_set_stack_size; Rules: F8")
+CASE(sizes_from_32_kib_to_1_gib_are_accepted_and_others_refused, "Header: async.h, OSSL_ASYNC_set_stack_size; Rules: F8")
 {
     static const size_t good[] = {LEAST, LEAST + 1, DEFAULT, 100000, MOST - 1, MOST};
     static const size_t bad[] = {0, 1, 4096, LEAST - 1, MOST + 1, INT_MAX, (size_t)-1 / 2, (size_t)-1};
@@ -113,7 +125,7 @@ CASE(from_32_kib_to_1_gib_is_taken_and_all_else_refused, "Header: async.h, OSSL_
     }
 }
 
-/* Sizes for check_size(), which runs in a child: one size a process. */
+/* The size for check_size(), which runs in a child: a process can only have one size. */
 static size_t size_to_check;
 
 static void check_size(void)
@@ -121,11 +133,11 @@ static void check_size(void)
     CHECK_EQUAL(OSSL_ASYNC_set_stack_size(77777), 1);
     CHECK_EQUAL(OSSL_ASYNC_set_stack_size(size_to_check), 1);
     check_stacks_have(size_to_check);
-    /* And again on the same memory. */
+    /* Again on the same memory. */
     check_stacks_have(size_to_check);
 }
 
-CASE(the_last_call_before_the_first_job_counts_and_stacks_are_whole_pages_of_it, "Header: async.h, OSSL_ASYNC_set_stack_size")
+CASE(the_last_call_before_the_first_job_counts_and_sizes_are_rounded_to_pages, "Header: async.h, OSSL_ASYNC_set_stack_size")
 {
     static const size_t sizes[] = {LEAST, LEAST + 1, 100000, DEFAULT - 1, 256 * KIB, 1024 * KIB};
     size_t i;
@@ -136,7 +148,7 @@ CASE(the_last_call_before_the_first_job_counts_and_stacks_are_whole_pages_of_it,
     }
 }
 
-CASE(the_largest_can_be_had_and_only_what_is_touched_takes_memory, "Header: async.h, OSSL_ASYNC_set_stack_size")
+CASE(the_largest_size_works_and_only_touched_pages_use_memory, "Header: async.h, OSSL_ASYNC_set_stack_size")
 {
     ASYNC_JOB *job;
 
@@ -162,7 +174,7 @@ static int refuse_inside(void *unused)
     return 1;
 }
 
-/* After the first job, whatever became of it. */
+/* After the first job, even if it failed. */
 static void check_too_late(size_t size)
 {
     ASYNC_JOB *job = NULL;
@@ -251,7 +263,7 @@ CASE(the_environment_sets_it_where_no_call_does, "Header: async.h, OSSL_ASYNC_se
     }
 }
 
-CASE(what_is_no_size_in_digits_is_told_of_and_not_used, "Header: async.h, OSSL_ASYNC_set_stack_size")
+CASE(a_value_that_is_not_a_size_in_digits_is_reported_and_ignored, "Header: async.h, OSSL_ASYNC_set_stack_size")
 {
     static const char *const bad[] = {"",          "0",      "many",   "-1",     "+65536", "64k",      "65536 ",
                                       " 65536",    "0x9000", "65536.", "32767",  "1e6",    "65536\xff", "6553\xc3\xa9",
@@ -263,7 +275,7 @@ CASE(what_is_no_size_in_digits_is_told_of_and_not_used, "Header: async.h, OSSL_A
         value = bad[i];
         CHECK_EQUAL(observe(check_size_by_value), 0);
         CHECK(strncmp(harness_written, "ossl-async: OSSL_ASYNC_STACK_SIZE=", 34) == 0);
-        /* Once, and in one line. */
+        /* It is reported once, in one line. */
         CHECK(strchr(harness_written, '\n') == harness_written + strlen(harness_written) - 1);
     }
 }
@@ -279,7 +291,7 @@ CASE(a_call_goes_before_the_environment_and_a_refused_one_does_not, "Header: asy
     check_stacks_have(80 * KIB);
 }
 
-CASE(after_the_first_job_the_environment_is_not_looked_at, "Header: async.h, OSSL_ASYNC_get_stack_size")
+CASE(after_the_first_job_the_environment_is_not_read, "Header: async.h, OSSL_ASYNC_get_stack_size")
 {
     check_stacks_have(DEFAULT);
     value = "65536";
@@ -361,7 +373,7 @@ static int look_between(void *unused)
     return 1;
 }
 
-CASE(what_a_job_has_used_is_told_while_it_runs_and_while_it_is_paused, "Header: async.h, OSSL_ASYNC_get_stack_used")
+CASE(stack_use_is_reported_while_a_job_runs_and_while_it_is_paused, "Header: async.h, OSSL_ASYNC_get_stack_used")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
@@ -376,14 +388,14 @@ CASE(what_a_job_has_used_is_told_while_it_runs_and_while_it_is_paused, "Header: 
     CHECK(OSSL_ASYNC_get_stack_used(job) <= 60 * KIB + SLACK);
     CHECK_EQUAL(OSSL_ASYNC_get_stack_used(job) % page_size(), 0);
     CHECK_FINISHES(job);
-    /* The most so far, though less was used since. */
+    /* The largest use so far, although less was used since. */
     CHECK(used_inside[2] >= used_inside[1]);
     CHECK(used_inside[2] <= 60 * KIB + SLACK);
     CHECK_EQUAL(only_error(), 0);
     ASYNC_free_pool();
 }
 
-CASE(what_an_earlier_job_used_of_the_same_stack_counts_until_it_is_freed, "Header: async.h, OSSL_ASYNC_get_stack_used")
+CASE(an_earlier_jobs_use_of_a_stack_counts_until_the_stack_is_freed, "Header: async.h, OSSL_ASYNC_get_stack_used")
 {
     ASYNC_JOB *job, *neighbour;
 
@@ -416,7 +428,7 @@ static void *leave_paused(void *unused)
     return paused_after(20 * KIB);
 }
 
-CASE(it_is_zero_for_what_is_no_job_of_this_thread, "Header: async.h, OSSL_ASYNC_get_stack_used; Rules: D6, D15")
+CASE(stack_use_is_zero_for_handles_without_a_job_of_this_thread, "Header: async.h, OSSL_ASYNC_get_stack_used; Rules: D6, D15")
 {
     ASYNC_JOB *job, *ended;
 
@@ -460,8 +472,8 @@ static void *give(size_t *size)
     return malloc(*size);
 }
 
-/* Its memory may have been used before, so nothing can be said. */
-CASE(of_the_programs_own_stacks_nothing_is_told, "Header: async.h, OSSL_ASYNC_get_stack_used; Rules: G41")
+/* Their memory may have been used before, so how much a job used is not known. */
+CASE(stack_use_of_the_programs_own_stacks_is_not_reported, "Header: async.h, OSSL_ASYNC_get_stack_used; Rules: G41")
 {
     ASYNC_JOB *job;
 

@@ -1,4 +1,7 @@
-/* One job from start to finish, what each call answers on the way, and every misuse that must be refused cleanly. */
+/*
+ * One job from start to finish, what each call returns on the way, and every misuse that must be
+ * refused.
+ */
 #include "cases.h"
 
 static int return_forty_two(void *unused)
@@ -17,7 +20,7 @@ CASE(the_numbers_of_the_results_are_the_manuals, "Rules: B1")
 
 CASE(every_function_of_the_manual_can_be_called_by_its_address, "Rules: B2, B42")
 {
-    /* Initialising with the exact types, so that a prototype that differs does not compile. */
+    /* Initialised with the exact types, so that a different prototype does not compile. */
     int (*init_pool)(size_t, size_t) = ASYNC_init_pool;
     void (*free_pool)(void) = ASYNC_free_pool;
     int (*start_job)(ASYNC_JOB **, int *, int (*)(void *), void *, size_t) = ASYNC_start_job;
@@ -83,7 +86,7 @@ CASE(a_job_goes_from_start_over_pauses_to_its_end_and_its_record_is_used_again, 
     ASYNC_free_pool();
 }
 
-CASE(a_full_pool_answers_no_jobs_and_writes_nothing, "Rules: B19, P2")
+CASE(a_full_pool_returns_no_jobs_and_writes_nothing, "Rules: B19, P2")
 {
     ASYNC_JOB *paused;
 
@@ -97,7 +100,7 @@ CASE(a_full_pool_answers_no_jobs_and_writes_nothing, "Rules: B19, P2")
 
 CASE(the_handle_is_cleared_after_the_value_is_written, "Rules: S4")
 {
-    /* With both in the same bytes the one written last is what remains. */
+    /* If both are in the same bytes, the one that is written last remains. */
     union {
         ASYNC_JOB *job;
         int ret;
@@ -142,7 +145,7 @@ CASE(inside_a_job_its_handle_is_current_and_outside_none_is, "Rules: B30, B35, B
     CHECK(ASYNC_get_current_job() == NULL);
 }
 
-CASE(pause_outside_a_job_answers_one_and_does_nothing, "Rules: B31, B34")
+CASE(pause_outside_a_job_returns_one_and_has_no_effect, "Rules: B31, B34")
 {
     int before = open_descriptors();
     ASYNC_JOB *job;
@@ -167,7 +170,7 @@ static int pause_a_hundred_times(void *unused)
     return ones;
 }
 
-CASE(every_pause_returns_control_and_answers_one_when_resumed, "Rules: B32, B33")
+CASE(every_pause_returns_control_and_returns_one_when_resumed, "Rules: B32, B33")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN, i;
@@ -210,7 +213,7 @@ CASE(many_jobs_are_paused_while_one_runs_and_each_waits_to_be_resumed, "Rules: S
 
 /* ------------------------------------------------------------------------------------------ starts inside a job */
 
-static ASYNC_JOB *other; /* a paused job, for the cases that hand one in */
+static ASYNC_JOB *other; /* a paused job, for the cases that pass one */
 static int inner_ran, outer_runs;
 
 static int inner(void *unused)
@@ -220,7 +223,10 @@ static int inner(void *unused)
     return 1;
 }
 
-/* A call of ASYNC_start_job inside the running job must be refused: one entry, nothing written, nothing run. */
+/*
+ * A call of ASYNC_start_job inside the running job must be refused: one entry, nothing written,
+ * nothing run.
+ */
 static void refuse_nested(ASYNC_JOB *handle)
 {
     ASYNC_JOB *job = handle, *me = ASYNC_get_current_job();
@@ -247,7 +253,7 @@ static int nest_throughout(void *arg)
     refuse_nested(NULL);
     ASYNC_pause_job();
     refuse_nested(NULL);
-    /* The arguments of the running job are its own still. */
+    /* The running job still has its own arguments. */
     CHECK_EQUAL(*(int *)arg, 1234);
     CHECK_EQUAL(local, 77);
     return 9;
@@ -293,7 +299,7 @@ static int resume_another_inside(void *unused)
     return 1;
 }
 
-CASE(resuming_a_paused_job_inside_another_is_refused_and_both_go_on, "Rules: D5")
+CASE(resuming_a_paused_job_inside_another_is_refused_and_both_continue, "Rules: D5")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
@@ -315,7 +321,7 @@ static int resume_itself(void *unused)
     return 1;
 }
 
-CASE(a_job_that_resumes_itself_is_refused_and_goes_on, "Rules: D7")
+CASE(a_job_that_resumes_itself_is_refused_and_continues, "Rules: D7")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN, round;
@@ -335,7 +341,7 @@ static int bad_calls_inside(void *unused)
     ASYNC_JOB *job = NULL;
 
     (void)unused;
-    /* Inside a job every call is the nested case, bad arguments or not. */
+    /* Inside a job every call is a nested start, with bad arguments or not. */
     CHECK_EQUAL(ASYNC_start_job(NULL, &ret, inner, NULL, 0), ASYNC_ERR);
     CHECK_EQUAL(only_error(), REFUSED_NESTED);
     CHECK_EQUAL(ASYNC_start_job(&job, &ret, NULL, NULL, 0), ASYNC_ERR);
@@ -378,7 +384,7 @@ CASE(the_handle_of_a_finished_job_is_refused_and_the_pool_stays_sound, "Rules: D
     CHECK_FINISHES(job);
     refuse_handle(stale);
     refuse_handle(stale);
-    /* Had the refused call put the record into the pool again, these two would be one. */
+    /* If the refused call had put the record into the pool again, these two would be one. */
     CHECK_PAUSES(first);
     CHECK_PAUSES(second);
     CHECK(first != second);

@@ -1,6 +1,6 @@
 /*
- * A thread that ends inside a job, by pthread_exit or by cancellation (F11), and what becomes of its jobs (D15); by either
- * API.
+ * A thread that ends inside a job, by pthread_exit or by cancellation (F11), and what happens to
+ * its jobs (D15). With either API.
  */
 #define OSSL_ASYNC_WAIT_CTX_API
 #include "cases.h"
@@ -8,11 +8,11 @@
 /* How a job's function leaves. */
 enum way { BY_EXIT, BY_CANCELLATION };
 
-/* What a thread is to do, and what is left of it. */
+/* What a thread does, and what is left of it. */
 struct plan {
     enum way way;
     int six;        /* by the six-argument call */
-    int resumes;    /* the job pauses so often before */
+    int resumes;    /* how often the job pauses before */
     int paused;     /* other jobs that are paused then */
     int idle;       /* jobs in the thread's pool then */
     ASYNC_JOB *jobs[16];
@@ -64,7 +64,7 @@ static int leaves(void *argument)
     return 1;
 }
 
-/* Jobs that pause, and idle ones: as many more as were in use at once. */
+/* Makes jobs that pause, and idle jobs: as many more as were in use at once. */
 static void prepare(struct plan *plan)
 {
     ASYNC_JOB *idle[16];
@@ -96,7 +96,10 @@ static void *ends_in_a_job(void *argument)
     return NULL;
 }
 
-/* The thread's end has been seen; what was paused there is refused here, in every way, and harms nobody. */
+/*
+ * The thread has ended. Every call with a job that it left paused is refused, and has no other
+ * effect.
+ */
 static void check_left(struct plan *plan)
 {
     int i, ret = UNWRITTEN;
@@ -138,7 +141,7 @@ static void run_plan(struct plan *plan)
     CHECK_EQUAL(after.jobs_abandoned - before.jobs_abandoned, plan->paused + 1);
     CHECK_EQUAL(after.finishes - before.finishes, plan->idle);
     CHECK_EQUAL(after.starts - before.starts, plan->idle + plan->paused + 1);
-    /* The pipes of those that can still be woken stay, and no others. */
+    /* The pipes of jobs that can still be woken stay open, and no others. */
     CHECK_EQUAL(open_descriptors() - descriptors, plan->six ? 0 : 2 * (plan->paused + 1));
     CHECK_EQUAL(plan->cleanups, 213);
     check_left(plan);
@@ -196,7 +199,7 @@ static int waits_for_ever(void *unused)
     (void)unused;
     CHECK_EQUAL(pipe(ends), 0);
     pthread_cleanup_push(note, (void *)1);
-    CHECK(read(ends[0], &byte, 1) < 0); /* nobody writes: it is cancelled here */
+    CHECK(read(ends[0], &byte, 1) < 0); /* nothing is written: it is cancelled here */
     pthread_cleanup_pop(0);
     return 1;
 }
@@ -218,7 +221,7 @@ CASE(a_job_that_waits_in_a_system_call_is_cancelled_by_another_thread, "Rules: F
 
     current_plan = &plan;
     CHECK_EQUAL(pthread_create(&thread, NULL, starts_one_that_waits, NULL), 0);
-    CHECK_EQUAL(pthread_cancel(thread), 0); /* before, or where the job waits */
+    CHECK_EQUAL(pthread_cancel(thread), 0); /* before the job waits, or while it does */
     CHECK_EQUAL(pthread_join(thread, &end), 0);
     CHECK(end == PTHREAD_CANCELED);
     CHECK_EQUAL(process_stats().jobs_running, 0);
@@ -245,7 +248,10 @@ static void *ends_in_a_job_with_a_key(void *plan)
     return ends_in_a_job(plan);
 }
 
-/* Keys that are made before the library's have their destructors run before, those made later after. */
+/*
+ * The destructors of keys that were made before the library's key run before it. Those of later
+ * keys run after it.
+ */
 static void with_a_key(int key_first)
 {
     struct plan plan = {BY_EXIT, 0, 1, 1, 1, {NULL}, NULL, NULL, 0};
@@ -255,7 +261,7 @@ static void with_a_key(int key_first)
     six_arguments = 0;
     if (key_first)
         NEED(pthread_key_create(&key, starts_more) == 0);
-    CHECK_STILL_WORKS(); /* makes the library's */
+    CHECK_STILL_WORKS(); /* makes the library's key */
     ASYNC_free_pool();
     if (!key_first)
         NEED(pthread_key_create(&key, starts_more) == 0);
@@ -264,16 +270,19 @@ static void with_a_key(int key_first)
     CHECK_EQUAL(stats.jobs_running, 0);
     CHECK_EQUAL(stats.jobs_idle, 0);
     CHECK_EQUAL(stats.jobs_abandoned, 2);
-    /* Before the library has seen that the thread has left its job, a start is one inside the job. */
+    /*
+     * Before the library has seen that the thread has left its job, a start is a start inside the
+     * job.
+     */
     CHECK(key_first || seen_by_destructor == 1);
 }
 
-CASE(a_destructor_that_comes_later_may_start_jobs_when_a_thread_has_ended_in_one, "Rules: F11, D15")
+CASE(a_later_destructor_may_start_jobs_after_a_thread_has_ended_in_one, "Rules: F11, D15")
 {
     with_a_key(0);
 }
 
-CASE(a_destructor_that_comes_before_the_librarys_is_refused_and_harms_nothing, "Rules: F11, D15, D5")
+CASE(a_destructor_before_the_librarys_is_refused_without_effect, "Rules: F11, D15, D5")
 {
     with_a_key(1);
 }
@@ -310,7 +319,7 @@ static void main_ends_in_a_job(void)
     ends_in_a_job(&plan);
 }
 
-CASE(the_main_thread_may_end_in_a_job_and_another_thread_goes_on, "Rules: F11, D15")
+CASE(the_main_thread_may_end_in_a_job_while_another_thread_continues, "Rules: F11, D15")
 {
     int status = in_child(main_ends_in_a_job);
 
@@ -329,6 +338,6 @@ static void only_main_ends_in_a_job(void)
 
 CASE(the_only_thread_may_end_in_a_job_and_the_process_ends_well, "Rules: F11, D15")
 {
-    /* It ends by itself, with status 0, and never returns. */
+    /* The child ends by itself, with status 0. The function never returns. */
     CHECK_EQUAL(in_child(only_main_ends_in_a_job), LEFT_EARLY);
 }

@@ -1,4 +1,7 @@
-/* Several threads: a pool each, handles that stay at home, and what a thread leaves behind when it ends. */
+/*
+ * Several threads: each has its own pool, handles work on their own thread only, and a thread's
+ * end.
+ */
 #include "cases.h"
 
 #define THREADS 8
@@ -14,7 +17,7 @@ static void *fill_a_pool_of_two(void *unused)
     for (round = 0; round < 20; round++) {
         for (i = 0; i < 2; i++)
             CHECK_PAUSES(jobs[i]);
-        /* All threads have all their jobs paused at this point. */
+        /* At this point, all jobs of all threads are paused. */
         pthread_barrier_wait(&barrier);
         CHECK_NO_JOBS();
         for (i = 0; i < 2; i++)
@@ -61,12 +64,12 @@ CASE(init_and_free_touch_the_calling_threads_pool_only, "Rules: B7, B14")
     ASYNC_free_pool();
 }
 
-static void *resume_a_strangers_job(void *handle)
+static void *resume_another_threads_job(void *handle)
 {
     ASYNC_JOB *job = handle;
     int ret = UNWRITTEN, round;
 
-    /* First as a thread that never had a job, then as one that has. */
+    /* First on a thread that never had a job, then on a thread that has had one. */
     for (round = 0; round < 2; round++) {
         CHECK_EQUAL(start(&job, &ret, return_one), ASYNC_ERR);
         CHECK(job == handle);
@@ -78,16 +81,16 @@ static void *resume_a_strangers_job(void *handle)
     return NULL;
 }
 
-CASE(another_threads_job_is_refused_and_goes_on_at_home, "Rules: B29, D8")
+CASE(another_threads_job_is_refused_and_still_works_on_its_own_thread, "Rules: B29, D8")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
 
     CHECK_EQUAL(ASYNC_init_pool(1, 0), 1);
     CHECK_EQUAL(start(&job, &ret, pause_twice), ASYNC_PAUSE);
-    on_thread(resume_a_strangers_job, job);
+    on_thread(resume_another_threads_job, job);
     CHECK_EQUAL(resume(&job, &ret), ASYNC_PAUSE);
-    on_thread(resume_a_strangers_job, job);
+    on_thread(resume_another_threads_job, job);
     CHECK_FINISHES(job);
     CHECK_STILL_WORKS();
     CHECK_EQUAL(only_error(), 0);
@@ -100,7 +103,7 @@ static int hand_out_the_running_job(void *unused)
 {
     (void)unused;
     running = ASYNC_get_current_job();
-    on_thread(resume_a_strangers_job, running);
+    on_thread(resume_another_threads_job, running);
     CHECK(ASYNC_get_current_job() == running);
     ASYNC_pause_job();
     return 1;
@@ -154,7 +157,7 @@ CASE(a_job_paused_at_its_threads_end_can_be_woken_but_not_resumed, "Rules: D15")
     int before = open_descriptors(), fd, i;
     ASYNC_JOB *job, *orphan = on_thread(leave_a_paused_job, NULL);
 
-    /* Its two descriptors stay, the idle job's are gone. */
+    /* Its two descriptors stay open. Those of the idle job are closed. */
     CHECK_EQUAL(open_descriptors(), before + 2);
     fd = ASYNC_get_wait_fd(orphan);
     CHECK(fd >= 0);
@@ -163,10 +166,12 @@ CASE(a_job_paused_at_its_threads_end_can_be_woken_but_not_resumed, "Rules: D15")
     CHECK(readable(fd));
     ASYNC_clear_wake(orphan);
     CHECK(!readable(fd));
-    /* Threads that come later, one of which may well get the ended one's memory, are strangers too. */
-    resume_a_strangers_job(orphan);
+    /*
+     * Later threads are refused too. One of them may get the memory of the thread that has ended.
+     */
+    resume_another_threads_job(orphan);
     for (i = 0; i < 5; i++)
-        on_thread(resume_a_strangers_job, orphan);
+        on_thread(resume_another_threads_job, orphan);
     CHECK_PAUSES(job);
     CHECK(job != orphan);
     CHECK_FINISHES(job);
@@ -177,7 +182,7 @@ CASE(a_job_paused_at_its_threads_end_can_be_woken_but_not_resumed, "Rules: D15")
 static pthread_key_t late_key;
 static int late_calls;
 
-/* Runs while the thread is already being taken down, before or after the library's own part of that. */
+/* Runs while the thread is ending, before or after the library has freed its state. */
 static void call_late(void *unused)
 {
     (void)unused;
@@ -221,7 +226,7 @@ static void exit_inside_a_job(void)
     start(&job, &ret, leave_by_exit);
 }
 
-/* exit() runs on the job's stack, so nothing that exit does may free that. */
+/* exit() runs on the job's stack, so nothing that exit() runs may free that stack. */
 CASE(exit_from_inside_a_job_ends_the_process_in_order, "Header: openssl/async.h")
 {
     int status = in_child(exit_inside_a_job);

@@ -1,4 +1,4 @@
-/* What OpenSSL's own test program of 2015 checks (T1 to T5), told anew in our own code. */
+/* The cases of OpenSSL's own test program of 2015 (T1 to T5), in our own code. */
 #include "cases.h"
 
 static int counter;
@@ -96,7 +96,7 @@ CASE(the_wait_fd_follows_wake_and_clear_on_both_sides, "Rules: T4, B37")
     fd = ASYNC_get_wait_fd(job);
     CHECK(fd >= 0);
     CHECK(!readable(fd));
-    /* Another function on purpose: a resume does not look at it. */
+    /* Another function on purpose, because a resume ignores it. */
     CHECK_EQUAL(start(&job, &ret, add_two), ASYNC_PAUSE);
     CHECK(readable(fd));
     ASYNC_clear_wake(job);

@@ -1,4 +1,7 @@
-/* The wait descriptor and its signal: what wake and clear do to it, from where, and what becomes of it at the end. */
+/*
+ * The wait descriptor and its signal: the effect of wake and clear, from which threads, and what
+ * happens when a job ends.
+ */
 #include "cases.h"
 
 #include <sys/ioctl.h>
@@ -64,7 +67,7 @@ CASE(each_job_has_a_wait_fd_of_its_own, "Rules: B36, W1")
     ASYNC_free_pool();
 }
 
-CASE(any_number_of_wakes_is_one_byte_and_one_clear_takes_it, "Rules: B37, W2, W3, W5")
+CASE(any_number_of_wakes_writes_one_byte_and_one_clear_takes_it, "Rules: B37, W2, W3, W5")
 {
     ASYNC_JOB *job;
     int fd, i;
@@ -103,7 +106,7 @@ CASE(a_clear_without_a_wake_does_not_block, "Rules: W4, W5, B37")
     ASYNC_free_pool();
 }
 
-CASE(the_byte_is_zero_and_a_reader_who_takes_it_does_no_harm, "Rules: W3, W9, W11, D9")
+CASE(the_byte_is_zero_and_a_reader_may_take_it, "Rules: W3, W9, W11, D9")
 {
     ASYNC_JOB *job;
     int fd;
@@ -115,7 +118,7 @@ CASE(the_byte_is_zero_and_a_reader_who_takes_it_does_no_harm, "Rules: W3, W9, W1
     NEED(bytes_in(fd) == 1);
     CHECK_EQUAL(read(fd, &byte, 1), 1);
     CHECK_EQUAL(byte, 0);
-    /* OpenSSL's clear would now wait for ever for the byte that is gone. */
+    /* OpenSSL's clear would now wait for ever, because the byte is gone. */
     ASYNC_clear_wake(job);
     CHECK(!readable(fd));
     ASYNC_wake(job);
@@ -206,7 +209,7 @@ CASE(both_ends_of_the_pipe_are_closed_on_exec, "Rules: W1")
 
     for (fd = 0; fd < 256; fd++)
         before[fd] = is_open(fd);
-    CHECK_EQUAL(ASYNC_init_pool(2, 1), 1); /* one pipe made up front, one by a start */
+    CHECK_EQUAL(ASYNC_init_pool(2, 1), 1); /* init makes one pipe, a start makes the other */
     CHECK_PAUSES(job);
     {
         ASYNC_JOB *second;
@@ -255,7 +258,7 @@ CASE(a_wake_left_behind_does_not_reach_the_next_job, "Rules: D19")
     CHECK_PAUSES(job);
     fd = ASYNC_get_wait_fd(job);
     CHECK(!readable(fd));
-    /* Nor does what is left behind swallow the next job's wake. */
+    /* What is left of it must not remove the next job's wake either. */
     ASYNC_wake(job);
     CHECK(readable(fd));
     CHECK_EQUAL(bytes_in(fd), 1);
@@ -295,7 +298,10 @@ CASE(waking_a_freed_job_has_no_effect, "Rules: D24, D6")
     for (i = 0; i < 20; i++)
         CHECK_FINISHES(jobs[i]);
     ASYNC_free_pool();
-    /* This pipe most likely gets the numbers of one that was closed; a stray byte would land here. */
+    /*
+     * This pipe most likely gets the descriptor numbers of a closed one. A stray byte would be
+     * written here.
+     */
     NEED(pipe(ends) == 0);
     for (i = 0; i < 20; i++) {
         ASYNC_wake(stale[i]);
@@ -327,7 +333,7 @@ static void *wake_and_clear(void *times)
     return NULL;
 }
 
-CASE(wakes_and_clears_at_once_never_leave_more_than_one_byte, "Rules: D9, W5")
+CASE(concurrent_wakes_and_clears_leave_at_most_one_byte, "Rules: D9, W5")
 {
     pthread_t threads[4];
     int round, i, fd;
@@ -349,11 +355,11 @@ CASE(wakes_and_clears_at_once_never_leave_more_than_one_byte, "Rules: D9, W5")
     ASYNC_free_pool();
 }
 
-/* Both reached by the compiler's atomics only. */
+/* Only the compiler's atomics access these two. */
 static ASYNC_JOB *target;
 static int stop;
 
-static void *wake_whatever_is_there(void *unused)
+static void *wake_the_present_target(void *unused)
 {
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
         ASYNC_wake(__atomic_load_n(&target, __ATOMIC_RELAXED));
@@ -366,7 +372,7 @@ CASE(a_wake_may_race_with_finish_reuse_and_free, "Rules: D24, D9")
     pthread_t waker;
     ASYNC_JOB *job;
 
-    NEED(pthread_create(&waker, NULL, wake_whatever_is_there, NULL) == 0);
+    NEED(pthread_create(&waker, NULL, wake_the_present_target, NULL) == 0);
     for (round = 0; round < 3000; round++) {
         CHECK_PAUSES(job);
         __atomic_store_n(&target, job, __ATOMIC_RELAXED);
@@ -414,7 +420,10 @@ static void *wake_and_clear_until_cancelled(void *unused)
     return NULL;
 }
 
-/* A thread that is cancelled must not take the pipe with it: whoever uses the record next would wait for it. */
+/*
+ * A thread that is cancelled must not keep the pipe busy: the next user of the record would wait
+ * for ever.
+ */
 CASE(a_thread_that_is_cancelled_while_it_wakes_leaves_the_pipe_in_order, "Rules: D9, D19")
 {
     pthread_t waker;
@@ -449,7 +458,9 @@ static void finish_the_copy(void)
     int ret = UNWRITTEN;
 
     CHECK_NO_JOBS();
-    /* The wake was set before the fork: whoever clears second must not wait for the byte. */
+    /*
+     * The wake was set before the fork. The process that clears second must not wait for the byte.
+     */
     ASYNC_clear_wake(forked);
     CHECK_EQUAL(resume(&forked, &ret), ASYNC_FINISH);
     CHECK_EQUAL(ret, 42);

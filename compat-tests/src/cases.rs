@@ -155,9 +155,9 @@ pub fn run_cases(command: &mut Command, expected: &Path) -> Results {
         .strip_prefix("library ")
         .unwrap_or_else(|| panic!("{}", all()));
     assert_eq!(
-        fs::canonicalize(library).expect("the library that answered is a file"),
+        fs::canonicalize(library).expect("the library that was called is a file"),
         fs::canonicalize(expected).expect("the library was built"),
-        "the wrong library answered"
+        "the wrong library was called"
     );
     let mut results = Results::new();
     for line in lines.lines() {
@@ -225,8 +225,8 @@ pub fn run_transcript(command: &mut Command, expected: &Path) -> Results {
     let mut functions = 0;
     for line in ran.stderr.lines() {
         if let [_, "program" | "process", file] = line.splitn(3, ' ').collect::<Vec<_>>()[..] {
-            let file = fs::canonicalize(file).expect("the library that answered is a file");
-            assert_eq!(file, expected, "the wrong library answered");
+            let file = fs::canonicalize(file).expect("the library that was called is a file");
+            assert_eq!(file, expected, "the wrong library was called");
             functions += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! The library as its users build it: `cargo build --release`, `make archive`, and other builds of it.
+//! The library as its users build it: `cargo build --release`, `make archive`, and other builds.
 
 use crate::root;
 use crate::running::run;

@@ -1,5 +1,5 @@
-//! The names that the C library exports are those of `capi/abi.txt`. That they are those that the headers declare is in
-//! `hardening.rs`.
+//! The C library exports the names of `capi/abi.txt`. `hardening.rs` tests that the headers
+//! declare the same names.
 
 use compat_tests::{Linkage, expected_library, root};
 use object::read::elf::ElfFile64;
@@ -49,7 +49,7 @@ fn the_library_exports_the_names_of_the_abi_file_and_no_others() {
 }
 
 #[test]
-fn the_abi_file_is_sorted_and_has_no_version_that_is_still_to_come() {
+fn the_abi_file_is_sorted_and_has_no_future_version() {
     let entries = entries();
     assert!(entries.len() > 70, "{entries:?}");
     let names: Vec<_> = entries.iter().map(|(name, _)| name).collect();

@@ -1,5 +1,5 @@
-//! The benchmarks run, in counts that mean nothing: so that they still do when somebody wants to measure. Nothing is said about
-//! time.
+//! Runs the benchmarks with small counts, so that they still work when they are needed. Tests no
+//! figure of time.
 
 use compare::contestants::Contestant;
 use compare::measurements::{Goal, MEASUREMENTS, Measurement, THREADS};
@@ -18,8 +18,8 @@ fn main() -> ExitCode {
     compat_tests::tests![
         the_comparison_measures_everything_and_shows_every_row,
         the_comparison_shows_medians_shares_and_whether_goals_are_met,
-        the_comparison_refuses_what_it_does_not_know,
-        the_comparison_measures_what_it_is_asked_for,
+        the_comparison_refuses_unknown_options,
+        the_comparison_takes_the_measurements_of_its_options,
         the_hot_paths_can_be_measured,
     ]
     .run()
@@ -99,7 +99,7 @@ fn the_comparison_shows_medians_shares_and_whether_goals_are_met() {
         ..Results::default()
     };
     for (value, contestant, rounds) in [
-        // Goals 0.30 and 0.55; the rounds in disorder, and one of them far off.
+        // Goals 0.30 and 0.55. The rounds are not in order, and one of them is an outlier.
         (
             "start_finish",
             Contestant::Linked,
@@ -156,7 +156,7 @@ fn the_comparison_shows_medians_shares_and_whether_goals_are_met() {
     );
 }
 
-fn the_comparison_refuses_what_it_does_not_know() {
+fn the_comparison_refuses_unknown_options() {
     for (arguments, word) in [
         (&["--rounds", "0"][..], "1 to 1000"),
         (&["--rounds", "1001"], "1 to 1000"),
@@ -164,10 +164,7 @@ fn the_comparison_refuses_what_it_does_not_know() {
         (&["--rounds"], "--rounds"),
         (&["--only", "nothing"], "start_finish, pause_resume"),
         (&["--before", "/nowhere/libossl_async.so"], "No such file"),
-        (
-            &["--before", "/proc/self/exe"],
-            "of the name libossl_async.so",
-        ),
+        (&["--before", "/proc/self/exe"], "named libossl_async.so"),
         (&["--quick=yes"], "--quick"),
         (&["--fast"], "--fast"),
         (&["pool"], "pool"),
@@ -177,7 +174,7 @@ fn the_comparison_refuses_what_it_does_not_know() {
     }
 }
 
-fn the_comparison_measures_what_it_is_asked_for() {
+fn the_comparison_takes_the_measurements_of_its_options() {
     let all = parse(&[]).unwrap().expect("no help");
     assert_eq!((all.rounds, all.quick), (20, false));
     assert!(MEASUREMENTS.iter().all(|known| all.includes(known.name)));
@@ -207,7 +204,7 @@ fn the_hot_paths_can_be_measured() {
         .nresamples(100)
         .warm_up_time(Duration::from_millis(1))
         .measurement_time(Duration::from_millis(1))
-        // Not where the real ones keep what the next run is compared with.
+        // Not in the directory where real runs keep what the next run is compared with.
         .output_directory(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("hot"));
     hot::c::measure(&mut criterion);
     hot::rust::measure(&mut criterion);

@@ -1,5 +1,5 @@
-//! `cargo cinstall`, by cargo-c: it installs what `make install` does, but for what docs/c.md says. It compiles the library once
-//! more, which takes some 20 seconds of processor time.
+//! `cargo cinstall`, by cargo-c: it installs what `make install` does, except for what docs/c.md
+//! says. It compiles the library once more, which takes some 20 seconds of processor time.
 
 mod installed;
 
@@ -35,7 +35,7 @@ fn names_of_archive(file: &Path) -> BTreeSet<(String, bool)> {
     for member in archive.members() {
         let data = member.expect("whole").data(&*bytes).expect("it is in it");
         let Ok(object) = object::File::parse(data) else {
-            continue; // rustc's own notes
+            continue; // rustc's metadata
         };
         for symbol in object.symbols().filter(|symbol| symbol.is_definition()) {
             let name = symbol.name().expect("text");
@@ -54,7 +54,8 @@ fn check_same_files(by_cargo: &Path, by_make: &Path) {
     for file in files.keys() {
         let (by_cargo, by_make) = (by_cargo.join(file), by_make.join(file));
         if file == "lib/pkgconfig/ossl-async.pc" {
-            // cargo-c has all that rustc names, libgcc_s.so too, of which there is no archive.
+            // cargo-c also names the libraries that rustc lists. One is libgcc_s.so, which has no
+            // archive.
             let of = |file: &Path| {
                 let text = text_of(file);
                 let lines = text
@@ -76,7 +77,7 @@ fn cargo_c_installs_what_make_does() {
     need(&["make", "pkg-config", "cmake", "c++"]);
     let version = cargo_cinstall().arg("--version").output();
     if !version.is_ok_and(|output| output.status.success()) {
-        // Also where CI is set: it takes long to compile. `.ci/packages` has Debian's.
+        // Also if CI is set, because compiling it takes long. `.ci/packages` uses Debian's.
         ignore("cargo-c is not installed");
     }
     let prefix = empty_directory("prefix");
@@ -100,7 +101,7 @@ fn cargo_c_installs_what_make_does() {
     check_programs_of_cmake(&prefix);
     report("ok programs of pkg-config and CMake\n");
 
-    // As docs/c.md says.
+    // This is what docs/c.md says.
     let archive = prefix.join("lib/libossl_async.a");
     assert!(names_of_archive(&archive).iter().all(|(_, weak)| !weak));
     let mut objcopy = Command::new("objcopy");

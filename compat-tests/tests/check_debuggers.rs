@@ -1,5 +1,6 @@
-//! Checkers and debuggers of programs that use the plain library, which is not compiled for them: LeakSanitizer and
-//! AddressSanitizer, valgrind, and gcore of gdb. The library compiled for a sanitizer is in `check_sanitizers.rs`.
+//! Checkers and debuggers on programs that use the plain library: LeakSanitizer and
+//! AddressSanitizer, valgrind, and gdb's gcore. The library compiled for a sanitizer is tested in
+//! `check_sanitizers.rs`.
 
 use compat_tests::{
     Linkage, build, command, compile, expected_archive, expected_library, ignore_for_want,
@@ -16,13 +17,12 @@ fn main() -> ExitCode {
         gcore_has_the_stacks_of_a_hundred_paused_jobs,
         with_guards_by_mprotect_gcore_has_the_stacks_of_any_number_of_jobs,
         valgrind_knows_every_system_call_that_many_jobs_need,
-        drd_treats_a_program_with_jobs_as_any_program_that_registers_a_stack,
+        drd_treats_a_program_with_jobs_like_any_that_registers_a_stack,
     ];
     for compiler in ["gcc", "clang"] {
-        let name =
-            format!("a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is::{compiler}");
+        let name = format!("lost_memory_is_reported_and_a_paused_jobs_memory_is_not::{compiler}");
         tests.add(name, move || {
-            a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is(compiler)
+            lost_memory_is_reported_and_a_paused_jobs_memory_is_not(compiler)
         });
     }
     tests.run()
@@ -39,7 +39,7 @@ fn source() -> PathBuf {
 
 // ------------------------------------------------------------------------------------------------------------ leaks
 
-/// Compiles the program with this compiler's own sanitizer and the plain library.
+/// Compiles the program with this compiler's own sanitizer and links it with the plain library.
 fn compile_for(compiler: &str, sanitizer: &str, linkage: Linkage) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = directory.join(format!("paused_at_end-{compiler}-{sanitizer}-{linkage:?}"));
@@ -69,7 +69,7 @@ fn compile_for(compiler: &str, sanitizer: &str, linkage: Linkage) -> PathBuf {
 }
 
 // Rules: D15
-fn a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is(compiler: &str) {
+fn lost_memory_is_reported_and_a_paused_jobs_memory_is_not(compiler: &str) {
     can_be_tested(compiler);
     for sanitizer in ["address", "leak"] {
         for linkage in compat_tests::LINKAGES {
@@ -93,15 +93,15 @@ fn a_paused_jobs_memory_is_not_reported_as_lost_and_lost_memory_is(compiler: &st
                 "{what}: {}",
                 lost.stderr
             );
-            report(&format!("{what}: what is lost is reported, and no more\n"));
+            report(&format!("{what}: only lost memory is reported\n"));
         }
     }
 }
 
 // ------------------------------------------------------------------------------------------------------------ gcore
 
-/// Has gcore write a core file of a process with so many paused jobs: it must have what is on each one's stack, and gdb
-/// must find it there.
+/// Has gcore write a core file of a process with this many paused jobs. The core must have what is
+/// on each job's stack, and gdb must find it there.
 fn check_core(count: usize, variables: &[(&str, &str)]) {
     let what = format!("gcore with {count} paused jobs {variables:?}");
     can_be_tested("gdb");
@@ -184,8 +184,9 @@ fn valgrind_knows_every_system_call_that_many_jobs_need() {
     }
 }
 
-/// What docs/platforms.md says of drd: the abort is its own, and comes without the library too.
-fn drd_treats_a_program_with_jobs_as_any_program_that_registers_a_stack() {
+/// docs/platforms.md says that drd aborts in its own code, and that it does so without the library
+/// too.
+fn drd_treats_a_program_with_jobs_like_any_that_registers_a_stack() {
     can_be_tested("valgrind");
     if !Path::new("/usr/include/valgrind/valgrind.h").exists() {
         ignore_for_want("valgrind's header is not installed");

@@ -1,5 +1,6 @@
-//! Rust programs that depend on the crate, built outside this workspace as anybody's are: what they export, what they link
-//! with, and the package as it is published. What a C program gets is tested in `link_order.rs`.
+//! Rust programs that depend on the crate, built outside this workspace as users build theirs:
+//! what they export, what they link with, and the package as it is published. `link_order.rs`
+//! tests C programs.
 
 use compat_tests::{
     Ran, command, ignore, need_jobs, need_openssl, need_static_openssl, need_tool, program_source,
@@ -22,8 +23,8 @@ fn main() -> ExitCode {
         a_static_openssl_links_beside_the_crate,
         with_the_feature_a_static_openssl_is_refused_by_the_linker,
         cargo_refuses_a_program_with_two_versions_of_the_crate,
-        the_published_package_has_what_it_needs_and_runs_its_example,
-        the_headers_travel_in_the_c_librarys_package,
+        the_published_package_is_complete_and_runs_its_example,
+        the_c_librarys_package_contains_the_headers,
     ]
     .run()
 }
@@ -54,7 +55,7 @@ const WAYS: [Way; 4] = [
     },
 ];
 
-/// The directory of a dependent, with a manifest that depends on the crate.
+/// The directory of a dependent, with a manifest that names the crate as a dependency.
 fn package(name: &str, dependencies: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("dependents")
@@ -79,7 +80,7 @@ fn on_the_crate() -> String {
     format!("ossl-async = {{ path = {:?} }}\n", root())
 }
 
-/// Has cargo compile and link the package. Those of one directory share their dependencies.
+/// Has cargo compile and link the package. Packages in one directory share their dependencies.
 fn build(directory: &Path, capi: bool, way: Way, options: &[&str]) -> (Ran, PathBuf) {
     let target = directory.join(if capi { "with-capi" } else { "without" });
     let mut cargo = Command::new(env!("CARGO"));
@@ -104,7 +105,8 @@ fn build(directory: &Path, capi: bool, way: Way, options: &[&str]) -> (Ran, Path
     (ran, target.join(profile).join("dependent"))
 }
 
-/// Builds it with libssl.so and libcrypto.so and runs it: the `ASYNC_*` and `OSSL_ASYNC_*` that it exports, and libcrypto's file.
+/// Builds it with libssl.so and libcrypto.so and runs it. Returns the `ASYNC_*` and `OSSL_ASYNC_*`
+/// names that it exports, and libcrypto's file.
 fn exports(directory: &Path, capi: bool, way: Way) -> (BTreeSet<String>, PathBuf) {
     let (built, program) = build(directory, capi, way, &[]);
     assert!(built.status.success(), "{}", built.stderr);
@@ -115,7 +117,7 @@ fn exports(directory: &Path, capi: bool, way: Way) -> (BTreeSet<String>, PathBuf
         .expect("linkers leave one");
     let comment = comment.data().expect("it is in the file");
     let by_lld = String::from_utf8_lossy(comment).contains("LLD");
-    assert_eq!(by_lld, way.lld, "another linker than was asked for");
+    assert_eq!(by_lld, way.lld, "another linker was used");
     let exports = names(&program);
 
     let ran = run(&mut command(&[], &program));
@@ -128,7 +130,7 @@ fn exports(directory: &Path, capi: bool, way: Way) -> (BTreeSet<String>, PathBuf
     (exports, libcrypto.into())
 }
 
-/// The names of the facility that a file gives to others.
+/// The names of this library's functions that a file exports.
 fn names(file: &Path) -> BTreeSet<String> {
     let bytes = fs::read(file).expect("it can be read");
     let parsed = object::File::parse(&*bytes).expect("it is an ELF file");
@@ -168,8 +170,8 @@ fn with_the_feature_it_exports_every_name_that_libcrypto_has() {
     }
 }
 
-/// With glibc a library whose thread-locals are found without a call takes them out of room that is soon used up. That is for
-/// the C library, which has one of them; a plugin's are the program's own business.
+/// With glibc, a library whose thread-locals are found without a call takes space for them that is
+/// soon used up. The C library has one such thread-local. A plugin decides for itself.
 fn a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals() {
     if cfg!(not(all(target_os = "linux", target_env = "gnu"))) {
         ignore("it is about glibc");
@@ -211,7 +213,8 @@ fn a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals() {
     assert_eq!(flags & object::elf::DF_STATIC_TLS, 0, "flags {flags:#x}");
 }
 
-/// What the test above shows of some linkers must not be luck: a linker takes whole object files and keeps whole sections.
+/// Proves that the result of the test above does not depend on the linker: a linker takes whole
+/// object files and keeps whole sections.
 // Rules: G9
 fn the_names_that_libcrypto_has_too_lie_in_one_section() {
     can_be_tested();
@@ -307,7 +310,8 @@ fn link_statically() -> Vec<String> {
     options
 }
 
-/// `links` is there for this: each would have pools, jobs and a state of each thread of its own.
+/// The key `links` causes this. Two versions would each have pools, jobs and a state for each
+/// thread.
 fn cargo_refuses_a_program_with_two_versions_of_the_crate() {
     let directory = package("two", "");
     let copy = directory.with_file_name("another-version");
@@ -353,7 +357,7 @@ fn copy_directory(from: &Path, to: &Path) {
 
 // ---- The packages ----
 
-/// `cargo package` with further arguments: what it says, and its standard output.
+/// Runs `cargo package` with further arguments. Returns its standard output and error.
 fn cargo_package(arguments: &[&str], target: &Path) -> Ran {
     let mut cargo = Command::new(env!("CARGO"));
     let ran = run(cargo
@@ -367,10 +371,10 @@ fn cargo_package(arguments: &[&str], target: &Path) -> Ran {
     ran
 }
 
-fn the_published_package_has_what_it_needs_and_runs_its_example() {
+fn the_published_package_is_complete_and_runs_its_example() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     let _left_by_an_earlier_run = fs::remove_dir_all(&target);
-    // With a build of what was packed, as before it is published.
+    // Also builds what was packed, as before publishing.
     let packed = cargo_package(&["--package=ossl-async"], &target);
     assert!(!packed.stderr.contains("warning"), "{}", packed.stderr);
 
@@ -403,7 +407,7 @@ fn the_published_package_has_what_it_needs_and_runs_its_example() {
     }
     assert!(links >= 10, "{links}");
 
-    // A workspace of its own: it lies below ours.
+    // A workspace of its own, because it lies below this one.
     let manifest = unpacked.join("Cargo.toml");
     let text = fs::read_to_string(&manifest).expect("it is there");
     fs::write(&manifest, text + "\n[workspace]\n").expect("it can be written");
@@ -435,8 +439,9 @@ fn documents(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// They lie outside of its folder. (The package itself cannot be made before `ossl-async` is published.)
-fn the_headers_travel_in_the_c_librarys_package() {
+/// The headers lie outside the package's folder. The package itself cannot be made before
+/// `ossl-async` is published.
+fn the_c_librarys_package_contains_the_headers() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package-capi");
     let listed = cargo_package(&["--package=ossl-async-capi", "--list"], &target).stdout;
     let listed: BTreeSet<&str> = listed.lines().collect();

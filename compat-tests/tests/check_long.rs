@@ -1,6 +1,7 @@
-//! What takes long: a million calls in each random walk, and ten million jobs in each of several threads.
+//! Tests that take long: a million calls in each random walk, and ten million jobs in each of
+//! several threads.
 //!
-//! `OSSL_ASYNC_WALK_SEED` says which walks to take (1).
+//! `OSSL_ASYNC_WALK_SEED` chooses the walks (1 by default).
 
 use compat_tests::LINKAGES;
 use compat_tests::cases::linked;
@@ -9,10 +10,10 @@ use std::process::ExitCode;
 #[path = "random_walk/walks.rs"]
 mod walks;
 
-/// Calls to compare.
+/// How many calls are compared.
 const CALLS: u64 = 1_000_000;
 
-/// Jobs of each thread.
+/// How many jobs each thread runs.
 const JOBS: u64 = 10_000_000;
 
 fn main() -> ExitCode {

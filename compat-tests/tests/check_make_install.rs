@@ -1,5 +1,5 @@
-//! `make install`: what it puts where, and that programs can be built from that alone. `cargo cinstall`, which takes longer, is
-//! in `check_cargo_install.rs`.
+//! `make install`: which files it installs, and that programs can be built from them alone. `cargo
+//! cinstall`, which takes longer, is tested in `check_cargo_install.rs`.
 
 mod installed;
 
@@ -19,8 +19,8 @@ use std::sync::OnceLock;
 fn main() -> ExitCode {
     compat_tests::tests![
         installing_puts_each_file_in_its_place_and_uninstalling_removes_it,
-        another_directory_for_the_libraries_is_named_in_the_pc_file,
-        the_installed_library_has_a_soname_with_a_version_and_the_one_in_the_source_tree_has_not,
+        the_pc_file_names_another_directory_for_the_libraries,
+        only_the_installed_library_has_a_soname_with_a_version,
         the_installed_archive_has_weak_names_and_no_debug_information,
         the_version_is_that_of_the_package_wherever_it_is_written,
         programs_are_built_from_the_pc_files_alone,
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     .run()
 }
 
-/// All that is installed below /usr/local but the manual pages.
+/// The files that are installed below /usr/local, without the manual pages.
 const FILES: &[(&str, &str)] = &[
     ("bin/with-ossl-async", "755"),
     ("include/ossl-async/openssl/async.h", "644"),
@@ -50,7 +50,8 @@ const FILES: &[(&str, &str)] = &[
     ("share/pkgconfig/ossl-async-wait-ctx.pc", "644"),
 ];
 
-/// The library, installed once by `make install` below a directory that no compiler or loader looks into.
+/// The library, installed once by `make install` below a directory that no compiler or loader
+/// searches.
 fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
@@ -122,7 +123,7 @@ fn installing_puts_each_file_in_its_place_and_uninstalling_removes_it() {
     assert!(!below.join("include/ossl-async").exists());
 }
 
-fn another_directory_for_the_libraries_is_named_in_the_pc_file() {
+fn the_pc_file_names_another_directory_for_the_libraries() {
     need(&["make"]);
     let destination = empty_directory("multiarch");
     let (prefix, lib) = (Path::new("/usr"), Path::new("/usr/lib/x86_64-linux-gnu"));
@@ -144,13 +145,13 @@ fn another_directory_for_the_libraries_is_named_in_the_pc_file() {
     );
 }
 
-fn the_installed_library_has_a_soname_with_a_version_and_the_one_in_the_source_tree_has_not() {
+fn only_the_installed_library_has_a_soname_with_a_version() {
     need(&["make"]);
     let (soname, _) = names_in(&prefix().join("lib/libossl_async.so"));
     assert_eq!(soname.as_deref(), Some("libossl_async.so.0.1"));
     let plain = expected_library(Path::new(""), Linkage::Shared);
     let (soname, _) = names_in(&plain);
-    // Debian's rustc gives every library its file name.
+    // Debian's rustc gives every library its file name as SONAME.
     assert!(
         matches!(soname.as_deref(), None | Some("libossl_async.so")),
         "{soname:?}"
@@ -166,7 +167,7 @@ fn the_installed_archive_has_weak_names_and_no_debug_information() {
     for member in archive.members() {
         let data = member.expect("whole").data(&*bytes).expect("it is in it");
         let Ok(object) = object::File::parse(data) else {
-            continue; // rustc's own notes
+            continue; // rustc's metadata
         };
         assert!(!object.has_debug_symbols());
         for symbol in object.symbols().filter(|symbol| symbol.is_definition()) {
@@ -230,7 +231,7 @@ fn the_installed_script_preloads_the_installed_library() {
     script
         .args(["printenv", "LD_PRELOAD"])
         .env_remove("LD_PRELOAD")
-        // Of another library, which an installed script does not look for.
+        // A directory for another build of the library, where an installed script does not search.
         .env("CARGO_TARGET_DIR", "/nonexistent");
     let library = prefix().join("lib/libossl_async.so");
     assert_eq!(output_of(&mut script), format!("{}\n", library.display()));

@@ -1,7 +1,8 @@
-//! Runs the C programs under sanitizers: library, shim and program are all compiled for one, and any report fails the test.
+//! Runs the C programs under sanitizers. Library, shim and program are all compiled for the
+//! sanitizer, and any report fails the test.
 //!
-//! The sanitizer's runtime is the one that comes with Rust, so that it suits what Rust's compiler makes of the library; the
-//! system's C compiler makes the same calls to it.
+//! The sanitizer's runtime comes with Rust, so it fits the code that Rust's compiler makes of the
+//! library. The system's C compiler makes the same calls to it.
 
 use compat_tests::cases::{
     ALL, Checked, Program, Results, checked, every_program_is_in, run_cases, run_transcript,
@@ -16,22 +17,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// What a sanitizer's runtime ends a process with that it has reported something about.
+/// The exit status that a sanitizer's runtime sets if it has reported something.
 const REPORTED: i32 = 66;
 
 /// One sanitizer.
 struct Sanitizer {
-    /// As compilers call it.
+    /// Its name in compiler options.
     name: &'static str,
-    /// As its runtime's file is called.
+    /// Its name in the file name of its runtime.
     runtime: &'static str,
-    /// More that C, the shim's included, is compiled with.
+    /// Further options for compiling C, the shim included.
     c_options: &'static [&'static str],
-    /// The variable with its options.
+    /// The environment variable that has its options.
     options: &'static str,
-    /// What that has; each program runs once with each.
+    /// Values of that variable. Each program runs once with each value.
     ways: &'static [&'static str],
-    /// The static library that was built for it.
+    /// The static library, built for this sanitizer.
     archive: OnceLock<PathBuf>,
 }
 
@@ -40,12 +41,12 @@ static THREAD: Sanitizer = Sanitizer {
     runtime: "tsan",
     c_options: &[],
     options: "TSAN_OPTIONS",
-    // No case ends with a thread that could still be waited for.
+    // At the end of each case, all threads have been joined, so there is no need to wait for any.
     ways: &["atexit_sleep_ms=0"],
     archive: OnceLock::new(),
 };
 
-/// With UndefinedBehaviorSanitizer for what is C.
+/// Together with UndefinedBehaviorSanitizer for C code.
 static ADDRESS: Sanitizer = Sanitizer {
     name: "address",
     runtime: "asan",
@@ -55,14 +56,14 @@ static ADDRESS: Sanitizer = Sanitizer {
     archive: OnceLock::new(),
 };
 
-/// Blocks that nothing points to are reported when a process ends.
+/// Memory that nothing points to is reported when a process ends.
 const LEAKS: &str = "detect_leaks=1:detect_stack_use_after_return=0";
-/// Locals are on the heap, where they are not used again soon. LeakSanitizer does not look there, for those of a job
-/// that is paused, so what only they point to would seem lost.
+/// Locals are on the heap, and their memory is not reused soon. LeakSanitizer does not search
+/// those of a paused job, so memory to which only they point would be reported as lost.
 const USES_AFTER_RETURN: &str = "detect_leaks=0:detect_stack_use_after_return=1";
 
 impl Sanitizer {
-    /// Its runtime among the files of the Rust toolchain, if it comes with this one.
+    /// Its runtime among the files of the Rust toolchain, if this toolchain has it.
     fn runtime(&self) -> Option<PathBuf> {
         let suffix = format!("_rt.{}.a", self.runtime);
         fs::read_dir(rustc(&["--print", "target-libdir"]))
@@ -71,8 +72,8 @@ impl Sanitizer {
             .find(|path| path.to_string_lossy().ends_with(&suffix))
     }
 
-    /// The static library, built for it once a process. The standard library stays as it comes: it does no more for this
-    /// one than hold a list, keep thread-locals and count panics.
+    /// The static library, built once per process. The standard library is not compiled for the
+    /// sanitizer. All that this library uses of it is a list, thread-locals and the panic count.
     fn archive(&self) -> &Path {
         self.archive.get_or_init(|| {
             let mut flags = env::var("RUSTFLAGS").unwrap_or_default();
@@ -90,7 +91,7 @@ impl Sanitizer {
                 .iter()
                 .for_each(|option| c_flags += &format!(" {option}"));
             let library = build_library(&format!("{}-sanitizer", self.name), |cargo| {
-                // With a target the flags are not for build scripts.
+                // With a target, the flags do not apply to build scripts.
                 cargo
                     .args(["--target", host])
                     .env("RUSTC_BOOTSTRAP", "1")
@@ -103,7 +104,7 @@ impl Sanitizer {
         })
     }
 
-    /// Compiles a program for it.
+    /// Compiles a program for this sanitizer.
     fn compile(&self, name: &str, options: &[&str]) -> PathBuf {
         need_jobs();
         let Some(runtime) = self.runtime() else {
@@ -112,7 +113,7 @@ impl Sanitizer {
         if is_transcript(name) {
             need_openssl();
         }
-        // Programs of the two kinds have the same names.
+        // Programs of both kinds may have the same names.
         let kind = if is_transcript(name) {
             "-transcripts"
         } else {
@@ -137,7 +138,7 @@ impl Sanitizer {
                 command.arg("-c").arg(program_source(name));
             },
         );
-        // Without the option: it would bring in the C compiler's own runtime.
+        // Without the sanitizer's option, which would add the C compiler's own runtime.
         build(&object, &group, |command| {
             command
                 .arg(&object)
@@ -151,11 +152,13 @@ impl Sanitizer {
         })
     }
 
-    /// A command that runs a program of [`compile`](Sanitizer::compile)'s in one of the ways. Nothing is suppressed.
+    /// A command that runs a program made by [`compile`](Sanitizer::compile), with these options.
+    /// No report is suppressed.
     fn command(&self, program: &Path, way: &str) -> Command {
         let mut command = Command::new(program);
-        // Cases in which memory runs out want NULL from the allocator and not the end, and those that fault want the signal;
-        // where nobody wants it, the case fails of it all the same.
+        // In cases in which memory runs out, the allocator must return NULL instead of ending the
+        // process. Cases that fault need the signal. In any other case, the signal also fails the
+        // case.
         command.env(
             self.options,
             format!("exitcode={REPORTED}:allocator_may_return_null=1:handle_segv=0:{way}"),
@@ -163,7 +166,7 @@ impl Sanitizer {
         command
     }
 
-    /// Runs one of the C programs in one of the ways.
+    /// Runs one of the C programs with these options.
     fn check(&self, name: &str, options: &[&str], way: &str, arguments: &[String]) -> Results {
         let program = self.compile(name, options);
         let mut command = self.command(&program, way);
@@ -175,7 +178,8 @@ impl Sanitizer {
         }
     }
 
-    /// Runs a program with a mistake in it. Returns what the sanitizer wrote, and how the program ended.
+    /// Runs a program that has an error. Returns what the sanitizer wrote, and how the program
+    /// ended.
     fn report(&self, name: &str) -> (String, ExitStatus) {
         let program = self.compile(name, &[]);
         let ran = run(&mut self.command(&program, self.ways[0]));
@@ -183,12 +187,13 @@ impl Sanitizer {
     }
 }
 
-/// Whether a program is one of those that are written for OpenSSL, with its headers, and say what they see.
+/// Whether a program is one of those that are written for OpenSSL, with its headers, and print a
+/// transcript.
 fn is_transcript(name: &str) -> bool {
     name.starts_with("gen2/")
 }
 
-/// What rustc answers, without the line's end.
+/// The output of rustc, without the newline.
 fn rustc(arguments: &[&str]) -> String {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
@@ -201,34 +206,33 @@ fn rustc(arguments: &[&str]) -> String {
         .to_owned()
 }
 
-// Why a sanitizer does not run a program, or a case of one.
+// Why a sanitizer does not run a program or a case.
 const NULL_ONLY: &str = "it is for builds without jobs";
-const OWN_ALLOCATOR: &str = "its allocator would stand in place of the sanitizer's";
+const OWN_ALLOCATOR: &str = "its allocator would replace the sanitizer's";
 const MEASURES_FRAMES: &str = "the frames that it measures are larger with the sanitizer's code";
 const ENDS_ON_ANOTHER_STACK: &str =
-    "the sanitizer takes a thread that has ended in a job for still on the job's stack";
-const COUNTS_MAPPINGS: &str = "it counts mappings, of which the sanitizer makes some too";
+    "the sanitizer believes that a thread that has ended in a job is still on the job's stack";
+const COUNTS_MAPPINGS: &str = "it counts mappings, and the sanitizer makes some too";
 const NEEDS_MEMORY: &str = "the sanitizer itself needs memory";
-const NEEDS_ADDRESSES: &str =
-    "what the sanitizer has reserved exceeds any limit of the address space";
-const TAKES_LONG: &str = "it takes long there";
+const NEEDS_ADDRESSES: &str = "the sanitizer reserves more address space than any limit allows";
+const TAKES_LONG: &str = "it takes long with the sanitizer";
 const FORKS_IN_JOBS: &str = "the sanitizer does not follow jobs into a forked child";
-const TRAPS: &str = "most instructions are the sanitizer's own, which would be trapped too";
-const ON_THE_JOBS_STACK: &str = "a local is not on the job's stack then";
+const TRAPS: &str = "most instructions are the sanitizer's own, and would be trapped too";
+const ON_THE_JOBS_STACK: &str = "with this option locals are not on the job's stack";
 
-/// What ThreadSanitizer runs.
+/// The programs that ThreadSanitizer runs.
 const RACES: &[Checked] = &[
     checked("arguments"),
     checked("block"),
     checked("cancel").without(&[(
-        "a_child_cancels_its_copy_and_its_parents_job_goes_on",
+        "a_child_cancels_its_copy_and_the_parents_job_can_be_resumed",
         FORKS_IN_JOBS,
     )]),
     checked("errors"),
     checked("key_destructors"),
     checked("limits").without(&[
         (
-            "without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later",
+            "without_memory_for_stacks_a_start_returns_no_jobs_with_the_reason_and_works_later",
             NEEDS_MEMORY,
         ),
         (
@@ -243,7 +247,7 @@ const RACES: &[Checked] = &[
     ]),
     checked("overflow_report").without(&[(
         "a_thread_that_ends_in_a_handler_on_its_signal_stack_ends_well",
-        "the end of a thread takes memory, which is reported of a signal handler",
+        "its thread ends in a signal handler, and what it allocates there is reported",
     )]),
     checked("pool"),
     checked("process").without(&[
@@ -317,7 +321,7 @@ const NO_RACES: &[(&str, &str)] = &[
     ("null", NULL_ONLY),
     (
         "overflow",
-        "its hundreds of children end in a handler, each with a report of what the handler notes",
+        "its hundreds of children end in a handler, and what the handler writes is reported in each",
     ),
     ("gen2/wait_ctx_tables", "it has one thread, and takes long"),
     ("gen2_ours/second_null", NULL_ONLY),
@@ -325,7 +329,7 @@ const NO_RACES: &[(&str, &str)] = &[
     ("thread_end", ENDS_ON_ANOTHER_STACK),
 ];
 
-/// What AddressSanitizer runs, in both ways.
+/// The programs that AddressSanitizer runs, with both values of its options.
 const MEMORY: &[Checked] = &[
     checked("arguments"),
     checked("block"),
@@ -334,7 +338,7 @@ const MEMORY: &[Checked] = &[
     checked("key_destructors"),
     checked("limits").without(&[
         (
-            "without_memory_for_stacks_a_start_answers_no_jobs_with_the_reason_and_works_later",
+            "without_memory_for_stacks_a_start_returns_no_jobs_with_the_reason_and_works_later",
             NEEDS_ADDRESSES,
         ),
         (
@@ -375,7 +379,7 @@ const MEMORY: &[Checked] = &[
     checked("gen2_ours/statistics"),
 ];
 
-/// What it runs with the locals on the stack.
+/// The programs that it runs with locals on the stack.
 const MEMORY_WITH_LEAKS: &[Checked] = &[
     checked("gen2_ours/custom_stacks"),
     checked("signals").without(&[(
@@ -384,7 +388,7 @@ const MEMORY_WITH_LEAKS: &[Checked] = &[
     )]),
 ];
 
-/// The same programs with the locals on the heap.
+/// The same programs with locals on the heap.
 const MEMORY_USED_AFTER_RETURN: &[Checked] = &[
     checked("gen2_ours/custom_stacks")
         .without(&[("jobs_run_on_blocks_of_the_program", ON_THE_JOBS_STACK)]),
@@ -410,7 +414,7 @@ const NO_MEMORY: &[(&str, &str)] = &[
     ("null", NULL_ONLY),
     (
         "overflow",
-        "its frames touch what lies below their locals before it has noted where they lie",
+        "its frames touch memory below their locals before it has recorded where they lie",
     ),
     ("gen2_ours/second_null", NULL_ONLY),
     ("stack_use/entry_points", MEASURES_FRAMES),
@@ -427,15 +431,15 @@ fn main() -> ExitCode {
         an_overflow_of_an_array_on_a_jobs_stack_is_reported,
         an_overflow_of_an_array_on_a_jobs_stack_is_reported_with_locals_on_the_heap,
         a_use_of_a_jobs_local_after_its_functions_return_is_reported,
-        what_a_job_loses_is_reported,
-        what_only_a_paused_job_points_to_is_not_lost,
+        memory_that_a_job_loses_is_reported,
+        memory_that_only_a_paused_job_points_to_is_not_reported,
         undefined_behaviour_of_a_jobs_function_is_reported,
     ];
-    // The way of ThreadSanitizer is the only one that it has.
+    // ThreadSanitizer has only one set of options.
     let [leaks, after_return] = ["address", "address_after_return"];
     for program in RACES.iter().chain(&[checked(FAKE)]) {
         let name = program.name;
-        // ThreadSanitizer has put a thread's own things away before the last round of destructors.
+        // ThreadSanitizer has freed its thread-specific data before the last round of destructors.
         let options = ["-DWITHOUT_THE_LAST_ROUND"];
         let check =
             move |arguments: &[String]| THREAD.check(name, &options, THREAD.ways[0], arguments);
@@ -461,7 +465,7 @@ fn main() -> ExitCode {
     tests.run()
 }
 
-/// The program of the stand-ins for libcrypto takes their files as arguments.
+/// The program about replacements for libcrypto takes their files as arguments.
 fn with_fakes(program: Program, name: &str) -> Program {
     if name == FAKE {
         program.with(&fake_libcryptos())
@@ -483,8 +487,10 @@ fn every_program_is_listed() {
     }
 }
 
-/// Runs a program with a data race, which must be reported as one in this function. On a busy machine one thread may end before
-/// the other comes to its access, which may then get the number that the sanitizer knew the first by: then it sees one thread.
+/// Runs a program with a data race, and fails unless the sanitizer reports one in this function.
+/// On a busy machine one thread may end before the other makes its access. The sanitizer may then
+/// give the second thread the first one's number. Then it sees one thread, so the program runs
+/// again.
 fn a_data_race_is_reported(program: &str, function: &str) {
     for attempt in 1..=20 {
         let (report, status) = THREAD.report(program);
@@ -506,9 +512,10 @@ fn a_data_race_inside_the_library_is_reported() {
     a_data_race_is_reported("racy/in_the_library", "OSSL_ASYNC_process_stats");
 }
 
-/// What the sanitizer wrote about one of the mistakes that a job can make, and the end.
+/// The sanitizer's report on one of the errors that a job can make, and how the program ended.
 fn report_of(mistake: &str, way: &str) -> (String, ExitStatus) {
-    // Made once: a program that is replaced while it runs is not there for a look at its symbols.
+    // Made once: the sanitizer cannot read the symbols of a program that is replaced while it
+    // runs.
     static PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);
     let mut program = PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
     let program = program
@@ -518,7 +525,7 @@ fn report_of(mistake: &str, way: &str) -> (String, ExitStatus) {
     (ran.stderr, ran.status)
 }
 
-/// Has a job make a mistake, which must be reported in these words.
+/// Has a job make an error, and fails unless the report has these words.
 fn mistake(name: &str, way: &str, words: &[&str]) {
     let (report, status) = report_of(name, way);
     assert_eq!(status.code(), Some(REPORTED), "{report}");
@@ -529,9 +536,10 @@ fn mistake(name: &str, way: &str, words: &[&str]) {
 
 fn an_overflow_of_an_array_on_a_jobs_stack_is_reported() {
     need_jobs();
-    // The sanitizer's own longjmp and swapcontext make it forget what is around the locals of the stack that is left.
+    // The sanitizer's own longjmp and swapcontext make it forget what is around the locals of the
+    // stack that is left.
     if ossl_async::switch_method() != "registers" {
-        ignore("AddressSanitizer does not see it where a job is left in this way");
+        ignore("AddressSanitizer does not detect it with this way of switching");
     }
     mistake("overflow", LEAKS, &["stack-buffer-overflow", "'array'"]);
 }
@@ -552,11 +560,11 @@ fn a_use_of_a_jobs_local_after_its_functions_return_is_reported() {
     );
 }
 
-fn what_a_job_loses_is_reported() {
+fn memory_that_a_job_loses_is_reported() {
     mistake("leak", LEAKS, &["4000 byte(s) leaked"]);
 }
 
-fn what_only_a_paused_job_points_to_is_not_lost() {
+fn memory_that_only_a_paused_job_points_to_is_not_reported() {
     let (report, status) = report_of("hold", LEAKS);
     assert!(status.success(), "{report}");
 }

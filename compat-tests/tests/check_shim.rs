@@ -1,5 +1,6 @@
-//! The shim by itself (`programs/shim`): compiled in each of its ways, by gcc and clang, optimised or not, with and without
-//! the processor's protections of control flow and the sanitizers; for this machine, and for aarch64 under qemu.
+//! Tests the shim by itself (`programs/shim`). It is compiled for each way of switching, by gcc
+//! and clang, with and without optimisation, the processor's protections of control flow, and
+//! sanitizers. The tests are for this machine, and for aarch64 under qemu.
 
 use compat_tests::{ignore_for_want, report, root, run};
 use std::fs;
@@ -9,14 +10,14 @@ use std::process::{Command, ExitCode, Stdio};
 
 type Check = fn(&Machine);
 
-/// What is checked with each compiler, on the machine that runs the tests.
+/// The checks for each compiler, on the machine that runs the tests.
 const HERE: &[(&str, Check)] = &[
     ("in_each_way_of_switching", in_each_way_of_switching),
     ("under_address_sanitizer", under_address_sanitizer),
     ("under_thread_sanitizer", under_thread_sanitizer),
 ];
 
-/// What is checked on x86-64 only.
+/// The checks for x86-64 only.
 const ON_X86_64: &[(&str, Check)] = &[
     (
         "with_landing_pads_and_shadow_stacks",
@@ -29,7 +30,7 @@ const ON_X86_64: &[(&str, Check)] = &[
     ),
 ];
 
-/// What is checked for aarch64, wherever the tests run.
+/// The checks for aarch64, wherever the tests run.
 const ON_AARCH64: &[(&str, Check)] = &[
     (
         "on_aarch64_in_each_way_of_switching",
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     tests.run()
 }
 
-/// The ways of switching: the name, and what chooses it.
+/// The ways of switching: the name, and the option that chooses it.
 const WAYS: [(&str, &[&str]); 3] = [
     ("registers", &[]),
     ("setjmp", &["-DOSSL_ASYNC_SETJMP"]),
@@ -76,7 +77,7 @@ const WAYS: [(&str, &[&str]); 3] = [
 
 const LEVELS: [&str; 2] = ["-O0", "-O2"];
 
-/// What compiles for a machine, and what runs it.
+/// The compiler for a machine, and the command that runs its programs.
 struct Machine {
     compiler: &'static [&'static str],
     runner: &'static [&'static str],
@@ -90,7 +91,7 @@ static CLANG: Machine = Machine {
     compiler: &["clang"],
     runner: &[],
 };
-/// `qemu-aarch64`, or the same under its other name.
+/// The command `qemu-aarch64`, or its other name.
 const QEMU: &[&str] = &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
 const QEMU_STATIC: &str = "qemu-aarch64-static";
 static GCC_AARCH64: Machine = Machine {
@@ -154,7 +155,7 @@ impl Machine {
                 "-o",
             ])
             .arg(&program);
-        let output = command.output().expect("the compiler has answered before");
+        let output = command.output().expect("the compiler has run before");
         assert!(
             output.status.success(),
             "{command:?}\n{}",
@@ -163,7 +164,8 @@ impl Machine {
         program
     }
 
-    /// What an object file of the shim says about itself: its protections, and that its stack is not executable.
+    /// The properties recorded in an object file of the shim: its protections, and that its stack
+    /// is not executable.
     fn marks(&self, source: &str, flags: &[&str]) -> Vec<String> {
         let name = [self.compiler, flags, &[source]].concat().join("");
         let object = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -192,7 +194,7 @@ impl Machine {
         marks
     }
 
-    /// Whether the assembly is marked as the compiler marks C, in an object file for each.
+    /// Compares the properties of the assembly's object files with those of C's.
     fn check_marks(&self, flags: &[&str], expected: &[&str]) {
         self.need();
         let expected = [&["executable stack: false"], expected].concat();
@@ -212,14 +214,15 @@ impl Machine {
         }
     }
 
-    /// Compiles the program so, runs its cases, and answers where it is.
+    /// Compiles the program with these flags, runs its cases, and returns its file.
     fn check(&self, way: &str, flags: &[&str]) -> PathBuf {
         let program = self.compile(flags);
         self.check_cases(&program, way, flags, &[]);
         program
     }
 
-    /// Runs the cases of a program that was compiled with these flags, in an environment that has these variables as well.
+    /// Runs the cases of a program that was compiled with these flags, with these variables added
+    /// to its environment.
     fn check_cases(&self, program: &Path, way: &str, flags: &[&str], more: &[(&str, &str)]) {
         let ran = run(self.command(program).arg(way).envs(more.iter().copied()));
         let more = more.iter().map(|(name, value)| format!("{name}={value} "));
@@ -240,7 +243,7 @@ impl Machine {
         report(&format!("the shim by {way} ({heading}): {well} cases ok\n"));
     }
 
-    /// Each way of switching, at each level of optimisation, with these flags as well.
+    /// Checks each way of switching, at each level of optimisation, with these flags added.
     fn check_all(&self, flags: &[&str]) {
         self.need();
         for (way, choice) in WAYS {
@@ -250,7 +253,8 @@ impl Machine {
         }
     }
 
-    /// With a sanitizer: the default way, which has to tell it about every switch. Once in each of these environments.
+    /// Checks with a sanitizer, once in each of these environments. Only the default way is
+    /// checked, which has to tell the sanitizer about every switch.
     fn check_with(&self, sanitizer: &str, environments: &[&[(&str, &str)]]) {
         let flag = format!("-fsanitize={sanitizer}");
         self.need();
@@ -305,7 +309,7 @@ fn assembly_has_the_marks_that_the_compiler_gives_c(machine: &Machine) {
     machine.check_marks(&["-fcf-protection=none"], &[]);
 }
 
-/// Locals on the stack, and on the heap. Which of them is the default depends on the compiler.
+/// With locals on the stack, and with locals on the heap. The default depends on the compiler.
 // Rules: F2
 fn under_address_sanitizer(machine: &Machine) {
     let environments: [&[_]; 2] = [
@@ -322,7 +326,7 @@ fn under_thread_sanitizer(machine: &Machine) {
 
 // Rules: F1, F2, F3, F4, F6, F17
 fn on_aarch64_in_each_way_of_switching(machine: &Machine) {
-    // clang links with the other compiler's files.
+    // clang links with files of the other compiler.
     GCC_AARCH64.need();
     machine.check_all(&[]);
 }
@@ -350,7 +354,7 @@ fn on_aarch64_with_landing_pads_and_signed_return_addresses_by_gcc() {
     assert_eq!(
         ran.status.signal(),
         Some(libc::SIGILL),
-        "the machine checks landing pads: {}",
+        "landing pads are not checked: {}",
         ran.stdout
     );
 }

@@ -1,4 +1,5 @@
-//! The C programs under valgrind: no invalid access, and nothing lost but what the rules say is.
+//! Runs the C programs under valgrind: it must report no invalid access, and no lost memory except
+//! where a rule allows it.
 
 use compat_tests::cases::{
     ALL, Checked, Results, checked, every_program_is_in, ignore_in_other_builds, run_cases,
@@ -22,8 +23,8 @@ const VALGRIND: [&str; 6] = [
 ];
 
 const TRAPS: &str = "valgrind's machine has no trap after each instruction";
-/// Of valgrind 3.19, now and then.
-const SIGNAL_STACKS: &str = "valgrind takes the part of a job's stack that is in use for unused";
+/// Valgrind 3.19 sometimes does this.
+const SIGNAL_STACKS: &str = "valgrind believes that the used part of a job's stack is unused";
 
 const CHECKED: &[Checked] = &[
     checked("arguments"),
@@ -72,25 +73,22 @@ const CHECKED: &[Checked] = &[
     checked("gen2_ours/statistics"),
 ];
 
-const FAULTS: &str = "valgrind itself faults where it looks at a stack that has run into its guard";
-const TAKES_AWAY: &str = "valgrind needs the memory and the descriptors itself that it takes away";
+const FAULTS: &str = "valgrind itself faults when it reads a stack that has run into its guard";
+const TAKES_AWAY: &str = "valgrind needs the memory and the descriptors that the program uses up";
 
 const NOT_CHECKED: &[(&str, &str)] = &[
-    (
-        "allocation",
-        "its allocator would stand in place of valgrind's",
-    ),
+    ("allocation", "its allocator would replace valgrind's"),
     ("limits", TAKES_AWAY),
     (
         "overflow",
-        "it takes long there, and is about faults of the processor",
+        "it takes long under valgrind, and tests faults of the processor",
     ),
     ("overflow_report", FAULTS),
-    ("gen2/wait_ctx_tables", "it takes long there"),
+    ("gen2/wait_ctx_tables", "it takes long under valgrind"),
     ("gen2_ours/exhaustion", TAKES_AWAY),
     (
         "stack_use/entry_points",
-        "it looks at memory below the stack pointer",
+        "it reads memory below the stack pointer",
     ),
 ];
 
@@ -115,7 +113,8 @@ fn main() -> ExitCode {
     tests.run()
 }
 
-/// Runs one program. A case that loses memory or touches what it must not ends with valgrind's status.
+/// Runs one program. A case that loses memory or makes an invalid access ends with valgrind's
+/// status.
 fn check(name: &str, arguments: &[String]) -> Results {
     ignore_in_other_builds(name);
     need_tool("valgrind");
@@ -141,7 +140,8 @@ fn every_program_is_listed() {
     every_program_is_in(&listed, ALL);
 }
 
-/// Runs fewer TLS handshakes than `tls.rs`, with a key made before: that alone would take half a minute.
+/// Runs fewer TLS handshakes than `tls.rs`. The key is made before, because that would take half a
+/// minute under valgrind.
 // Rules: G17, G24, G33, G34
 fn check_handshakes(variant: &str) {
     need_jobs();

@@ -1,5 +1,5 @@
-//! Jobs of C++: what the run-time keeps of exceptions goes with the job, whichever run-time it is and however it came into the
-//! process. Where threads end in jobs of C++ is in `process.rs`.
+//! Jobs in C++: each job has its own exception state. This holds for each C++ run-time, however it
+//! was loaded. `process.rs` tests threads that end in C++ jobs.
 
 use compat_tests::{
     LINKAGES, Linkage, command, compile, compile_to, expected_library, ignore_for_want, need_jobs,
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 /// Compilers, each with its run-time.
 const RUN_TIMES: [&[&str]; 2] = [&["c++"], &["clang++", "-stdlib=libc++"]];
 
-/// Compiles one of the programs of C++.
+/// Compiles one of the C++ programs.
 fn compiled(
     run_time: &[&str],
     file: &str,
@@ -78,7 +78,7 @@ fn compiled(
     program
 }
 
-/// Eleven cases in four places.
+/// Eleven cases, each tried in four places.
 fn check(program: &Path) {
     let ran = run(&mut command(&[], program));
     let well = ran.stdout.lines().filter(|line| line.starts_with("ok "));
@@ -111,7 +111,7 @@ fn check_linked(run_time: &[&str]) {
     }
 }
 
-/// The run-time is in the program, which has no names for the loader to find.
+/// The run-time is in the program, which exports no names that the loader could find.
 // Rules: F11
 fn jobs_have_exceptions_of_their_own_in_a_static_program() {
     for options in [&["-static"][..], &["-static-libstdc++", "-static-libgcc"]] {
@@ -128,7 +128,7 @@ fn jobs_have_exceptions_of_their_own_in_a_static_program() {
 }
 
 // Rules: F11
-/// Compiles `late.c` and the plugin, and runs them with the run-time loaded in this way.
+/// Compiles `late.c` and the plugin, and runs them. `scope` says how the run-time is loaded.
 fn check_late(run_time: &[&str], scope: &str) {
     let plugin = compiled(run_time, "plugin.cc", "plugin.so", |compiler| {
         compiler.args(["-shared", "-fPIC"]);

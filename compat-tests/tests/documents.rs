@@ -1,5 +1,6 @@
-//! The form of the documents and the C headers: how long README and lines of prose are, and that links lead somewhere. What
-//! they say is tested where it is about: `rules.rs`, `system.rs`, `link_order.rs`, `.ci/readme-commands`.
+//! The form of the documents and the C headers: the length of the README and of lines of prose,
+//! and that links lead somewhere. Their content is tested in `rules.rs`, `system.rs`,
+//! `link_order.rs` and `.ci/readme-commands`.
 
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,7 @@ fn headers() -> BTreeSet<String> {
     found
 }
 
-/// The lines of a document outside blocks of code, with their numbers.
+/// The lines of a document outside code blocks, with their numbers.
 fn lines_outside_code(text: &str) -> Vec<(usize, &str)> {
     let mut inside = false;
     text.lines()
@@ -65,7 +66,7 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// The anchors of a document: headings, of which one that comes again gets a number.
+/// The anchors of a document, which are its headings. A repeated heading gets a number.
 fn anchors(name: &str) -> BTreeSet<String> {
     let text = read(name);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -83,7 +84,7 @@ fn anchors(name: &str) -> BTreeSet<String> {
     found
 }
 
-/// The name of a file from the root, without `..`.
+/// A file's name from the root, without `..`.
 fn tidy(path: &Path) -> String {
     let mut parts = PathBuf::new();
     for part in path.components() {
@@ -160,7 +161,7 @@ fn every_link_of_a_document_leads_to_a_file_and_a_heading() {
     assert!(count > 20, "only {count} links were found");
 }
 
-/// The crate's documentation links the reference by its address.
+/// The crate's documentation links the reference by its URL.
 #[test]
 fn every_link_of_the_crates_documentation_leads_to_a_heading_of_a_document() {
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -198,7 +199,7 @@ fn every_link_of_the_crates_documentation_leads_to_a_heading_of_a_document() {
     assert!(count > 0, "no link was found");
 }
 
-/// The example of the README is compiled and run as one of the crate's documentation.
+/// So the README's example is compiled and run as a test of the crate's documentation.
 #[test]
 fn the_rust_example_of_the_readme_is_the_crates_first() {
     let example = |text: &str, begin: &str| -> Vec<String> {

@@ -1,5 +1,6 @@
-//! What the built library looks like to the linker and to the loader: which names it exports, and that it asks for nothing
-//! that a hardened system would not give. And that it does not listen to the environment of a set-id program.
+//! The built library as the linker and the loader see it: which names it exports, and that it
+//! needs nothing that a hardened system refuses. Also that a set-id program ignores the library's
+//! environment variables.
 
 use compat_tests::{
     Linkage, build_library, command, compile, expected_library, ignore, ignore_for_want, need_jobs,
@@ -24,14 +25,14 @@ fn main() -> ExitCode {
         the_library_exports_what_the_headers_declare_and_nothing_else,
         no_exported_function_calls_another_by_its_exported_name,
         no_stack_is_executable,
-        no_object_of_the_archive_wants_an_executable_stack,
-        everything_is_bound_at_the_start_and_read_only_afterwards,
-        no_code_is_written_to_by_the_loader_or_anybody_else,
+        no_object_of_the_archive_needs_an_executable_stack,
+        all_references_are_bound_at_the_start_and_read_only_afterwards,
+        no_code_is_writable,
         the_library_is_not_unloaded,
         thread_locals_take_at_most_256_bytes,
-        no_directory_is_searched_for_what_the_library_needs,
-        it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine,
-        a_set_id_program_does_not_listen_to_its_environment,
+        the_library_names_no_directory_to_search,
+        the_library_imports_nothing_for_threads_programs_or_the_network,
+        a_set_id_program_ignores_the_librarys_variables,
     ]
     .run()
 }
@@ -53,7 +54,7 @@ fn parse(file: &Path) -> Elf {
     ElfFile64::parse(&*bytes.leak()).expect("it is an ELF file of 64 bits")
 }
 
-/// The flags of its segments of one type.
+/// The flags of the segments of one type.
 fn segments(kind: u32) -> Vec<u32> {
     let endian = shared().endian();
     let all = shared().elf_program_headers().iter();
@@ -62,7 +63,7 @@ fn segments(kind: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Its dynamic section: tag and value.
+/// The library's dynamic section: tag and value.
 fn dynamic() -> BTreeMap<u64, u64> {
     let (endian, data) = (shared().endian(), shared().data());
     let entries = shared()
@@ -80,8 +81,8 @@ fn dynamic_flags(tag: u32) -> u64 {
     dynamic().get(&tag.into()).copied().unwrap_or(0)
 }
 
-/// The functions that the headers declare, each word of ours that has an argument list, and those that `async.h` sends
-/// programs of the five-argument API to.
+/// The functions that the headers declare: each name of this library with an argument list, and
+/// the names that `async.h` gives to functions in programs of the five-argument API.
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for header in [
@@ -135,7 +136,8 @@ fn exports(library: &Elf) -> BTreeSet<String> {
         .collect()
 }
 
-/// Those of a library's own exports whose addresses the loader fills in, wherever it finds them first in the process.
+/// The library's own exports whose addresses the loader fills in, wherever it finds each name
+/// first in the process.
 fn own_exports_that_the_loader_looks_up(library: &Elf) -> BTreeSet<String> {
     let symbols = library
         .dynamic_symbol_table()
@@ -154,8 +156,8 @@ fn own_exports_that_the_loader_looks_up(library: &Elf) -> BTreeSet<String> {
     looked_up.intersection(&exports(library)).cloned().collect()
 }
 
-/// With libcrypto in front such a call would leave the library in the middle of its work. Also without optimisation, where
-/// the compiler has not put one function into another.
+/// If libcrypto comes first, such a call would leave the library in the middle of its work. Also
+/// tested without optimisation, where the compiler has not inlined functions.
 // Rules: B2
 fn no_exported_function_calls_another_by_its_exported_name() {
     let plain = build_library("unoptimised", |cargo| {
@@ -179,8 +181,8 @@ fn no_stack_is_executable() {
     assert_eq!(stacks[0] & elf::PF_X, 0);
 }
 
-/// Linkers take an object without the note for one that wants an executable stack.
-fn no_object_of_the_archive_wants_an_executable_stack() {
+/// Linkers treat an object without the note as one that needs an executable stack.
+fn no_object_of_the_archive_needs_an_executable_stack() {
     let bytes = fs::read(shared_file().with_file_name("libossl_async.a")).expect("it was built");
     let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
     let mut shim = false;
@@ -189,14 +191,14 @@ fn no_object_of_the_archive_wants_an_executable_stack() {
         let name = String::from_utf8_lossy(member.name()).into_owned();
         let data = member.data(&*bytes).expect("it is in the archive");
         if !data.starts_with(&elf::ELFMAG) {
-            continue; // rustc's own notes
+            continue; // rustc's metadata
         }
         let object = object::File::parse(data).expect("it is an ELF file");
         let stack = object
             .section_by_name(".note.GNU-stack")
-            .unwrap_or_else(|| panic!("{name} says nothing of its stack"));
+            .unwrap_or_else(|| panic!("{name} has no note about its stack"));
         let SectionFlags::Elf { sh_flags } = stack.flags() else {
-            panic!("{name} is no ELF file")
+            panic!("{name} is not an ELF file")
         };
         assert_eq!(sh_flags & u64::from(elf::SHF_EXECINSTR), 0, "{name}");
         shim |= name.ends_with("fibre.o");
@@ -204,7 +206,7 @@ fn no_object_of_the_archive_wants_an_executable_stack() {
     assert_eq!(shim, ossl_async::is_capable(), "the shim is among them");
 }
 
-fn everything_is_bound_at_the_start_and_read_only_afterwards() {
+fn all_references_are_bound_at_the_start_and_read_only_afterwards() {
     assert_eq!(segments(elf::PT_GNU_RELRO).len(), 1);
     let now = dynamic().contains_key(&elf::DT_BIND_NOW.into())
         || dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_BIND_NOW) != 0
@@ -212,7 +214,7 @@ fn everything_is_bound_at_the_start_and_read_only_afterwards() {
     assert!(now, "{:x?}", dynamic());
 }
 
-fn no_code_is_written_to_by_the_loader_or_anybody_else() {
+fn no_code_is_writable() {
     assert!(!dynamic().contains_key(&elf::DT_TEXTREL.into()));
     assert_eq!(dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_TEXTREL), 0);
     let loaded = segments(elf::PT_LOAD);
@@ -231,7 +233,8 @@ fn the_library_is_not_unloaded() {
     assert_ne!(flags & u64::from(elf::DF_1_NODELETE), 0, "{flags:x}");
 }
 
-/// With glibc it is taken from a room that all libraries share which are loaded later, of some 1,600 bytes; see `csrc/thread.c`.
+/// With glibc they are taken from some 1,600 bytes that all later loaded libraries share. See
+/// `csrc/thread.c`.
 // Rules: F10
 fn thread_locals_take_at_most_256_bytes() {
     let endian = shared().endian();
@@ -245,17 +248,20 @@ fn thread_locals_take_at_most_256_bytes() {
     assert!(sizes[0] <= 256, "{sizes:?}");
     let is_initial_exec = dynamic_flags(elf::DT_FLAGS) & u64::from(elf::DF_STATIC_TLS) != 0;
     let wanted = ossl_async::is_capable() && cfg!(all(target_os = "linux", target_env = "gnu"));
-    assert!(is_initial_exec || !wanted, "their place is known at once");
+    assert!(
+        is_initial_exec || !wanted,
+        "they must be found without a call"
+    );
 }
 
-fn no_directory_is_searched_for_what_the_library_needs() {
+fn the_library_names_no_directory_to_search() {
     for tag in [elf::DT_RPATH, elf::DT_RUNPATH] {
         assert!(!dynamic().contains_key(&tag.into()), "{tag}");
     }
 }
 
-/// What the library does not import it cannot call, whatever happens.
-fn it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine() {
+/// The library cannot call a function that it does not import.
+fn the_library_imports_nothing_for_threads_programs_or_the_network() {
     let imported: BTreeSet<&str> = shared()
         .dynamic_symbols()
         .filter(|symbol| symbol.is_undefined())
@@ -284,7 +290,7 @@ fn it_can_start_no_thread_and_no_program_and_speak_to_no_other_machine() {
 
 // ---- The environment ----
 
-/// Every variable that the library looks at, with a value that changes something.
+/// Every variable that the library reads, with a value that has an effect.
 const VARIABLES: [(&str, &str); 4] = [
     ("OSSL_ASYNC_GUARD", "mprotect"),
     ("OSSL_ASYNC_STATS", "1"),
@@ -292,7 +298,7 @@ const VARIABLES: [(&str, &str); 4] = [
     ("OSSL_ASYNC_STACK_SIZE", "1048576"),
 ];
 
-/// The names of that kind in the sources, as they are handed to the C library.
+/// The names of such variables in the sources, as they are passed to the C library.
 fn variables_in_sources(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).expect("the sources are there") {
         let path = entry.expect("the directory can be read").path();
@@ -314,7 +320,7 @@ fn lines(text: &str) -> [&str; 4] {
     lines.try_into().expect("what the program says")
 }
 
-fn a_set_id_program_does_not_listen_to_its_environment() {
+fn a_set_id_program_ignores_the_librarys_variables() {
     const OWNER: u32 = 1;
     const USER: u32 = 65534;
     need_jobs();
@@ -326,7 +332,7 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
         "{listened_to:?}"
     );
 
-    // With the archive: where to look for libraries would be ignored too.
+    // With the archive, because the directories to search for libraries would be ignored too.
     let program = compile(&program_source("setid/environment"), Linkage::Static, &[]);
     let plain = run(&mut command(&[], &program));
     assert_eq!(lines(&plain.stdout)[..2], ["secure 0", "handler none"]);
@@ -342,9 +348,9 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
         heard.stderr
     );
 
-    // SAFETY: asks only.
+    // SAFETY: the function has no conditions.
     if unsafe { libc::geteuid() } != 0 {
-        ignore("only root can make a program that is another user's");
+        ignore("only root can make a program that belongs to another user");
     }
     let directory = Scratch::new();
     let set_id = directory.0.join("environment");
@@ -359,15 +365,15 @@ fn a_set_id_program_does_not_listen_to_its_environment() {
     }
     let ran = run(&mut command);
     if ran.stdout.starts_with("secure 0\n") {
-        ignore_for_want("the temporary directory ignores set-id bits, or the kernel does");
+        ignore_for_want("the temporary directory or the kernel ignores set-id bits");
     }
     let expected = plain.stdout.replacen("secure 0", "secure 1", 1);
     assert_eq!((ran.stdout, ran.stderr), (expected, String::new()));
     assert!(ran.status.success());
-    report("\nok a set-id program was made and did not listen\n");
+    report("\nok a set-id program ignored the variables\n");
 }
 
-/// A directory that other users can reach, gone at its end.
+/// A directory that other users can read. It is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {

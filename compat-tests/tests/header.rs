@@ -1,5 +1,5 @@
-//! The C headers: that every dialect of C and C++ takes them, alone and beside OpenSSL's, and that their names and
-//! numbers are those of the Rust side. What the functions do is tested elsewhere.
+//! The C headers: every dialect of C and C++ accepts them, alone and together with OpenSSL's.
+//! Their names and numbers are those of the Rust side. What the functions do is tested elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -11,30 +11,31 @@ use compat_tests::{ignore_for_want, need_tool};
 
 fn main() -> ExitCode {
     let mut tests = compat_tests::tests![
-        every_c_standard_takes_each_header_alone_and_all_together,
-        every_cpp_standard_takes_each_header_alone_and_all_together,
+        every_c_standard_accepts_each_header_alone_and_all_together,
+        every_cpp_standard_accepts_each_header_alone_and_all_together,
         functions_keep_their_c_names_when_a_cpp_program_calls_them,
         jobs_and_wait_contexts_are_opaque_to_c,
         headers_include_nothing_but_the_c_library_and_each_other,
         openssls_own_headers_compile_beside_ours_in_every_order,
-        the_header_follows_and_precedes_openssls_own_of_every_version,
+        the_header_can_follow_and_precede_openssls_own_of_every_version,
         the_standalone_error_header_refuses_to_follow_openssls_own,
         the_six_argument_api_must_be_asked_for_before_the_first_include,
-        every_constant_of_the_headers_is_the_rust_sides,
-        header_function_and_manifest_have_one_version,
+        every_constant_of_the_headers_has_the_rust_sides_value,
+        header_function_and_manifest_have_the_same_version,
         every_constant_of_the_rust_sides_c_face_is_in_the_headers,
-        statistics_lie_in_c_as_they_do_in_rust,
+        statistics_have_the_same_layout_in_c_and_rust,
         codes_packed_in_c_are_the_ones_the_rules_list,
         headers_declare_exactly_the_functions_the_library_exports,
-        no_exported_name_but_async_ones_is_libcryptos,
+        only_exported_async_names_are_also_libcryptos,
         every_familiar_error_call_is_a_macro_for_a_symbol_of_this_library,
         the_five_argument_api_has_a_symbol_of_ours_for_every_name,
-        names_are_ours_in_the_five_argument_api_and_plain_otherwise,
+        names_have_our_prefix_in_the_five_argument_api_only,
         a_name_that_is_a_macro_already_is_left_alone,
         two_options_make_a_plain_symbol_of_the_five_argument_start_too,
     ];
     for compiler in C_COMPILERS.into_iter().chain(CPP_COMPILERS) {
-        // The tests above take what there is. This says what there is not.
+        // The tests above use the compilers that are installed. This one reports those that are
+        // missing.
         tests.add(format!("headers_are_tried_with::{compiler}"), || {
             need_tool(compiler)
         });
@@ -55,7 +56,8 @@ const STRICT: [&str; 5] = [
     "-Werror",
 ];
 
-/// Takes the address of every function of `async.h` with the type the manual page gives it, and uses every type.
+/// Takes the address of every function of `async.h` with its type in the manual page, and uses
+/// every type.
 const USE_ASYNC: &str = "
 ASYNC_JOB *job;
 int (*init_pool)(size_t, size_t) = ASYNC_init_pool;
@@ -115,7 +117,8 @@ int statuses[] = { ASYNC_STATUS_UNSUPPORTED, ASYNC_STATUS_ERR, ASYNC_STATUS_OK, 
 #endif
 ";
 
-/// Uses what no OpenSSL defines otherwise; a wrong value is an array of negative size.
+/// Uses constants that no OpenSSL defines differently. A wrong value gives an array of negative
+/// size.
 const USE_ASYNCERR: &str = "
 typedef char function_is_101[ASYNC_F_ASYNC_INIT_POOL == 101 ? 1 : -1];
 typedef char reason_is_103[ASYNC_R_INVALID_POOL_SIZE == 103 ? 1 : -1];
@@ -127,7 +130,7 @@ int codes[] = { ASYNC_F_ASYNC_CTX_NEW, ASYNC_F_ASYNC_START_JOB, ASYNC_F_ASYNC_IN
 #endif
 ";
 
-/// Takes the address of every function of the standalone `err.h` through its familiar name.
+/// Takes the address of every function of the standalone `err.h` by the name that programs use.
 const USE_ERR: &str = "
 unsigned long (*get_error)(void) = ERR_get_error;
 unsigned long (*peek_error)(void) = ERR_peek_error;
@@ -161,13 +164,13 @@ int reasons[] = { ERR_R_MALLOC_FAILURE, ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED, ERR_R
 // ---- Tests ----
 
 // Rules: B1, B2, B42
-fn every_c_standard_takes_each_header_alone_and_all_together() {
+fn every_c_standard_accepts_each_header_alone_and_all_together() {
     let scratch = Scratch::new("c");
     clean_in_all(&scratch, &compilers(&C_COMPILERS), &C_STANDARDS, "c");
 }
 
 // Rules: B1, B2, B42
-fn every_cpp_standard_takes_each_header_alone_and_all_together() {
+fn every_cpp_standard_accepts_each_header_alone_and_all_together() {
     let scratch = Scratch::new("cpp");
     let compilers = compilers(&CPP_COMPILERS);
     if compilers.is_empty() {
@@ -191,7 +194,7 @@ fn functions_keep_their_c_names_when_a_cpp_program_calls_them() {
     );
     let compilers = compilers(&CPP_COMPILERS);
     if compilers.is_empty() {
-        ignore_for_want("no C++ compiler: the names that a C++ program calls were not looked at");
+        ignore_for_want("no C++ compiler: the names that a C++ program calls were not checked");
     }
     for (compiler, mode) in compilers
         .iter()
@@ -227,7 +230,7 @@ fn functions_keep_their_c_names_when_a_cpp_program_calls_them() {
             .collect();
         assert!(
             mangled.is_empty(),
-            "{compiler}: {mangled:?} want extern \"C\""
+            "{compiler}: {mangled:?} need extern \"C\""
         );
     }
 }
@@ -279,12 +282,14 @@ fn openssls_own_headers_compile_beside_ours_in_every_order() {
         );
     };
     let scratch = Scratch::new("openssl");
-    // The same headers by a path that the compiler does not take for the system's, where it would hide collisions.
+    // The same headers by a path that is not a system directory to the compiler. In a system
+    // directory it would hide collisions.
     let not_system = scratch.0.join("include");
     fs::create_dir(&not_system).unwrap();
     std::os::unix::fs::symlink(openssl.join("openssl"), not_system.join("openssl")).unwrap();
 
-    // Which headers, in which order; `own-` for OpenSSL's own where the name alone would find ours.
+    // Which headers, in which order. `own-` is OpenSSL's own header, if the name alone would find
+    // ours.
     let orders = [
         "async err ssl",
         "err async ssl",
@@ -299,7 +304,8 @@ fn openssls_own_headers_compile_beside_ours_in_every_order() {
         None => include(name),
     };
     let use_ssl = "int (*all_fds)(SSL *, OSSL_ASYNC_FD *, size_t *) = SSL_get_all_async_fds;\n";
-    // With the warnings that OpenSSL's headers are not known to be free of, only where the compiler ignores those.
+    // With all warnings only if the compiler ignores those in OpenSSL's headers, which may have
+    // some.
     let collisions = [
         "-UOSSL_ASYNC_WAIT_CTX_API",
         "-Werror",
@@ -327,7 +333,7 @@ fn openssls_own_headers_compile_beside_ours_in_every_order() {
                     .args(options);
                 batch.spawn(command.args(&sources));
                 if compiler != "cc" {
-                    break; // A file with ssl.h takes a while: what can collide does so for each compiler.
+                    break; // A file with ssl.h takes a while, and one order shows the collisions of a compiler.
                 }
             }
         }
@@ -335,8 +341,8 @@ fn openssls_own_headers_compile_beside_ours_in_every_order() {
     batch.all_succeed();
 }
 
-/// What OpenSSL's own `async.h` of other versions has that matters beside ours: guards, version, and the names that came and
-/// stayed. Not its text.
+/// The parts of OpenSSL's `async.h` of other versions that matter together with ours: guards,
+/// version, and the names that were added and kept. Not its text.
 const OTHER_VERSIONS: [(&str, &str); 3] = [
     (
         "1.1.0",
@@ -386,7 +392,7 @@ int ASYNC_set_mem_functions(ASYNC_stack_alloc_fn alloc_fn, ASYNC_stack_free_fn f
     ),
 ];
 
-/// What all of them have.
+/// The parts that all versions have.
 const EVERY_VERSION: &str = "
 typedef struct async_job_st ASYNC_JOB;
 typedef struct async_wait_ctx_st ASYNC_WAIT_CTX;
@@ -407,12 +413,13 @@ int ASYNC_pause_job(void);
 ";
 
 // Rules: B2
-fn the_header_follows_and_precedes_openssls_own_of_every_version() {
+fn the_header_can_follow_and_precede_openssls_own_of_every_version() {
     let scratch = Scratch::new("versions");
     let mut batch = Batch::default();
     for (version, begins) in OTHER_VERSIONS {
         let own = ["#include <stdlib.h>\n", begins, EVERY_VERSION].concat();
-        // The program tests that both guards are set, of which 1.1.0, being first, needs but one.
+        // The program tests that both guards are set. 1.1.0 sets only one, so here the other is
+        // set before it.
         let guards = "#ifndef OPENSSL_ASYNC_H\n# define OPENSSL_ASYNC_H\n#endif\n";
         for (extension, candidates, standards) in [
             ("c", C_COMPILERS, &["c89", "c99"][..]),
@@ -464,7 +471,7 @@ fn the_standalone_error_header_refuses_to_follow_openssls_own() {
     }
 }
 
-/// Nothing can be done for the first include by then: its `ASYNC_start_job` has five arguments.
+/// The first include cannot be changed by then: its `ASYNC_start_job` has five arguments.
 // Rules: B2
 fn the_six_argument_api_must_be_asked_for_before_the_first_include() {
     let scratch = Scratch::new("late");
@@ -503,7 +510,7 @@ fn the_six_argument_api_must_be_asked_for_before_the_first_include() {
 }
 
 // Rules: B1, B3
-fn every_constant_of_the_headers_is_the_rust_sides() {
+fn every_constant_of_the_headers_has_the_rust_sides_value() {
     let names: BTreeSet<String> = [ASYNC_H, ASYNCERR_H, ERR_H]
         .iter()
         .flat_map(|h| header_constants(h))
@@ -527,7 +534,7 @@ fn every_constant_of_the_headers_is_the_rust_sides() {
     assert_eq!(from_c, rust_constants());
 }
 
-fn header_function_and_manifest_have_one_version() {
+fn header_function_and_manifest_have_the_same_version() {
     let read = |file: &str| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
     let manifest = read("Cargo.toml");
     let version = manifest
@@ -550,7 +557,7 @@ fn header_function_and_manifest_have_one_version() {
     );
     let function = ossl_async::capi::OSSL_ASYNC_version();
     assert_eq!(format!("0x{function:08x}L"), packed);
-    // Cargo takes the C library's dependency by this number.
+    // Cargo requires this version of the C library's dependency.
     let dependency = format!("package = \"ossl-async\", version = \"{version}\"");
     assert!(
         read("capi/Cargo.toml").contains(&dependency),
@@ -579,14 +586,14 @@ fn every_constant_of_the_rust_sides_c_face_is_in_the_headers() {
                 .any(|prefix| name.starts_with(prefix));
             assert!(
                 !is_c_name || in_test.contains(name),
-                "{name} of {} is in no header",
+                "{name} of {} is not in a header",
                 path.display()
             );
         }
     }
 }
 
-fn statistics_lie_in_c_as_they_do_in_rust() {
+fn statistics_have_the_same_layout_in_c_and_rust() {
     macro_rules! members {
         ($($name:ident)*) => {
             [$((stringify!($name), std::mem::offset_of!(ossl_async::capi::OSSL_ASYNC_STATS, $name)),)*]
@@ -612,7 +619,7 @@ fn statistics_lie_in_c_as_they_do_in_rust() {
         std::mem::size_of::<ossl_async::capi::OSSL_ASYNC_STATS>()
     );
     assert_eq!(Scratch::new("statistics").output_of(&program), expected);
-    // In this order in the header too, and no others.
+    // The header has them in this order too, and no others.
     let text = header(ASYNC_H);
     let (_, inside) = text
         .split_once("struct ossl_async_stats_st {")
@@ -735,7 +742,7 @@ fn headers_declare_exactly_the_functions_the_library_exports() {
 }
 
 // Rules: B2
-fn no_exported_name_but_async_ones_is_libcryptos() {
+fn only_exported_async_names_are_also_libcryptos() {
     for name in rust_exports().keys() {
         assert!(
             name.starts_with("ASYNC_") || name.starts_with("OSSL_ASYNC_"),
@@ -788,7 +795,7 @@ fn the_five_argument_api_has_a_symbol_of_ours_for_every_name() {
 }
 
 // Rules: B2
-fn names_are_ours_in_the_five_argument_api_and_plain_otherwise() {
+fn names_have_our_prefix_in_the_five_argument_api_only() {
     let scratch = Scratch::new("macro");
     let names: Vec<String> = functions_of(ASYNC_H).into_keys().collect();
     let own = [OTHER_VERSIONS[2].1, EVERY_VERSION].concat();
@@ -828,7 +835,7 @@ fn a_name_that_is_a_macro_already_is_left_alone() {
     }
 }
 
-/// For a library whose five-argument call has the symbol `ASYNC_start_job`.
+/// For a library that exports the five-argument call as `ASYNC_start_job`.
 // Rules: B2
 fn two_options_make_a_plain_symbol_of_the_five_argument_start_too() {
     let scratch = Scratch::new("port");
@@ -851,7 +858,7 @@ fn two_options_make_a_plain_symbol_of_the_five_argument_start_too() {
     }
 }
 
-/// What the preprocessor makes of each name behind the text that includes `async.h`.
+/// The preprocessor's expansion of each name after the text that includes `async.h`.
 fn expansions(
     scratch: &Scratch,
     compiler: &str,
@@ -892,7 +899,7 @@ impl Mode {
         }
     }
 
-    /// The symbol that a function's name means.
+    /// The symbol that a function's name stands for.
     fn symbol(self, name: &str) -> String {
         match (self, name) {
             (Mode::FiveArguments | Mode::PlainNames, "ASYNC_start_job") => {
@@ -906,7 +913,7 @@ impl Mode {
 
 // ---- The Rust side ----
 
-/// Every constant that a header has, by its Rust path.
+/// Every constant of a header, by its Rust path.
 fn rust_constants() -> BTreeMap<String, i64> {
     macro_rules! table {
         ($($module:ident: $($name:ident)*;)*) => {
@@ -953,7 +960,7 @@ fn rust_exports() -> BTreeMap<String, usize> {
                 Some(rest) => rest.split('"').nth(1).expect("a name in quotes"),
                 None => function.split('(').next().unwrap_or_default(),
             };
-            // In a macro the name is a parameter's.
+            // In a macro the name is a parameter.
             if !name.starts_with('$') {
                 exports.insert(name.trim().to_owned(), arity(function));
             }
@@ -967,7 +974,8 @@ fn rust_exports() -> BTreeMap<String, usize> {
     exports
 }
 
-/// The functions that `names.rs` gives symbols by this macro, which are `N` each, and their numbers of arguments.
+/// The functions to which `names.rs` gives `N` symbols each by this macro, and their numbers of
+/// arguments.
 fn names<const N: usize>(by: &str) -> impl Iterator<Item = ([String; N], usize)> {
     let text = fs::read_to_string(Path::new(ROOT).join("src/capi/names.rs")).unwrap();
     let (_, list) = text.split_once(&format!("\n{by} {{")).expect("the list");
@@ -1023,7 +1031,7 @@ fn header(path: &str) -> String {
     (code + rest).replace("\\\n", " ")
 }
 
-/// The preprocessor lines of a header, without the `#` and the spaces around it.
+/// The preprocessor directives of a header, without the `#` and the spaces around it.
 fn directives(path: &str) -> Vec<String> {
     header(path)
         .lines()
@@ -1031,7 +1039,7 @@ fn directives(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// The macros with a number for a value, and the enumerators.
+/// The macros whose value is a number, and the enumerators.
 fn header_constants(path: &str) -> Vec<String> {
     let is_number = |value: &str| value.trim_matches(['(', ')', '-']).parse::<u32>().is_ok();
     let mut names: Vec<String> = directives(path)
@@ -1059,7 +1067,7 @@ fn functions_of(path: &str) -> BTreeMap<String, usize> {
         .filter(|l| !l.starts_with('#') && *l != "extern \"C\" {" && *l != "}")
         .collect::<Vec<_>>()
         .join("\n");
-    // What a structure consists of is no declaration of a function.
+    // A member of a structure is not a declaration of a function.
     let mut depth = 0;
     let code: String = code
         .chars()
@@ -1081,7 +1089,7 @@ fn functions_of(path: &str) -> BTreeMap<String, usize> {
         .collect()
 }
 
-/// The names that `async.h` redirects in the five-argument API, and the symbols that it redirects them to.
+/// The names that `async.h` redirects in the five-argument API, and the symbols that they become.
 fn redirected() -> BTreeMap<String, String> {
     directives(ASYNC_H)
         .iter()
@@ -1129,7 +1137,7 @@ fn include(name: &str) -> String {
     format!("#include <openssl/{name}.h>\n")
 }
 
-/// The options that put our headers in front, with or without the standalone `err.h`.
+/// The options that make our headers come first, with or without the standalone `err.h`.
 fn ours(standalone: bool) -> Vec<OsString> {
     let dirs: &[&str] = if standalone {
         &["csrc/standalone", "csrc/include"]
@@ -1141,7 +1149,8 @@ fn ours(standalone: bool) -> Vec<OsString> {
         .collect()
 }
 
-/// Compiles each header first in its file, and all of them in several orders, in each standard by each compiler.
+/// Compiles each header as the first of its file, and all of them in several orders, for each
+/// standard with each compiler.
 fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], extension: &str) {
     let file =
         |name: &str, parts: &[&str]| scratch.file(&format!("{name}.{extension}"), &parts.concat());
@@ -1168,7 +1177,7 @@ fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], exten
             &[async_h, err_h, asyncerr_h, USE_ASYNC, USE_ASYNCERR, USE_ERR],
         ),
     ];
-    // A list in C that is empty is not a prototype; the option is not C++'s.
+    // An empty parameter list in C is not a prototype. The option does not exist for C++.
     let language: &[&str] = if extension == "c" {
         &["-Wstrict-prototypes"]
     } else {
@@ -1191,7 +1200,7 @@ fn clean_in_all(scratch: &Scratch, compilers: &[&str], standards: &[&str], exten
     batch.all_succeed();
 }
 
-/// Those of the candidates that are installed, each compiler under one name.
+/// The candidates that are installed, each compiler under one name only.
 fn compilers<'a>(candidates: &[&'a str]) -> Vec<&'a str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut known = BTreeSet::new();
@@ -1268,7 +1277,7 @@ impl Batch {
     }
 }
 
-/// A directory of its own for one test, gone at its end.
+/// A directory for one test, which is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -1286,7 +1295,7 @@ impl Scratch {
         path
     }
 
-    /// What a C program that includes our headers only prints.
+    /// The output of a C program that includes only our headers.
     fn output_of(&self, program: &str) -> String {
         let (source, binary) = (self.file("program.c", program), self.0.join("program"));
         let mut cc = Command::new("cc");

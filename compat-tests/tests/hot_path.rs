@@ -1,5 +1,5 @@
-//! No system call once the pool is warm, as the kernel sees it: strace watches a C program that is linked with the library,
-//! and one for OpenSSL that runs with the library in front of libcrypto.
+//! Proves with strace that a warm pool makes no system call. It watches a C program that is linked
+//! with the library, and one for OpenSSL that runs with the library in front of libcrypto.
 
 use compat_tests::{
     Linkage, command, compile, compile_with_openssl, expected_library, need_jobs, need_openssl,
@@ -13,20 +13,21 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     compat_tests::tests![
-        a_linked_programs_warm_pool_makes_no_system_call,
-        a_preloaded_librarys_warm_pool_makes_no_system_call_and_follows_libcrypto,
+        the_warm_pool_of_a_linked_program_makes_no_system_call,
+        the_warm_pool_of_a_preloaded_library_makes_no_system_call,
     ]
     .run()
 }
 
-/// The command's arguments are strace's own and then the program. Answers where it writes to.
+/// Runs strace on the program. The command has strace's own arguments. Returns the file that
+/// strace writes.
 fn watch(strace: &mut Command, program: &Path, name: &str) -> PathBuf {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.strace"));
     strace.args(["-f", "-o"]).arg(&log).arg(program);
     log
 }
 
-/// Runs the program and looks at what comes between its two marks.
+/// Runs the program and checks the calls between its two marks.
 fn check(what: &str, strace: &mut Command, log: &Path, library: &Path) {
     let ran = run(strace);
     assert!(
@@ -36,18 +37,18 @@ fn check(what: &str, strace: &mut Command, log: &Path, library: &Path) {
         ran.stderr
     );
     let mut lines = ran.stdout.lines();
-    let answered = lines.next().expect("the library that answered");
+    let called = lines.next().expect("the library's file");
     assert_eq!(
-        fs::canonicalize(answered).expect("it is a file"),
+        fs::canonicalize(called).expect("it is a file"),
         fs::canonicalize(library).expect("it was built"),
-        "{what}: the wrong library answered"
+        "{what}: the wrong library was called"
     );
     let switches: usize = lines.next().expect("a number").parse().expect("a number");
 
     let log = fs::read_to_string(log).expect("strace writes it");
     let (_, after) = log.split_once("close(-20001)").expect("the first mark");
     let (between, _) = after.split_once("close(-20002)").expect("the second mark");
-    // The first line is the rest of the first mark, the last one begins the second.
+    // The first line is the rest of the first mark. The last line begins the second mark.
     let calls = between.lines().skip(1);
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     for name in calls.filter_map(|line| line.split_once('(')?.0.split(' ').next_back()) {
@@ -68,14 +69,14 @@ fn check(what: &str, strace: &mut Command, log: &Path, library: &Path) {
 }
 
 // Rules: F4, F13, P4, B19, G9
-fn a_linked_programs_warm_pool_makes_no_system_call() {
+fn the_warm_pool_of_a_linked_program_makes_no_system_call() {
     let what = "the hot path of a linked program under strace";
     need_jobs();
     need_tool("strace");
     let linkage = Linkage::Shared;
     let options = ["-DOSSL_ASYNC_WAIT_CTX_API"];
     let program = compile(&program_source("hot_path/rounds"), linkage, &options);
-    // What finds the library, for the program that strace runs.
+    // The variables by which the loader finds the library, for the program that strace runs.
     let mut strace = Command::new("strace");
     for (name, value) in command(&[], &program).get_envs() {
         strace.env(name, value.expect("it is set"));
@@ -90,7 +91,7 @@ fn a_linked_programs_warm_pool_makes_no_system_call() {
 }
 
 // Rules: F4, F13, P4, G9, G37
-fn a_preloaded_librarys_warm_pool_makes_no_system_call_and_follows_libcrypto() {
+fn the_warm_pool_of_a_preloaded_library_makes_no_system_call() {
     let what = "the hot path with the library in front of libcrypto under strace";
     need_jobs();
     need_tool("strace");

@@ -1,5 +1,6 @@
-//! Programs that link this library and libcrypto: who answers the program and who answers libssl, for each order of the two, each
-//! API, and the shared and the static library, of this library and of OpenSSL. docs/c.md has the table of it.
+//! Programs that link this library and libcrypto: which library the program calls, and which
+//! libssl calls. For each order of the two, each API, and the shared and static libraries of both.
+//! docs/c.md has the table.
 
 use Api::{FiveArguments, SixArguments};
 use Whose::{Libcrypto, Ours};
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut tests = compat_tests::tests![
-        a_function_that_only_this_library_has_brings_the_whole_archive,
+        a_function_that_only_this_library_has_links_the_whole_archive,
         the_archive_that_cargo_makes_is_refused_beside_libcryptos,
         the_archive_that_is_installed_has_the_same_functions_and_is_small,
         the_document_for_c_has_the_table,
@@ -45,30 +46,31 @@ enum Api {
     SixArguments,
 }
 
-/// A way to link a program, and what comes of it.
+/// A way to link a program, and the result.
 #[derive(Clone, Copy)]
 struct Row {
     first: Whose,
     api: Api,
     linkage: Linkage,
-    answers_program: Whose,
-    answers_libssl: Whose,
+    called_by_program: Whose,
+    called_by_libssl: Whose,
 }
 
-/// The rows, each of which is a test.
+/// The rows. Each is a test.
 macro_rules! rows {
     ($($name:ident: $first:ident $api:ident $linkage:ident => $program:ident $libssl:ident;)*) => {
         const ROWS: &[(&str, Row)] = &[$((stringify!($name), Row {
             first: $first,
             api: $api,
             linkage: Linkage::$linkage,
-            answers_program: $program,
-            answers_libssl: $libssl,
+            called_by_program: $program,
+            called_by_libssl: $libssl,
         })),*];
     };
 }
 
-// First on the command line, API, which file of this library => who answers the program, who answers libssl.
+// First on the command line, API, kind of this library => the library that the program calls, the
+// one that libssl calls.
 rows! {
     ours_first_five_arguments_shared: Ours FiveArguments Shared => Ours Ours;
     ours_first_five_arguments_static: Ours FiveArguments Static => Ours Ours;
@@ -81,13 +83,13 @@ rows! {
 }
 
 // Rules: B2, B18, B31
-fn a_function_that_only_this_library_has_brings_the_whole_archive() {
+fn a_function_that_only_this_library_has_links_the_whole_archive() {
     let row = Row {
         first: Libcrypto,
         api: SixArguments,
         linkage: Linkage::Static,
-        answers_program: Ours,
-        answers_libssl: Ours,
+        called_by_program: Ours,
+        called_by_libssl: Ours,
     };
     check_row("asks", row, &["-DASKS"]);
 }
@@ -104,12 +106,12 @@ fn check_row(name: &str, row: Row, options: &[&str]) {
     if row.api == SixArguments {
         options.push("-DOSSL_ASYNC_WAIT_CTX_API");
     }
-    let source = program_source("link_order/who_answers");
+    let source = program_source("link_order/which_library");
     let program = compile_beside_openssl(&source, row.linkage, row.first == Ours, name, &options);
     let ran = run(command(&[], &program).envs([("LD_BIND_NOW", "1"), ("LD_DEBUG", "bindings")]));
     let whose = |file: &str| whose(Path::new(file), &expected_library(&program, row.linkage));
 
-    // The program, by the addresses of the functions that it calls.
+    // Which library the program calls, by the addresses of the functions.
     let said = ran.stdout.lines().filter_map(|line| {
         let (function, file) = line.strip_prefix("program ")?.split_once(' ')?;
         Some((function, file))
@@ -118,7 +120,7 @@ fn check_row(name: &str, row: Row, options: &[&str]) {
     for (function, file) in said {
         assert_eq!(
             whose(file),
-            row.answers_program,
+            row.called_by_program,
             "{name}: {function} of {file}"
         );
         functions += 1;
@@ -129,7 +131,7 @@ fn check_row(name: &str, row: Row, options: &[&str]) {
     };
     assert_eq!(functions, expected, "{name}: {}", ran.stdout);
 
-    // libssl, as the dynamic linker has resolved its references.
+    // Which library libssl calls, as the dynamic linker has resolved its references.
     let of_libssl: Vec<_> = bindings(&ran.stderr)
         .into_iter()
         .filter(|(from, _, symbol)| {
@@ -140,20 +142,20 @@ fn check_row(name: &str, row: Row, options: &[&str]) {
     for (_, file, symbol) in &of_libssl {
         assert_eq!(
             whose(file),
-            row.answers_libssl,
+            row.called_by_libssl,
             "{name}: libssl has {symbol} of {file}"
         );
     }
     for function in ["ASYNC_start_job", "ASYNC_WAIT_CTX_new"] {
         assert!(
             of_libssl.iter().any(|(_, _, symbol)| symbol == function),
-            "{name}: no word of libssl's {function}"
+            "{name}: libssl's {function} is not in the output"
         );
     }
 
-    // Where the archive was not needed, nothing of it is there to be asked.
-    let absent = row.linkage == Linkage::Static && row.answers_program == Libcrypto;
-    let serves = match (absent, row.answers_libssl) {
+    // If the archive was not needed, the program has none of its functions.
+    let absent = row.linkage == Linkage::Static && row.called_by_program == Libcrypto;
+    let serves = match (absent, row.called_by_libssl) {
         (true, _) => "",
         (false, Ours) => "serves libssl 1\n",
         (false, Libcrypto) => "serves libssl 0\n",
@@ -170,7 +172,7 @@ fn check_row(name: &str, row: Row, options: &[&str]) {
     report(&format!("\nok {name}\n"));
 }
 
-/// Whose code a file has, if it is one of the two.
+/// Which of the two libraries a file belongs to.
 fn whose(file: &Path, ours: &Path) -> Whose {
     let canonical = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -188,7 +190,7 @@ fn whose(file: &Path, ours: &Path) -> Whose {
 
 // ---- OpenSSL's archives ----
 
-/// Where this library's archive stands on the command line.
+/// The place of this library's archive on the command line.
 #[derive(Clone, Copy)]
 enum Place {
     First,
@@ -196,7 +198,7 @@ enum Place {
     Last,
 }
 
-/// The rows, each of which is a test. The archive is the one that is installed.
+/// The rows. Each is a test. The archive is the one that is installed.
 macro_rules! archive_rows {
     ($($name:ident: $place:ident $api:ident => $program:ident $libssl:ident;)*) => {
         const ARCHIVE_ROWS: &[(&str, (Place, Api, Whose, Whose))] =
@@ -213,7 +215,8 @@ archive_rows! {
     archives_ours_last_six_arguments: Last SixArguments => Libcrypto Libcrypto;
 }
 
-/// Links `who_answers` with the three archives. Where every symbol came from is in the linker's map.
+/// Links `which_library` with the three archives. The linker's map tells where every symbol came
+/// from.
 fn link_archives(
     name: &str,
     place: Place,
@@ -235,7 +238,7 @@ fn link_archives(
     cc.args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(root().join("csrc/include"))
         .args((api == SixArguments).then_some("-DOSSL_ASYNC_WAIT_CTX_API"))
-        .arg(program_source("link_order/who_answers"))
+        .arg(program_source("link_order/which_library"))
         .arg(format!("-Wl,-Map={}", map.display()))
         .args(archives)
         .args(&openssl.needs)
@@ -245,8 +248,8 @@ fn link_archives(
     if !linked.status.success() {
         return Err(linked.stderr);
     }
-    // " .text  0xADDRESS  0xSIZE FILE", the section on a line of its own if it is long, and the symbols that it defines:
-    // "  0xADDRESS  SYMBOL".
+    // " .text  0xADDRESS  0xSIZE FILE", with the section on a line of its own if it is long. Then
+    // the symbols that it defines: "  0xADDRESS  SYMBOL".
     let text = fs::read_to_string(map).expect("the linker wrote it");
     let mut file = "";
     let mut symbols = BTreeMap::new();
@@ -311,7 +314,7 @@ fn check_archives(name: &str, (place, api, program, libssl): (Place, Api, Whose,
     report(&format!("\nok {name}\n"));
 }
 
-/// The functions of the facility that an archive takes from others.
+/// The functions of this library that an archive refers to but does not define.
 fn references(archive: &Path) -> BTreeSet<String> {
     let bytes = fs::read(archive).expect("it can be read");
     let archive = ArchiveFile::parse(&*bytes).expect("it is an archive");
@@ -330,7 +333,7 @@ fn references(archive: &Path) -> BTreeSet<String> {
     names
 }
 
-/// Why the archive is treated before it is installed.
+/// Shows why the archive is changed before it is installed.
 fn the_archive_that_cargo_makes_is_refused_beside_libcryptos() {
     let name = "archives_untreated";
     can_be_tested();
@@ -341,7 +344,7 @@ fn the_archive_that_cargo_makes_is_refused_beside_libcryptos() {
     assert!(message.contains("multiple definition"), "{message}");
 }
 
-/// The names of the other functions stay strong, and nothing else is lost.
+/// The other functions keep strong names, and nothing else is lost.
 fn the_archive_that_is_installed_has_the_same_functions_and_is_small() {
     let functions = |file: &Path| {
         let bytes = fs::read(file).expect("it was made");
@@ -409,7 +412,7 @@ fn the_document_for_c_has_the_table() {
             Ours => "this library",
             Libcrypto => "libcrypto",
         };
-        let (program, libssl) = (whose(row.answers_program), whose(row.answers_libssl));
+        let (program, libssl) = (whose(row.called_by_program), whose(row.called_by_libssl));
         let line = format!("| {order} | {api} | {linkage} | {program} | {libssl} |");
         assert!(
             lines.contains(line.as_str()),
@@ -429,7 +432,7 @@ fn a_program_with_plain_names_runs_on_another_library_too() {
         "plain",
         &[plain[0], &include],
     );
-    let source = program_source("link_order/who_answers");
+    let source = program_source("link_order/which_library");
     let program = compile_beside_openssl(&source, Linkage::Shared, true, name, &plain);
     for (file, what) in [(&program, "refers to"), (&another, "has")] {
         let bytes = fs::read(file).expect("it was compiled");

@@ -1,5 +1,6 @@
-//! The manual pages, `docs/man`: mandoc has nothing to say about them, they document every function of the headers as it is
-//! declared, with all its errors, and each program in them does what the page says.
+//! The manual pages, `docs/man`. mandoc reports nothing. They document every function of the
+//! headers as it is declared, with all its errors. Each program in them prints what the page
+//! shows.
 
 use compat_tests::{Linkage, command, compile, ignore_for_want, need_jobs, report, root, run};
 use regex::Regex;
@@ -12,12 +13,12 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     compat_tests::tests![
-        mandoc_has_nothing_to_say,
+        mandoc_reports_nothing,
         lines_are_short_and_sections_complete,
         every_function_of_the_headers_is_in_exactly_one_page,
         the_synopses_are_the_declarations_of_the_headers,
         the_pages_have_the_error_codes_of_the_header,
-        every_rule_that_a_page_names_is_one_of_the_reference,
+        every_rule_that_a_page_names_is_in_the_reference,
         the_list_of_links_has_every_other_name_of_a_page,
         man_finds_every_function,
         every_example_compiles_without_a_warning_and_prints_what_its_page_shows,
@@ -74,7 +75,7 @@ fn section<'a>(page: &'a str, title: &str) -> &'a str {
     rest.split("\n.Sh ").next().expect("there is a first part")
 }
 
-/// The names that a page can be found by.
+/// The names by which a page can be found.
 fn names(page: &str) -> Vec<String> {
     let lines = section(page, "NAME").lines();
     lines
@@ -83,7 +84,8 @@ fn names(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// A function of a header: its declaration without white space, and the codes that its comment lists.
+/// A function of a header: its declaration without white space, and the error codes in its
+/// comment.
 #[derive(Debug, Default)]
 struct Declared {
     declaration: String,
@@ -103,7 +105,8 @@ fn declared_in(header: &str) -> BTreeMap<String, Declared> {
     let function = Regex::new(r"^[^(]*?(\w+)\s*\((?s:.*)\)$").unwrap();
     let listed = Regex::new(r"(?m)^ \*   (0x33[0-9a-f]{6})  ").unwrap();
     let mut found = BTreeMap::new();
-    // Comments stay for now, and must not look like the end of a statement. Structures have semicolons inside too.
+    // Comments are removed later, and must not look like the end of a statement. Structures have
+    // semicolons inside too.
     let text = comment.replace_all(&text, |comment: &regex::Captures<'_>| {
         comment[0].replace(';', ",")
     });
@@ -122,7 +125,8 @@ fn declared_in(header: &str) -> BTreeMap<String, Declared> {
     found
 }
 
-/// The functions of `openssl/async.h`, and those of the standalone `openssl/err.h` under the names that programs write.
+/// The functions of `openssl/async.h`, and those of the standalone `openssl/err.h` under the names
+/// that programs use.
 fn functions() -> BTreeMap<String, Declared> {
     let mut functions = declared_in("csrc/include/openssl/async.h");
     assert!(functions.len() > 35, "{:?}", functions.keys());
@@ -138,8 +142,8 @@ fn functions() -> BTreeMap<String, Declared> {
     functions
 }
 
-/// In their folder, so that it finds the pages which they name.
-fn mandoc_has_nothing_to_say() {
+/// It runs in their folder, so that it finds the pages that they name.
+fn mandoc_reports_nothing() {
     if Command::new("mandoc").arg("-h").output().is_err() {
         ignore_for_want("mandoc is not installed");
     }
@@ -182,11 +186,11 @@ fn every_function_of_the_headers_is_in_exactly_one_page() {
     let documented: BTreeSet<String> = documented.into_keys().collect();
     let missing: Vec<_> = declared.difference(&documented).collect();
     let unknown: Vec<_> = documented.difference(&declared).collect();
-    assert!(missing.is_empty(), "no page has {missing:?}");
-    assert!(unknown.is_empty(), "no header declares {unknown:?}");
+    assert!(missing.is_empty(), "not in any page: {missing:?}");
+    assert!(unknown.is_empty(), "not in any header: {unknown:?}");
 }
 
-/// The five-argument call is declared under the name that the macro stands for.
+/// The five-argument call is declared under the name that the macro expands to.
 fn the_synopses_are_the_declarations_of_the_headers() {
     let functions = functions();
     let block = Regex::new(r"(?s)\.Ft (.*?)\n\.Fo (\w+)\n(.*?)\.Fc").unwrap();
@@ -211,10 +215,10 @@ fn the_synopses_are_the_declarations_of_the_headers() {
         }
     }
     let all: BTreeSet<String> = functions.into_keys().collect();
-    assert_eq!(seen, all, "not in a synopsis, or in no header");
+    assert_eq!(seen, all, "the synopses and the headers differ");
 }
 
-/// The codes that the header lists at a function are those of its page.
+/// A page has the error codes that the header lists for its function.
 fn the_pages_have_the_error_codes_of_the_header() {
     let functions = functions();
     let code = Regex::new(r"(?m)^\.It (0x[0-9a-f]+)$").unwrap();
@@ -233,7 +237,7 @@ fn the_pages_have_the_error_codes_of_the_header() {
     assert!(count > 15, "only {count} codes were found");
 }
 
-fn every_rule_that_a_page_names_is_one_of_the_reference() {
+fn every_rule_that_a_page_names_is_in_the_reference() {
     let reference = fs::read_to_string(root().join("docs/behaviour.md")).expect("the reference");
     let named = Regex::new(r"\b([BSPFWKGD]\d{1,2})\b").unwrap();
     let mut count = 0;
@@ -247,7 +251,7 @@ fn every_rule_that_a_page_names_is_one_of_the_reference() {
     assert!(count > 40, "only {count} were found");
 }
 
-/// The file `links` is for whoever installs the pages.
+/// The file `links` is for packages that install the pages.
 fn the_list_of_links_has_every_other_name_of_a_page() {
     let list = fs::read_to_string(folder().join("links")).expect("the list of links");
     let listed: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
@@ -263,7 +267,8 @@ fn the_list_of_links_has_every_other_name_of_a_page() {
     assert_eq!(listed, expected);
 }
 
-/// Installed as the list says, each function's name leads to its page. Debian has mandoc's `man` as `mman`.
+/// After an installation by that list, each function's name leads to its page. Debian has mandoc's
+/// `man` as `mman`.
 fn man_finds_every_function() {
     let is_there = |man: &&str| Command::new(man).arg("-h").output().is_ok();
     let Some(man) = ["mman", "man"].into_iter().find(is_there) else {
@@ -290,7 +295,7 @@ fn man_finds_every_function() {
     }
 }
 
-/// Takes the escapes of mdoc out of a line of a literal block.
+/// Removes the escapes of mdoc from a line of a literal block.
 fn plain(line: &str) -> String {
     let plain = line
         .replace(r"\&", "")
@@ -301,13 +306,14 @@ fn plain(line: &str) -> String {
     plain.replace(r"\e", r"\")
 }
 
-/// A program of a page, and what the page shows that it prints.
+/// A program of a page, and its output as the page shows it.
 struct Example {
     program: String,
     output: Option<String>,
 }
 
-/// The literal blocks that are programs. What one prints is the next block, if the line "The program prints:" is before it.
+/// The literal blocks that are programs. If the line "The program prints:" comes before the next
+/// block, that is the program's output.
 fn examples(page: &str) -> Vec<Example> {
     let mut found: Vec<Example> = vec![];
     let mut before = "";

@@ -1,6 +1,7 @@
-//! `examples/minimal_port.c`, the port that was written from `docs/porting.md`: it compiles without a warning, has the symbols
-//! of 2015 and no others, keeps the rules that `programs/port/check.c` looks at, and has the code that the document shows. And
-//! the document names files and functions that exist.
+//! `examples/minimal_port.c`, the port that was written from `docs/porting.md`. It compiles
+//! without a warning, has exactly the symbols of 2015, and keeps the rules that
+//! `programs/port/check.c` tests. The document shows its code. The document also names only files
+//! and functions that exist.
 
 use compat_tests::{
     Linkage, build, command, compile_shared_library, compile_to, expected_library, need_jobs,
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         the_port_is_short,
         the_code_of_the_document_is_that_of_the_port,
         the_document_names_files_and_functions_that_exist,
-        every_rule_of_port_and_document_is_one_of_the_reference,
+        every_rule_of_port_and_document_is_in_the_reference,
     ]
     .run()
 }
@@ -47,7 +48,7 @@ const NAMES: [&str; 11] = [
     "ASYNC_wake",
 ];
 
-/// What the manual says that its example prints.
+/// What the manual's example prints according to the manual.
 const EXAMPLE_OUTPUT: &str = "\
 Starting...
 Executing within a job
@@ -77,7 +78,7 @@ fn port() -> &'static Path {
     PORT.get_or_init(|| compile_shared_library(&source(), "port", &["-pedantic", &headers()]))
 }
 
-/// The program that checks a library which it loads.
+/// The program that loads a library and checks it.
 fn check_program() -> &'static Path {
     static CHECK: OnceLock<PathBuf> = OnceLock::new();
     CHECK.get_or_init(|| {
@@ -91,7 +92,7 @@ fn check_program() -> &'static Path {
     })
 }
 
-/// Runs every case on a library, and fails unless all are well.
+/// Runs every case on a library, and fails unless all pass.
 fn check(library: &Path, heading: &str, wrapper: &[&str]) {
     let ran = run(command(wrapper, check_program()).arg(library));
     report(&format!("\n{heading}\n{}", ran.stdout));
@@ -112,7 +113,7 @@ fn the_port_passes_every_case() {
     check(port(), "the minimal port", &[]);
 }
 
-/// So the cases ask for nothing that the library would not do.
+/// So the cases require nothing that the library itself does not do.
 // Rules: T1, T2, T3, T4, T5, T15
 fn the_library_passes_the_same_cases() {
     need_jobs();
@@ -160,7 +161,7 @@ fn the_port_has_the_symbols_of_2015_and_no_others() {
         .filter(|symbol| symbol.is_definition() && symbol.is_global())
         .map(|symbol| symbol.name().expect("a name"))
         .collect();
-    // Those that a linker adds begin with underscores.
+    // Symbols that a linker adds begin with underscores.
     let defined: Vec<&str> = defined
         .into_iter()
         .filter(|name| !name.starts_with('_'))
@@ -185,7 +186,7 @@ fn the_code_of_the_document_is_that_of_the_port() {
     assert!(count > 5, "only {count} pieces of code were found");
 }
 
-/// In a table of the document a file is followed by the functions and types that lie in it.
+/// In a table of the document, a file is followed by the functions and types that it defines.
 fn the_document_names_files_and_functions_that_exist() {
     let document = read("docs/porting.md");
     let named =
@@ -203,18 +204,18 @@ fn the_document_names_files_and_functions_that_exist() {
         for name in name.captures_iter(found.get(2).map_or("", |names| names.as_str())) {
             let name = &name[1];
             let rust = format!(r"\b(?:fn|struct|enum|type) {name}\b");
-            // A C function begins a line, and may be named by a macro.
+            // A C function begins a line. A macro may give it its name.
             let c = format!(r"(?m)^\w.*\b{name}\)?\(|^# *define {name}\b");
             let defined = if file.ends_with(".rs") { rust } else { c };
             let defined = Regex::new(&defined).unwrap();
-            assert!(defined.is_match(&text), "{file} defines no {name}");
+            assert!(defined.is_match(&text), "{file} does not define {name}");
             names += 1;
         }
     }
     assert!(files > 60 && names > 70, "{files} files, {names} names");
 }
 
-fn every_rule_of_port_and_document_is_one_of_the_reference() {
+fn every_rule_of_port_and_document_is_in_the_reference() {
     let reference = read("docs/behaviour.md");
     let named = Regex::new(r"\b([BSPFWKGDT]\d{1,2})\b").unwrap();
     for file in [

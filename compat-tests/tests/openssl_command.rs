@@ -1,6 +1,6 @@
-//! The openssl command, unmodified, on the library's jobs: `speed`, `s_server` and `s_client`, as they are and with an
-//! engine (`programs/engine/slow_sha256.c`) whose digests pause the job. What happened is told by the library's own
-//! statistics.
+//! The openssl command, unmodified, on the library's jobs: `speed`, `s_server` and `s_client`.
+//! They run by themselves and with an engine (`programs/engine/slow_sha256.c`) whose digests pause
+//! the job. The library's own statistics show what happened.
 
 use compat_tests::{
     ignore, need_command, need_jobs, need_openssl, program_source, report, run, with_ossl_async,
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 fn main() -> ExitCode {
     compat_tests::tests![
         speed_runs_its_jobs_on_the_library,
-        speed_pauses_by_the_thousand_with_an_engine_that_does,
+        speed_pauses_thousands_of_times_with_an_engine_that_pauses,
         a_server_and_its_clients_run_their_jobs_on_the_library,
-        a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_does,
-        a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_does,
+        a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_pauses,
+        a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses,
     ]
     .run()
 }
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
 /// How many digests the engine must have computed while their job was paused.
 const MANY: u64 = 1000;
 
-/// Longest that a server with all its clients may take by the clock: the last resort. On an idle machine it takes seconds.
+/// The longest time by the clock that a server with all its clients may take. It is the last
+/// resort: on an idle machine it takes seconds.
 const SERVER_SECONDS: Duration = Duration::from_secs(1800);
 
 /// Connections to each server.
@@ -45,7 +46,7 @@ fn need_the_command() {
     );
 }
 
-/// The same, and the engine.
+/// Needs the command and the engine.
 fn need_engines() {
     need_the_command();
     need_openssl();
@@ -55,7 +56,7 @@ fn need_engines() {
     }
 }
 
-/// A directory of this process.
+/// A directory for this process.
 fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
@@ -66,7 +67,8 @@ fn directory() -> &'static Path {
     })
 }
 
-/// The engine, compiled once. `CFLAGS` are for programs: an engine with a sanitizer could not be loaded.
+/// The engine, compiled once. `CFLAGS` are for programs: an engine with a sanitizer could not be
+/// loaded.
 fn engine() -> &'static str {
     static ENGINE: OnceLock<String> = OnceLock::new();
     ENGINE.get_or_init(|| {
@@ -97,7 +99,7 @@ fn engine() -> &'static str {
     })
 }
 
-/// `openssl` on the library, which will say what it has done, and so will the engine.
+/// `openssl` on the library. The library and the engine print their counts at the end.
 fn openssl() -> Command {
     let mut command = with_ossl_async("openssl");
     command
@@ -107,7 +109,8 @@ fn openssl() -> Command {
     command
 }
 
-/// The numbers of the one line of a program's standard error that begins with `name: `, as `key=value` each.
+/// The numbers of the only line of a program's standard error that begins with `name: `. Each is
+/// `key=value`.
 struct Numbers<'a>(&'a str);
 
 impl<'a> Numbers<'a> {
@@ -129,7 +132,7 @@ impl<'a> Numbers<'a> {
             .unwrap_or_else(|error| panic!("{key} in {}: {error}", self.0))
     }
 
-    /// What holds for the statistics of every program that has ended well.
+    /// Checks what must hold for the statistics of every program that has ended normally.
     fn check(&self) {
         for none in ["running", "paused", "abandoned", "refusals"] {
             assert_eq!(self.get(none), 0, "{none} in {}", self.0);
@@ -141,10 +144,11 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// What holds for the engine in every program that has used it a lot.
+/// Checks what must hold for the engine in every program that has used it a lot.
 fn check_engine(engine: &Numbers<'_>, statistics: &Numbers<'_>) {
     assert_eq!(engine.get("errors"), 0, "{}", engine.0);
-    // Digests that were waited for, not only pauses: a program that resumes a job too early makes it pause again.
+    // Counts digests that were waited for, not only pauses: a program that resumes a job too early
+    // makes it pause again.
     assert!(engine.get("in_job") >= MANY, "{}", engine.0);
     assert!(engine.get("pauses") >= engine.get("in_job"), "{}", engine.0);
     // Each pause of the engine was one of the library.
@@ -152,7 +156,8 @@ fn check_engine(engine: &Numbers<'_>, statistics: &Numbers<'_>) {
     report(&format!("engine: {}\n", engine.0));
 }
 
-/// Runs `openssl speed` and returns how many jobs were made and how often they paused, by the library's statistics.
+/// Runs `openssl speed` and returns how many jobs were made and how often they paused, by the
+/// library's statistics.
 fn speed(arguments: &[&str]) -> (u64, u64) {
     let mut command = openssl();
     let ran = run(command.arg("speed").args(arguments));
@@ -184,7 +189,7 @@ fn speed(arguments: &[&str]) -> (u64, u64) {
 
 fn speed_runs_its_jobs_on_the_library() {
     need_the_command();
-    // All block sizes, which the command of the README leaves out.
+    // With all block sizes, which the README's command leaves out.
     assert_eq!(speed(&["-seconds", "1", "-async_jobs", "8", "sha256"]).0, 8);
     for jobs in ["1", "64"] {
         let arguments = [
@@ -203,7 +208,7 @@ fn speed_runs_its_jobs_on_the_library() {
 }
 
 // Rules: G9, G11, G19, G20, G31
-fn speed_pauses_by_the_thousand_with_an_engine_that_does() {
+fn speed_pauses_thousands_of_times_with_an_engine_that_pauses() {
     need_engines();
     for jobs in ["1", "8", "64"] {
         for what in [&["sha256"][..], &["-evp", "sha256"]] {
@@ -224,7 +229,7 @@ fn speed_pauses_by_the_thousand_with_an_engine_that_does() {
     }
 }
 
-/// A server of ours: it is killed if the test ends before it does.
+/// A server of this test. It is killed if the test ends first.
 struct Server {
     child: Child,
     port: u16,
@@ -234,7 +239,7 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended, and that is known, unless the test has failed.
+        // Unless the test has failed, it has ended and was waited for.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _may_have_ended = self.child.kill();
             let _is_ours = self.child.wait();
@@ -242,7 +247,7 @@ impl Drop for Server {
     }
 }
 
-/// Reads all of a stream, beside the program that writes it, and passes the lines on.
+/// Reads all of a stream on a thread of its own, and passes the lines on.
 fn read_lines(
     stream: impl Read + Send + 'static,
     watch: mpsc::Sender<String>,
@@ -253,8 +258,8 @@ fn read_lines(
             let line = line.expect("a pipe can be read");
             all += &line;
             all.push('\n');
-            // Nobody listens any more once the port is known.
-            let _heard = watch.send(line);
+            // After the port is known, the lines are no longer received.
+            let _is_received = watch.send(line);
         }
         all
     })
@@ -275,7 +280,7 @@ fn port(lines: &Receiver<String>) -> u16 {
 }
 
 impl Server {
-    /// `openssl s_server -async` on a port that the system chooses, for so many connections.
+    /// `openssl s_server -async` on a port that the system chooses, for this many connections.
     fn start(identity: &Path, connections: usize, extra: &[&str]) -> Server {
         let mut child = openssl()
             .args(["s_server", "-async", "-accept", "127.0.0.1:0", "-naccept"])
@@ -285,16 +290,16 @@ impl Server {
             .arg("-cert")
             .arg(identity.join("certificate.pem"))
             .args(extra)
-            // Kept open: the server would take the end of its input for the wish to close a connection.
+            // Kept open, because the server would close a connection at the end of its input.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("openssl runs");
         let (watch, lines) = mpsc::channel();
-        let (nobody, _) = mpsc::channel();
+        let (unread, _) = mpsc::channel();
         let stdout = read_lines(child.stdout.take().expect("piped above"), watch);
-        let stderr = read_lines(child.stderr.take().expect("piped above"), nobody);
+        let stderr = read_lines(child.stderr.take().expect("piped above"), unread);
         let mut server = Server {
             child,
             port: 0,
@@ -305,7 +310,7 @@ impl Server {
         server
     }
 
-    /// Waits until it has served all its connections; its standard output and error.
+    /// Waits until it has served all its connections. Returns its standard output and error.
     fn finish(mut self, by: Instant) -> (String, String) {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
@@ -326,7 +331,8 @@ impl Server {
     }
 }
 
-/// One connection of `openssl s_client -async`, which sends a line and closes. Its standard error.
+/// One connection of `openssl s_client -async`, which sends a line and closes. Returns its
+/// standard error.
 fn client(port: u16, line: &str, extra: &[&str], by: Instant) -> String {
     let mut child = openssl()
         .args(["s_client", "-async", "-connect"])
@@ -337,9 +343,9 @@ fn client(port: u16, line: &str, extra: &[&str], by: Instant) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .expect("openssl runs");
-    let (nobody, _) = mpsc::channel();
-    let stdout = read_lines(child.stdout.take().expect("piped above"), nobody.clone());
-    let stderr = read_lines(child.stderr.take().expect("piped above"), nobody);
+    let (unread, _) = mpsc::channel();
+    let stdout = read_lines(child.stdout.take().expect("piped above"), unread.clone());
+    let stderr = read_lines(child.stderr.take().expect("piped above"), unread);
     let mut input = child.stdin.take().expect("piped above");
     writeln!(input, "{line}").expect("a line fits into a pipe");
     drop(input);
@@ -375,7 +381,7 @@ fn identity() -> &'static Path {
     directory()
 }
 
-/// A server and its clients, one after the other, each with these arguments more.
+/// Runs a server and its clients, one after the other, with these additional arguments.
 fn check_connections(what: &str, server_extra: &[&str], client_extra: &[&str]) {
     let by = Instant::now() + SERVER_SECONDS;
     let server = Server::start(identity(), CONNECTIONS, server_extra);
@@ -406,7 +412,7 @@ fn check_connections(what: &str, server_extra: &[&str], client_extra: &[&str]) {
         "{CONNECTIONS} connections, {what}: s_server {}; s_client starts={client_starts} pauses={client_pauses}\n",
         statistics.0
     ));
-    // At the least, a job for the handshake and one for the line of each connection, on either side.
+    // At least a job for the handshake and a job for the line of each connection, on either side.
     let least = 2 * u64::try_from(CONNECTIONS).expect("it is small");
     assert!(statistics.get("starts") >= least, "{}", statistics.0);
     assert!(client_starts >= least, "{client_starts}");
@@ -425,17 +431,18 @@ fn a_server_and_its_clients_run_their_jobs_on_the_library() {
 }
 
 // Rules: G9, G11, G17, G20, G21
-fn a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_does() {
+fn a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_pauses() {
     need_engines();
     let clients = ["-engine", engine()];
-    // No session tickets: a client that takes one in computes a digest in SSL_read, and when that pauses s_client goes
-    // on with SSL_write, which resumes the wrong call. With libcrypto's own jobs it hangs just so.
+    // No session tickets: a client that receives one computes a digest in SSL_read. When that
+    // pauses, s_client calls SSL_write, which resumes the wrong call. It hangs in the same way
+    // with libcrypto's own jobs.
     let server = ["-engine", engine(), "-num_tickets", "0"];
     check_connections("TLS 1.3 with the engine", &server, &clients);
 }
 
 // Rules: G9, G11, G17, G20, G21
-fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_does() {
+fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses() {
     need_engines();
     let engine = ["-engine", engine()];
     let clients = [

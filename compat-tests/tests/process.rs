@@ -1,5 +1,7 @@
-//! The process around the library: what C++ destroys when a job calls `exit` or its thread ends in it; a library that is unloaded
-//! and loaded again, or loaded where there is little room, or first used by a signal handler. What C alone can show is in `programs/process.c` and `programs/signals.c`.
+//! The process around the library. What C++ destroys when a job calls `exit` or its thread ends in
+//! it. A library that is unloaded and loaded again, loaded when there is little space, or first
+//! used by a signal handler. What C alone can show is in `programs/process.c` and
+//! `programs/signals.c`.
 
 use compat_tests::{
     Linkage, command, compile_shared_library, compile_to, expected_library, need_jobs, need_tool,
@@ -14,10 +16,10 @@ fn main() -> ExitCode {
     let mut tests = compat_tests::tests![
         exit_inside_a_job_runs_every_destructor_from_any_thread,
         the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs,
-        what_handlers_may_call_allocates_nothing_on_any_thread_of_a_loaded_library,
-        the_library_is_loaded_where_others_have_left_little_room_for_thread_locals,
-        the_library_is_loaded_in_fifteen_namespaces,
-        a_hundred_copies_of_the_library_are_loaded,
+        functions_that_handlers_may_call_allocate_nothing_on_any_thread,
+        the_library_can_be_loaded_with_little_space_left_for_thread_locals,
+        the_library_can_be_loaded_in_fifteen_namespaces,
+        a_hundred_copies_of_the_library_can_be_loaded,
     ];
     for compiler in ["c++", "clang++"] {
         let name = format!(
@@ -79,8 +81,8 @@ fn exit_inside_a_job_runs_every_destructor_from_any_thread() {
 // Rules: D15, F10
 fn the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs() {
     let program = compiled("unload.c", "cc", &["-std=c99"]);
-    // With reports of overflows: a handler of the library's must outlive its handle too, and needs no memory on a thread
-    // that meets the library there.
+    // With reports of overflows: then a handler of the library must also outlive the library's
+    // handle. It needs no memory on a thread that uses the library for the first time there.
     for report in ["0", "1"] {
         let ran = run(command(&[], &program)
             .arg(library())
@@ -94,8 +96,8 @@ fn the_library_can_be_unloaded_and_loaded_again_with_idle_and_paused_jobs() {
     }
 }
 
-/// The job's own frames are unwound, and those of the thread below the job are not. Not with libc++ and LLVM's unwinder, where
-/// `pthread_exit` crashes without any job.
+/// The job's own frames are unwound, and those of the thread below the job are not. Not tested
+/// with libc++ and LLVM's unwinder, where `pthread_exit` crashes without any job.
 // Rules: F11, D15
 fn a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone(compiler: &str) {
     let library = library();
@@ -120,7 +122,7 @@ fn a_thread_that_ends_in_a_job_runs_the_destructors_of_that_job_alone(compiler: 
 }
 
 // Rules: B42, D19
-fn what_handlers_may_call_allocates_nothing_on_any_thread_of_a_loaded_library() {
+fn functions_that_handlers_may_call_allocate_nothing_on_any_thread() {
     let program = compiled("handler.c", "cc", &["-std=c99"]);
     let ran = run(command(&[], &program).arg(library()));
     assert_eq!(
@@ -131,7 +133,7 @@ fn what_handlers_may_call_allocates_nothing_on_any_thread_of_a_loaded_library() 
     );
 }
 
-/// How many of the libraries that `surplus.c` loads work, and what it has to say.
+/// How many of the libraries that `surplus.c` loads work, and its output.
 fn loaded(program: &Path, tunables: &str, arguments: &[&Path]) -> (usize, String) {
     let ran = run(command(&[], program)
         .arg(library())
@@ -141,9 +143,9 @@ fn loaded(program: &Path, tunables: &str, arguments: &[&Path]) -> (usize, String
     (ran.stdout.trim_end().parse().expect("a number"), ran.stderr)
 }
 
-/// The loader refuses what there is no room for.
+/// The loader may refuse a library only if there is no space for its thread-locals.
 #[track_caller]
-fn assert_refused_only_for_want_of_room(said: &str) {
+fn assert_refused_only_for_lack_of_space(said: &str) {
     let others = said
         .lines()
         .find(|line| !line.ends_with("static TLS block"));
@@ -151,7 +153,7 @@ fn assert_refused_only_for_want_of_room(said: &str) {
 }
 
 // Rules: F10
-fn the_library_is_loaded_where_others_have_left_little_room_for_thread_locals() {
+fn the_library_can_be_loaded_with_little_space_left_for_thread_locals() {
     let program = compiled("surplus.c", "cc", &["-std=c99"]);
     let eater = program_source("process/eater");
     let eaters = [400, 400, 400]
@@ -167,21 +169,22 @@ fn the_library_is_loaded_where_others_have_left_little_room_for_thread_locals() 
     assert_eq!(loaded(&program, "", &arguments), (1, String::new()));
 }
 
-/// glibc has room for four namespaces, unless it is told of more; libm alone can be had in eleven.
+/// glibc has room for four namespaces, unless it is told to make more. libm alone can be loaded in
+/// eleven.
 // Rules: F10
-fn the_library_is_loaded_in_fifteen_namespaces() {
+fn the_library_can_be_loaded_in_fifteen_namespaces() {
     let program = compiled("surplus.c", "cc", &["-std=c99"]);
     let (number, said) = loaded(&program, "", &[Path::new("new")]);
     report(&format!("namespaces without a tunable: {number}\n"));
     assert!(number >= 4, "{number}: {said}");
-    assert_refused_only_for_want_of_room(&said);
+    assert_refused_only_for_lack_of_space(&said);
     let (number, said) = loaded(&program, "glibc.rtld.nns=16", &[Path::new("new")]);
     assert_eq!(number, 15, "{said}");
 }
 
-/// Each works, as long as there is room; glibc can be told to make more.
+/// Each copy works, as long as there is space. glibc can be told to make more.
 // Rules: F10
-fn a_hundred_copies_of_the_library_are_loaded() {
+fn a_hundred_copies_of_the_library_can_be_loaded() {
     let program = compiled("surplus.c", "cc", &["-std=c99"]);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
     fs::create_dir_all(&directory).expect("the target directory can be written");
@@ -196,7 +199,7 @@ fn a_hundred_copies_of_the_library_are_loaded() {
     let (number, said) = loaded(&program, "", &arguments);
     report(&format!("copies without a tunable: {number}\n"));
     assert!(number >= 6, "{number}: {said}");
-    assert_refused_only_for_want_of_room(&said);
+    assert_refused_only_for_lack_of_space(&said);
     let room = "glibc.rtld.optional_static_tls=25600";
     assert_eq!(loaded(&program, room, &arguments), (100, String::new()));
     fs::remove_dir_all(directory).expect("it is ours");

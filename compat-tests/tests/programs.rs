@@ -1,4 +1,5 @@
-//! Every C program of `programs/`, the C example and the manual's own example, linked with the `.so` and with the `.a`.
+//! Runs every C program of `programs/`, the C example and the manual's own example, linked with
+//! the `.so` and with the `.a`.
 
 use compat_tests::cases::{
     NO_JOBS, Program, every_program_is_in, ignore_in_other_builds, linked, run_cases,
@@ -12,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What the manual says that its example prints, and ours does too.
+/// What the manual's example prints according to the manual. Our example prints the same.
 const EXAMPLE_OUTPUT: &str = "\
 Starting...
 Executing within a job
@@ -24,7 +25,7 @@ Job finished with return value 1
 Finishing
 ";
 
-/// All that have cases, but those below.
+/// All programs that have cases, except those below.
 const PROGRAMS: &[&str] = &[
     "allocation",
     "arguments",
@@ -74,12 +75,12 @@ fn main() -> ExitCode {
     tests.run()
 }
 
-/// So many jobs, one after the other, in several threads. `check_walks.rs` has it with more.
+/// Runs many jobs one after the other, in several threads. `check_long.rs` runs more of them.
 fn soak(threads: &str, linkage: Linkage) -> Program {
     linked("soak", linkage, &[]).titled(&format!("soak::{threads}::{}", linkage.name()))
 }
 
-/// Frames are others without optimisation.
+/// Without optimisation the frames are different.
 fn overflow_report_without_optimisation(linkage: Linkage) -> Program {
     let title = format!("overflow_report::without_optimisation::{}", linkage.name());
     Program::new("overflow_report", title, move |arguments| {
@@ -94,7 +95,7 @@ fn every_program_is_tested() {
     every_program_is_in(&[PROGRAMS, &["soak"]].concat(), &[""]);
 }
 
-/// Compiles a program, runs it, and compares what it prints.
+/// Compiles a program, runs it, and compares its output.
 fn check_output(source: &Path, linkage: Linkage, extra: &[&str], expected: &str) {
     let program = compile(source, linkage, extra);
     let ran = run(&mut command(&[], &program));
@@ -127,7 +128,7 @@ fn verbatim_blocks(pod: &str, section: &str) -> Vec<String> {
     for line in lines {
         match line.strip_prefix(' ') {
             Some(text) => *blocks.last_mut().expect("never empty") += &format!("{text}\n"),
-            // An empty line may stand inside a block as well as around it.
+            // An empty line may be inside a block or around it.
             None if line.is_empty() => *blocks.last_mut().expect("never empty") += "\n",
             None => blocks.push(String::new()),
         }
@@ -167,6 +168,6 @@ fn check_the_manuals_example(linkage: Linkage) {
     let source =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("manual_example_{}.c", linkage.name()));
     fs::write(&source, program).expect("the target directory can be written");
-    // The program uses select() and trusts other headers to bring it.
+    // The program uses select() and relies on other headers to include its header.
     check_output(&source, linkage, &["-include", "sys/select.h"], output);
 }

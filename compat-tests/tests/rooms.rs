@@ -1,5 +1,6 @@
-//! The rooms of the library: which file uses which. No file may use one that uses it, directly or through others, and neither
-//! may a room (a folder of `src`, with the file of its name). Tests are left out: they may look anywhere.
+//! The rooms of the library: which file uses which. Two files may not use each other, directly or
+//! through others, and two rooms may not either. A room is a folder of `src`, with the file of its
+//! name. Tests may use anything and are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,7 +34,7 @@ fn modules() -> BTreeMap<Module, PathBuf> {
     found
 }
 
-/// What one file refers to, as paths from the root of the crate.
+/// The paths in one file, from the root of the crate.
 struct References<'a> {
     of: &'a Module,
     /// Modules that the file declares, which it may name without `self`.
@@ -42,7 +43,7 @@ struct References<'a> {
 }
 
 impl References<'_> {
-    /// Notes a path if it begins with `crate`, `super`, `self` or a child.
+    /// Records a path if it begins with `crate`, `super`, `self` or a child.
     fn note(&mut self, path: &[String]) {
         let Some(first) = path.first() else { return };
         let mut from = self.of.clone();
@@ -87,7 +88,7 @@ impl References<'_> {
         }
     }
 
-    /// Paths in a macro's tokens, which no parser looks into.
+    /// Records paths in a macro's tokens, which the parser does not analyse.
     fn note_tokens(&mut self, tokens: proc_macro2::TokenStream) {
         use proc_macro2::TokenTree;
         let mut path: Vec<String> = vec![];
@@ -147,7 +148,7 @@ impl<'ast> Visit<'ast> for References<'_> {
     }
 }
 
-/// For each file the files that it refers to.
+/// The files that each file refers to.
 fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     let modules = modules();
     let mut uses = BTreeMap::new();
@@ -167,7 +168,7 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
         references.visit_file(&file);
         let mut files = BTreeSet::new();
         for path in references.found {
-            // The file that has it is the longest module that the path begins with.
+            // The file is that of the longest module that the path begins with.
             let longest = (0..=path.len())
                 .rev()
                 .find(|length| modules.contains_key(&path[..*length]));
@@ -179,7 +180,7 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     uses
 }
 
-/// A circle among these, if there is one: each uses the next.
+/// A circle among these, if there is one. Each file in it uses the next.
 fn circle(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
     fn visit(
         at: &Module,
@@ -225,7 +226,7 @@ fn no_file_uses_one_that_uses_it() {
 #[test]
 fn no_room_uses_one_that_uses_it() {
     let mut rooms: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
-    // The root declares all rooms and is used by none.
+    // The root declares all rooms, and no room uses it.
     for (module, used) in uses().into_iter().filter(|(module, _)| !module.is_empty()) {
         let room = module[..1].to_vec();
         let others = used
@@ -235,7 +236,7 @@ fn no_room_uses_one_that_uses_it() {
         rooms.entry(room).or_default().extend(others);
     }
     assert_eq!(circle(&rooms), None, "each of these uses the next");
-    // What the faces stand on knows no face.
+    // The layers below the faces must not use a face.
     for (room, used) in &rooms {
         let faces = ["capi", "rust_api"];
         let is_face = faces.contains(&room[0].as_str());

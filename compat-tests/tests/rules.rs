@@ -1,7 +1,9 @@
-//! The behaviour reference, `docs/behaviour.md`, and what cites its rules: each rule has a test, and each number is a rule's.
+//! The behaviour reference, `docs/behaviour.md`, and the citations of its rules. Each rule has a
+//! test, and each cited number is a rule's.
 //!
-//! A citation is a comment `Rules: B19, P4` at most eight lines above the test that it belongs to: a Rust function, a C function
-//! or a `CASE`. Information about systems that the library does not run on, and a rule that another one supersedes (`→ D5`), need none.
+//! A citation is a comment `Rules: B19, P4` at most eight lines above its test: a Rust function, a
+//! C function or a `CASE`. Some rules need no citation: information about systems on which the
+//! library does not run, and rules that another one supersedes (`→ D5`).
 
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +24,7 @@ fn rule(letter: &str, number: &str) -> Rule {
     (letter, number.parse().expect("digits"))
 }
 
-/// The rules of the reference. True for those that need a test.
+/// The rules of the reference. True for rules that need a test.
 fn rules() -> BTreeMap<Rule, bool> {
     let text =
         fs::read_to_string(Path::new(ROOT).join("docs/behaviour.md")).expect("the reference");
@@ -47,7 +49,7 @@ fn rules() -> BTreeMap<Rule, bool> {
                 rules.entry(rule(&found[1], &found[2])).or_insert(true);
             }
         }
-        // Errors are cited where that says more than the rule that raises them.
+        // An error is cited if that says more than the rule that raises it.
         if let Some(found) = row_of_errors.captures(line) {
             rules.insert(rule(&found[1], &found[2]), false);
         }
@@ -84,7 +86,7 @@ fn tests() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// A citation: where it is, the first and the last rule.
+/// A citation: its place, its first and its last rule.
 struct Citation {
     place: String,
     first: Rule,
@@ -95,13 +97,13 @@ struct Citation {
 fn citations() -> Vec<Citation> {
     let comment = regex(r"(?:^|[^\w])Rules?: (.+)");
     let cited = regex(r"\b([A-Z])(\d+)(?:\s*(?:-|–|to|\.\.=?)\s*[A-Z]?(\d+))?");
-    // The last one: an entry of a macro that makes tests.
+    // The last alternative is an entry of a macro that makes tests.
     let test = regex(
         r"\bfn \$?\w+|^\s*(static\s+)?(int|void|bool)\s+\w+\s*\(|\b(case|CASE|TEST)\w*\s*[!(]|^\s*\w+: [A-Z_]+;",
     );
     let mut all = vec![];
     for (path, text) in tests() {
-        // This file's examples are none.
+        // The examples in this file are not citations.
         if path.ends_with("tests/rules.rs") {
             continue;
         }
@@ -187,7 +189,7 @@ fn every_citation_is_of_a_rule_and_stands_above_a_test() {
     }
 }
 
-/// Comments of the sources and the documents name rules too.
+/// Comments of the sources and the documents also name rules.
 #[test]
 fn every_rule_that_the_library_or_a_document_names_is_one() {
     let rules = rules();
@@ -211,7 +213,7 @@ fn every_rule_that_the_library_or_a_document_names_is_one() {
     }
     let mut count = 0;
     for (path, text) in files {
-        // In a program's text only its comments.
+        // In a program's text only the comments count.
         let is_program = path.extension().is_some_and(|kind| kind != "md");
         for (number, line) in text.lines().enumerate() {
             let comment = match line

@@ -1,5 +1,6 @@
-//! How much of a job's stack and of a thread's stack the library takes. `programs/stack_use/entry_points.c` measures by
-//! painting; here is what is allowed, with libcrypto in the process, without it, and where it is looked for in vain.
+//! How much of a job's stack and of a thread's stack the library uses.
+//! `programs/stack_use/entry_points.c` measures it by painting the stack. This file has the
+//! limits: with libcrypto in the process, without it, and with a search for it that fails.
 
 use compat_tests::{
     Linkage, command, compile, compile_beside_openssl, compile_shared_library,
@@ -20,56 +21,58 @@ fn main() -> ExitCode {
         ("without_libcrypto", Absent),
         ("with_libcrypto_in_the_program", Linked),
         ("in_front_of_libcrypto", Preloaded),
-        ("where_libcrypto_is_looked_for_in_vain", LookedForInVain),
+        ("with_a_wrong_library_in_its_place", NotFound),
     ] {
         let name = |what| format!("{what}::{situation}");
         tests.add(
-            name("no_call_takes_more_than_a_kibibyte_of_a_jobs_stack"),
+            name("no_call_uses_more_than_a_kibibyte_of_a_jobs_stack"),
             move || {
-                no_call_takes_more_than_a_kibibyte_of_a_jobs_stack(with);
+                no_call_uses_more_than_a_kibibyte_of_a_jobs_stack(with);
             },
         );
         tests.add(
-            name("what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack"),
+            name("a_threads_first_call_uses_at_most_seven_kibibytes_of_its_stack"),
             move || {
-                what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack(with);
+                a_threads_first_call_uses_at_most_seven_kibibytes_of_its_stack(with);
             },
         );
     }
     tests.run()
 }
 
-/// Bytes of a job's stack that a call may take, what it calls included: libcrypto's functions for errors, malloc.
+/// How many bytes of a job's stack a call may use. This includes what it calls: malloc, and
+/// libcrypto's functions for errors.
 const IN_A_JOB: usize = 1024;
-/// Bytes of its own stack that a thread may take for the first thing that it does.
+/// How many bytes of its own stack a thread may use for its first call.
 const ON_A_THREAD: usize = 7 * 1024;
 
-/// Whether there is a libcrypto for the library to find.
+/// Whether the library can find a libcrypto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Libcrypto {
-    /// No.
+    /// There is none.
     None,
-    /// The program is linked with it, behind the library.
+    /// The program is linked with it, after the library.
     Linked,
-    /// The program is linked with it, and the library preloaded.
+    /// The program is linked with it, and the library is preloaded.
     Preloaded,
-    /// Only something that is called so and is not OpenSSL's. Everything is searched and nothing found.
-    LookedForInVain,
+    /// There is only a library with its name that is not OpenSSL's. Everything is searched and
+    /// nothing is found.
+    NotFound,
 }
 
-use Libcrypto::{Linked, LookedForInVain, None as Absent, Preloaded};
+use Libcrypto::{Linked, None as Absent, NotFound, Preloaded};
 
 /// Makes a command of the program's first argument.
 type Program = Box<dyn Fn(&str) -> Command>;
 
-/// The program in one of these situations, ready to be given its first argument.
+/// The program in one of these situations, to which its first argument can be given.
 fn program(with: Libcrypto) -> Program {
     need_jobs();
     if matches!(with, Linked | Preloaded) {
         need_openssl();
     }
     let source = program_source("stack_use/entry_points");
-    // Its file's name becomes the library's.
+    // The file's name becomes the library's name.
     let in_vain = root().join("compat-tests/programs/stack_use/in_vain/libcrypto.so.3.c");
     let in_vain = compile_shared_library(&in_vain, "in-vain", &["-Wl,-soname,libcrypto.so.3"]);
     let another = root().join("tests/fake/libcrypto.c");
@@ -79,7 +82,7 @@ fn program(with: Libcrypto) -> Program {
         Absent => compile(&source, Linkage::Shared, &["-Wl,--no-as-needed"]),
         Linked => compile_beside_openssl(&source, Linkage::Shared, true, "stack_use", &[]),
         Preloaded => compile_with_openssl(&source),
-        LookedForInVain => {
+        NotFound => {
             loaded = Some(in_vain);
             compile(&source, Linkage::Shared, &["-Wl,--no-as-needed"])
         }
@@ -90,7 +93,8 @@ fn program(with: Libcrypto) -> Program {
         } else {
             command(&[], &program)
         };
-        // What the dynamic linker takes when a function is called for the first time is not ours.
+        // What the dynamic linker uses when a function is called for the first time does not
+        // count.
         run.arg(argument)
             .arg(&another)
             .args(&loaded)
@@ -110,7 +114,7 @@ fn exports() -> BTreeSet<String> {
 }
 
 // Rules: G41, E1, G47
-fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack(with: Libcrypto) {
+fn no_call_uses_more_than_a_kibibyte_of_a_jobs_stack(with: Libcrypto) {
     let program = program(with);
     let ran = run(&mut program("job"));
     assert!(ran.status.success(), "{with:?}: {}", ran.stderr);
@@ -126,7 +130,7 @@ fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack(with: Libcrypto) {
     for line in lines {
         let (what, bytes) = line.rsplit_once(' ').expect("a number at the end");
         let bytes: usize = bytes.parse().expect("a number");
-        assert!(bytes > 0, "{with:?}: {what} leaves no trace");
+        assert!(bytes > 0, "{with:?}: {what} used no stack");
         most = most.max((bytes, what));
         called.insert(what.split(' ').next().unwrap_or_default().to_owned());
         assert!(
@@ -141,7 +145,7 @@ fn no_call_takes_more_than_a_kibibyte_of_a_jobs_stack(with: Libcrypto) {
 }
 
 // Rules: B21, D15, G47
-fn what_a_thread_does_first_takes_at_most_seven_kibibytes_of_its_stack(with: Libcrypto) {
+fn a_threads_first_call_uses_at_most_seven_kibibytes_of_its_stack(with: Libcrypto) {
     let mut most = (0, String::new());
     let program = program(with);
     for what in [

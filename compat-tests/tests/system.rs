@@ -1,5 +1,6 @@
-//! What the library asks of the system, as `docs/system.md` says it: no other system call is made, and where one is refused
-//! there is an error or a fallback, never a crash and never a stack without a guard. And what paused jobs cost.
+//! What the library asks of the system, compared with `docs/system.md`. It makes no other system
+//! call. If one is refused, there is an error or a fallback, never a crash and never a stack
+//! without a guard. Also the memory that paused jobs cost.
 
 use compat_tests::{
     Linkage, Ran, build, command, compile, expected_archive, expected_library, ignore,
@@ -14,11 +15,11 @@ use std::sync::OnceLock;
 
 fn main() -> ExitCode {
     let mut tests = compat_tests::tests![
-        no_phase_makes_a_system_call_that_is_not_documented,
-        with_guards_by_mprotect_there_is_no_other_call,
-        with_statistics_and_reports_there_is_no_other_call,
-        in_locked_memory_there_is_no_other_call,
-        guards_are_made_several_at_a_time_where_the_kernel_can,
+        no_phase_makes_an_undocumented_system_call,
+        with_guards_by_mprotect_no_other_call_is_made,
+        with_statistics_and_reports_no_other_call_is_made,
+        in_locked_memory_no_other_call_is_made,
+        several_guards_are_made_at_a_time_if_the_kernel_can,
         every_call_of_the_document_is_refused_in_a_test,
         under_an_emulator_every_overflow_faults_before_a_neighbour_is_destroyed,
         on_a_kernel_that_ignores_advice_every_overflow_faults_before_a_neighbour_is_destroyed,
@@ -55,14 +56,14 @@ fn compiled(name: &str) -> PathBuf {
     )
 }
 
-/// What a program wrote after the name of the library that answered, which is looked at.
+/// A program's output after the name of the library that it called, which is checked.
 fn text_after_library(ran: &Ran) -> &str {
     let (library, rest) = ran.stdout.split_once('\n').unwrap_or_default();
     let expected = expected_library(Path::new(""), Linkage::Shared);
     assert_eq!(
         fs::canonicalize(library).ok(),
         fs::canonicalize(expected).ok(),
-        "the wrong library answered, or none: {}{}",
+        "the wrong library was called, or none: {}{}",
         ran.stdout,
         ran.stderr
     );
@@ -75,7 +76,7 @@ fn document() -> String {
     fs::read_to_string(root().join("docs/system.md")).expect("it is in the repository")
 }
 
-/// The words in backticks that look like the names of system calls.
+/// The words in backticks that have the form of names of system calls.
 fn calls_in(cell: &str) -> BTreeSet<&str> {
     let is_call = |word: &&str| {
         !word.is_empty()
@@ -91,7 +92,7 @@ fn cells(line: &str) -> Vec<&str> {
     line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
-/// The phases of `programs/system/phases.c` by number, with how the document's rows begin.
+/// The phases of `programs/system/phases.c` by number, with the beginnings of the document's rows.
 const PHASES: &[(&str, &str)] = &[
     ("01", "First job of the process"),
     ("02", "Growth: jobs of the six-argument call"),
@@ -107,7 +108,7 @@ const PHASES: &[(&str, &str)] = &[
     ("12", "First job in a forked child"),
 ];
 
-/// What the document says of one phase: calls that are always made, and those that may be.
+/// The document's entry for one phase: calls that are always made, and calls that may be made.
 struct Documented {
     always: BTreeSet<String>,
     allowed: BTreeSet<String>,
@@ -147,7 +148,7 @@ fn documented(text: &str, phase: &str) -> Documented {
 
 // --------------------------------------------------------------------------------------------------- system calls
 
-/// Runs the phases under strace. Returns the calls of each phase, as lines of strace's.
+/// Runs the phases under strace. Returns the calls of each phase, as strace's lines.
 fn phases(
     name: &str,
     variables: &[(&str, &str)],
@@ -175,10 +176,11 @@ fn phases(
 
     let log = fs::read_to_string(log).expect("strace writes it");
     let mut phases: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    // The phase, and the thread that is in it: what others do meanwhile (wait for it, for instance) is none of it.
+    // The phase, and the thread that is in it. Calls of other threads, which may wait for it, do
+    // not belong to the phase.
     let mut phase: Option<(&str, String)> = None;
-    // A line is the number of the thread and the call. A call during which another thread did something has two lines, of
-    // which the second ("<... close resumed>") brings nothing but the result.
+    // A line is the number of the thread and the call. If another thread was active during a call,
+    // the call has two lines. The second ("<... close resumed>") adds only the result.
     let calls = log.lines().filter_map(|line| line.split_once(' '));
     let calls = calls.map(|(thread, call)| (thread, call.trim_start()));
     for (thread, call) in calls.filter(|(_, call)| !call.starts_with("<...")) {
@@ -201,7 +203,8 @@ fn phases(
     phases
 }
 
-/// What `madvise` may be called with, also as strace writes it that does not know the newest.
+/// Arguments that `madvise` may be called with, also in the form of a strace that does not know
+/// the newest ones.
 const ADVICE: &[&str] = &[
     "MADV_NOHUGEPAGE",
     "MADV_POPULATE_WRITE",
@@ -222,7 +225,8 @@ fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
     let text = document();
     for (number, row) in PHASES {
         let Some(calls) = phases.get(*number) else {
-            // A user may not lock so many jobs' memory. The phase is there behind others.
+            // A user may not lock the memory of that many jobs. This phase is also tested with
+            // other memory locked.
             assert_eq!((*row, arguments), ("Idle jobs", &["locked"][..]));
             continue;
         };
@@ -231,7 +235,7 @@ fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
             let (call_name, rest) = call.split_once('(').expect("looked at above");
             *seen.entry(call_name).or_default() += 1;
             match call_name {
-                // Of the C library: the heap of a thread, whose unused part it gives back.
+                // A call of the C library, which returns the unused part of a thread's heap.
                 "madvise" => assert!(
                     ADVICE.iter().any(|advice| rest.contains(advice)),
                     "{row}: {call}"
@@ -250,7 +254,7 @@ fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
         for call in &documented.always {
             assert!(
                 seen.contains_key(call.as_str()),
-                "{what}: {row}: no {call}, which docs/system.md has as always made: {seen:?}"
+                "{what}: {row}: {call} is missing, and docs/system.md says it is always made: {seen:?}"
             );
         }
         report(&format!("{what}: {row}: {seen:?}\n"));
@@ -258,12 +262,12 @@ fn check_phases(name: &str, variables: &[(&str, &str)], arguments: &[&str]) {
 }
 
 // Rules: F4, P4, D17, D18, W1
-fn no_phase_makes_a_system_call_that_is_not_documented() {
+fn no_phase_makes_an_undocumented_system_call() {
     check_phases("plain", &[], &[]);
 }
 
 // Rules: D22
-fn with_guards_by_mprotect_there_is_no_other_call() {
+fn with_guards_by_mprotect_no_other_call_is_made() {
     let variables = [("OSSL_ASYNC_GUARD", "mprotect")];
     check_phases("mprotect", &variables, &[]);
     let phases = phases("mprotect-again", &variables, &[]);
@@ -277,7 +281,7 @@ fn with_guards_by_mprotect_there_is_no_other_call() {
 }
 
 // Rules: D22, P4
-fn with_statistics_and_reports_there_is_no_other_call() {
+fn with_statistics_and_reports_no_other_call_is_made() {
     let variables = [
         ("OSSL_ASYNC_STATS", "1"),
         ("OSSL_ASYNC_OVERFLOW_REPORT", "1"),
@@ -288,13 +292,13 @@ fn with_statistics_and_reports_there_is_no_other_call() {
 }
 
 // Rules: D17, F8
-fn in_locked_memory_there_is_no_other_call() {
+fn in_locked_memory_no_other_call_is_made() {
     check_phases("locked", &[], &["locked"]);
     check_phases("locked behind", &[], &["locked", "behind"]);
 }
 
 // Rules: D22
-fn guards_are_made_several_at_a_time_where_the_kernel_can() {
+fn several_guards_are_made_at_a_time_if_the_kernel_can() {
     need_jobs();
     need_tool("strace");
     let phases = phases("several", &[], &[]);
@@ -310,9 +314,9 @@ fn guards_are_made_several_at_a_time_where_the_kernel_can() {
     );
     let (light, several): (Vec<_>, Vec<_>) = (light.collect(), several.collect());
     if light.is_empty() || light.iter().all(refused) || several.first().is_some_and(refused) {
-        ignore("this kernel, or this build, does not make them so");
+        ignore("this kernel or this build does not make several guards at a time");
     }
-    // 2144 stacks after those whose guards are mappings.
+    // 2144 stacks come after those whose guards are mappings.
     assert!(
         several.len() >= 100 && light.len() < 20,
         "{} and {}",
@@ -323,14 +327,14 @@ fn guards_are_made_several_at_a_time_where_the_kernel_can() {
 
 // -------------------------------------------------------------------------------------------------------- refusals
 
-/// Jobs that a refusal leaves, of those that are wanted.
+/// How many of the wanted jobs can still be made after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Jobs {
     All,
     None,
-    /// What was there before.
+    /// Those that were made before.
     Some,
-    /// All, or none: where the kernel has no other kind of guard.
+    /// All, or none if the kernel has no other kind of guard.
     AllOrNone,
 }
 use Jobs::{All, AllOrNone};
@@ -338,8 +342,8 @@ use Jobs::{All, AllOrNone};
 const NO_STACK: &str = "33066041";
 const NO_PIPE: &str = "33066064";
 
-/// Arguments of `programs/system/refused.c`; jobs of six arguments and of five; the only error that there may be; wakes
-/// that are seen, and clears.
+/// Arguments of `programs/system/refused.c`, jobs of six arguments and of five, the only error
+/// that may occur, and whether wakes and clears have an effect.
 type Refusal = (&'static str, Jobs, Jobs, &'static str, bool, bool);
 
 const REFUSALS: &[Refusal] = &[
@@ -437,7 +441,7 @@ const REFUSALS: &[Refusal] = &[
     ),
 ];
 
-/// The number behind a word.
+/// The number after a word.
 fn number(text: &str, word: &str) -> i64 {
     let (_, rest) = text
         .split_once(word)
@@ -447,7 +451,7 @@ fn number(text: &str, word: &str) -> i64 {
 }
 
 // Rules: B19, D17, D18, D22, F8, W1
-/// Where a system call is refused there is an error or a fallback, and no stack is without a guard.
+/// If a system call is refused there is an error or a fallback, and no stack is without a guard.
 fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
     need_jobs();
     if cfg!(not(target_arch = "x86_64")) {
@@ -473,7 +477,7 @@ fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
     let errors = errors.trim();
     assert!(errors.is_empty() || errors == error, "{what}: {text}");
     let (count, pipes) = (number(before, "of "), number(before, "pipes "));
-    // A user may not lock the memory of that many.
+    // A user may not lock the memory of that many jobs.
     assert!(
         (count, pipes) == (400, 20) || arguments.contains("locked"),
         "{what}: {text}"
@@ -499,13 +503,13 @@ fn check_refusal(refusal: &Refusal, variables: &[(&str, &str)]) {
     let wanted = |is: bool| if is { paused } else { 0 };
     assert_eq!(number(before, "wakes "), wanted(wakes), "{what}: {text}");
     assert_eq!(number(before, "clears "), wanted(clears), "{what}: {text}");
-    // SIGSEGV, or no job to overflow a stack with.
+    // SIGSEGV, or no job that could overflow its stack.
     let end = number(before, "overflow ");
     assert!(end == 11 || (end == -5 && !every), "{what}: {text}");
     report(&format!("{what}: {}\n", text.trim().replace('\n', "; ")));
 }
 
-/// Those that are also refused where reports of overflows are wanted.
+/// Refusals that are also tested with reports of overflows.
 const REFUSED_WITH_REPORTS: [&str; 8] = [
     "",
     "rt_sigaction",
@@ -540,7 +544,7 @@ fn every_call_of_the_document_is_refused_in_a_test() {
     assert_eq!(tested, documented);
 }
 
-/// Runs the program whose jobs all run off their stacks, under an emulator or by itself.
+/// Runs the program whose jobs all overflow their stacks, under an emulator or by itself.
 fn check_neighbours(what: &str, emulator: Option<&str>, arguments: &[&str]) {
     need_jobs();
     if cfg!(not(target_arch = "x86_64")) {
@@ -584,14 +588,14 @@ fn on_a_kernel_that_ignores_advice_every_overflow_faults_before_a_neighbour_is_d
 
 // ------------------------------------------------------------------------------------------------------------ costs
 
-/// The figure in a line that begins so, if there is one.
+/// The number in a line that begins with this text, if there is one.
 fn figure(text: &str, line: &str) -> Option<i64> {
     let line = text.lines().find_map(|each| each.strip_prefix(line))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// What a paused job may cost at most, in bytes. Other machines may have more: another kernel's page tables, and its counts
-/// of pages, which lag behind.
+/// The most that a paused job may cost, in bytes. Other machines may differ: the kernel's page
+/// tables differ, and its counts of pages lag behind.
 const COSTS: [(&str, i64); 5] = [
     ("addresses", 225_280),
     ("memory", 4_600),

@@ -1,7 +1,8 @@
-//! Real TLS on the system's libssl in SSL_MODE_ASYNC: the same handshakes with libcrypto's jobs and with the library's in
-//! front of them, and a Rust program that links both.
+//! TLS on the system's libssl in SSL_MODE_ASYNC. The same handshakes run with libcrypto's jobs and
+//! with the library's jobs in front of them. Also a Rust program that links both.
 //!
-//! `OSSL_ASYNC_TLS_HANDSHAKES` is how many handshakes are done with each library, 1000 by default.
+//! `OSSL_ASYNC_TLS_HANDSHAKES` sets how many handshakes are done with each library, 1000 by
+//! default.
 
 use compat_tests::{
     Linkage, command, compile_with_openssl, expected_library, need_jobs, need_openssl,
@@ -22,19 +23,20 @@ fn main() -> ExitCode {
         handshakes_that_wait_for_an_fd_are_the_same_with_libcrypto_and_with_the_library,
         handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_library,
         libssl_and_libcrypto_themselves_call_the_library,
-        a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs,
-        a_rust_program_without_the_c_face_leaves_libssl_to_libcrypto,
+        a_rust_program_with_the_c_api_does_tls_with_the_librarys_jobs,
+        a_rust_program_without_the_c_api_leaves_libssl_to_libcrypto,
     ]
     .run()
 }
 
-/// How the worker thread of `programs/tls/handshakes.c` says that it is done, a half of the handshakes each.
+/// How the worker thread of `programs/tls/handshakes.c` reports that it is done. Each way is used
+/// for half of the handshakes.
 const VARIANTS: [&str; 2] = ["fd", "callback"];
 
-/// Connections open at any time.
+/// How many connections are open at any time.
 const IN_FLIGHT: &str = "300";
 
-/// How many handshakes to do with each library.
+/// How many handshakes are done with each library.
 fn handshakes() -> usize {
     let number = match env::var("OSSL_ASYNC_TLS_HANDSHAKES") {
         Ok(number) => number
@@ -44,7 +46,7 @@ fn handshakes() -> usize {
     };
     assert!(
         number >= 400,
-        "fewer handshakes than 400 tell nothing about memory"
+        "fewer than 400 handshakes show nothing about memory"
     );
     number
 }
@@ -60,14 +62,15 @@ fn program() -> &'static Path {
     PROGRAM.get_or_init(|| compile_with_openssl(&program_source("tls/handshakes")))
 }
 
-/// The file that the library is in.
+/// The library's file.
 fn library() -> PathBuf {
     let file = expected_library(Path::new(""), Linkage::Shared);
     fs::canonicalize(file).expect("the library was built")
 }
 
-/// The file that answers a function, as a program has said it on its standard error or output: `NAME FILE`.
-fn who_answers(output: &str, name: &str) -> PathBuf {
+/// The file that a function is called from. The program has written it to its standard output or
+/// error: `NAME FILE`.
+fn file_of_function(output: &str, name: &str) -> PathBuf {
     let file = output
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
@@ -75,16 +78,18 @@ fn who_answers(output: &str, name: &str) -> PathBuf {
     fs::canonicalize(file).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The functions that the program, libssl and libcrypto call; who has them is asked for each.
+/// The functions that the program, libssl and libcrypto call. For each, the program prints which
+/// file it is in.
 const ASKED: [&str; 3] = ["ASYNC_start_job", "ASYNC_pause_job", "ASYNC_WAIT_CTX_new"];
 
-/// Whether a file is a library of this name, whatever its version.
+/// Whether a file is a library of this name, of any version.
 fn is_library(file: &Path, name: &str) -> bool {
     file.file_name()
         .is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}.so")))
 }
 
-/// Runs the handshakes and returns their transcript. `ours` says whose jobs they are, and it is proved.
+/// Runs the handshakes and returns their transcript. `ours` says whose jobs are to be used, which
+/// is proved.
 fn transcript(ours: bool, number: usize, variant: &str) -> String {
     let mut command = if ours {
         with_ossl_async(program())
@@ -104,7 +109,7 @@ fn transcript(ours: bool, number: usize, variant: &str) -> String {
         ran.stderr
     );
     for name in ASKED {
-        let file = who_answers(&ran.stderr, name);
+        let file = file_of_function(&ran.stderr, name);
         if ours {
             assert_eq!(file, library(), "{name}");
         } else {
@@ -120,7 +125,7 @@ fn transcript(ours: bool, number: usize, variant: &str) -> String {
     ran.stdout
 }
 
-/// The line of a transcript that begins so, without it.
+/// The rest of the line of a transcript that begins with this text.
 fn line<'a>(transcript: &'a str, what: &str) -> &'a str {
     transcript
         .lines()
@@ -131,12 +136,12 @@ fn line<'a>(transcript: &'a str, what: &str) -> &'a str {
 fn check_handshakes(variant: &str) {
     let what = format!("TLS handshakes, {variant}");
     can_be_tested();
-    // Half of them, because there are two variants; half of these for each version of TLS.
+    // Half of them, because there are two variants. Half of these use each version of TLS.
     let number = handshakes() / VARIANTS.len();
     let ours = transcript(true, number, variant);
     assert_eq!(ours, transcript(false, number, variant), "{what}");
 
-    // What both say must also be what was asked for.
+    // What both print must also be what was asked for.
     let half = number / 2;
     let all = number.to_string();
     assert_eq!(line(&ours, "handshakes with TLS 1.2"), half.to_string());
@@ -169,11 +174,12 @@ fn handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_
     check_handshakes("callback");
 }
 
-/// What the dynamic linker has connected: for each object of the process, the `ASYNC_*` functions it refers to and the file
-/// that it gets them from.
+/// What the dynamic linker has bound: for each object of the process, the `ASYNC_*` functions that
+/// it refers to, and the file that each was found in.
 type Bindings = BTreeMap<PathBuf, BTreeMap<String, PathBuf>>;
 
-/// Runs a program, under the library or not, and has the dynamic linker say what it binds.
+/// Runs a program, with the library in front or not, and has the dynamic linker print what it
+/// binds.
 fn bindings(ours: bool, program: &Path, arguments: &[&str]) -> Bindings {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
 
@@ -181,7 +187,8 @@ fn bindings(ours: bool, program: &Path, arguments: &[&str]) -> Bindings {
     let directory =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bindings-{}-{serial}", id()));
     fs::create_dir_all(&directory).expect("the target directory can be written");
-    // `env` sets them for the program alone: what the shell and others on the way bind is of no interest.
+    // `env` sets them for the program alone: the bindings of the shell and of others that start it
+    // do not matter.
     let mut command = if ours {
         with_ossl_async("env")
     } else {
@@ -234,7 +241,7 @@ fn bindings(ours: bool, program: &Path, arguments: &[&str]) -> Bindings {
     found
 }
 
-/// What libssl is bound to.
+/// The bindings of libssl.
 fn of_libssl(bindings: &Bindings) -> &BTreeMap<String, PathBuf> {
     bindings
         .iter()
@@ -260,18 +267,19 @@ fn libssl_and_libcrypto_themselves_call_the_library() {
     ] {
         assert!(libssl.contains_key(name), "{name} in {libssl:?}");
     }
-    // The same references, and every one of them answered by one file. Some that are not among the plain run's come from
-    // the library, which looks in libcrypto for functions that tell it from its forks.
+    // The same references, all resolved to one file. Some are not among those of the plain run:
+    // the library looks for functions in libcrypto by which it tells it from its forks.
     for (bindings, whose) in [(&plain, "libcrypto"), (&ours, "libossl_async")] {
         for (file, references) in &plain {
-            // The library asks libcrypto itself for this one, by its handle, which is noted as libcrypto's.
+            // The library looks this function up by libcrypto's own handle, so it is listed as
+            // libcrypto's.
             let asked_for =
                 |name: &&String| whose == "libossl_async" && *name == "ASYNC_init_thread";
             for name in references.keys().filter(|name| !asked_for(name)) {
                 let to = &bindings[file][name];
                 assert!(
                     is_library(to, whose),
-                    "{name} of {} is answered by {}",
+                    "{name} of {} is bound to {}",
                     file.display(),
                     to.display()
                 );
@@ -290,8 +298,8 @@ fn libssl_and_libcrypto_themselves_call_the_library() {
     ));
 }
 
-/// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with the feature `capi` or
-/// without.
+/// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with or
+/// without the feature `capi`.
 fn rust_program(capi: bool) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if capi {
         "handshake-with-capi"
@@ -326,7 +334,8 @@ fn rust_program(capi: bool) -> PathBuf {
     directory.join("target/debug/handshake")
 }
 
-/// Runs it: whose jobs libssl's were, by the library's count of starts, and who answers libssl.
+/// Runs it. Returns the library's count of starts, which shows whose jobs libssl's were, and the
+/// file of each function that libssl calls.
 fn run_rust_program(program: &Path) -> (u64, BTreeMap<String, PathBuf>) {
     let ran = run(&mut command(&[], program));
     assert!(
@@ -347,11 +356,12 @@ fn run_rust_program(program: &Path) -> (u64, BTreeMap<String, PathBuf>) {
     (starts, of_libssl(&bindings(false, program, &[])).to_owned())
 }
 
-fn a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs() {
+fn a_rust_program_with_the_c_api_does_tls_with_the_librarys_jobs() {
     can_be_tested();
     let program = rust_program(true);
     let (starts, libssl) = run_rust_program(&program);
-    // All of one kind: half of them here and half there would be a crash sooner or later.
+    // All must be in one library: if half were here and half there, the program would crash sooner
+    // or later.
     let program = fs::canonicalize(program).expect("it was built");
     for (name, file) in libssl {
         assert_eq!(file, program, "{name}");
@@ -359,7 +369,7 @@ fn a_rust_program_with_the_c_face_does_tls_with_the_librarys_jobs() {
     assert!(starts > 50, "{starts}");
 }
 
-fn a_rust_program_without_the_c_face_leaves_libssl_to_libcrypto() {
+fn a_rust_program_without_the_c_api_leaves_libssl_to_libcrypto() {
     can_be_tested();
     let (starts, libssl) = run_rust_program(&rust_program(false));
     for (name, file) in libssl {

@@ -1,5 +1,6 @@
-//! Two copies of the library in one process: this program has the crate inside, and loads a C plugin that is linked with
-//! the `.so`. Each copy has pools and jobs of its own, and knows nothing of the other's.
+//! Two copies of the library in one process: this program contains the crate, and loads a C plugin
+//! that is linked with the `.so`. Each copy has its own pools and jobs, and does not know the
+//! other's.
 
 use compat_tests::{
     Linkage, build, expected_archive, expected_library, need_jobs, program_source, root,
@@ -17,9 +18,9 @@ use std::thread;
 fn main() -> ExitCode {
     compat_tests::tests![
         each_copy_has_pools_and_jobs_of_its_own,
-        a_job_of_one_copy_is_none_of_the_others_and_may_run_the_others_jobs,
+        a_job_of_one_copy_is_unknown_to_the_other_and_may_run_its_jobs,
         at_a_threads_end_each_copy_frees_its_own_idle_jobs,
-        a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it,
+        a_plugin_that_contains_the_library_stays_loaded_while_threads_may_need_it,
     ]
     .run()
 }
@@ -47,10 +48,11 @@ const PAUSED: c_int = 2;
 const FINISHED: c_int = 3;
 const NO_JOBS: c_int = 1;
 
-/// Loads a file, which nobody else sees. It is never unloaded.
+/// Loads a file whose names no other object can see. It is never unloaded.
 fn load(file: &Path) -> *mut c_void {
     let name = CString::new(file.to_str().expect("text")).expect("no NUL");
-    // SAFETY: it is the library, or what was just linked with it; no other code runs when it is loaded.
+    // SAFETY: it is the library, or the plugin that was just linked with it. No other code runs
+    // when it is loaded.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     assert!(!handle.is_null(), "{file:?} can be loaded");
     handle
@@ -71,8 +73,9 @@ fn plugin() -> Plugin {
                 .arg(&library)
                 .arg("-ldl");
         });
-        // Some versions of Rust give the library a SONAME, by which the dynamic linker would look for it in cargo's
-        // LD_LIBRARY_PATH. It does not look for what it has loaded by that name, so the library is loaded first.
+        // Some versions of Rust give the library a SONAME, for which the dynamic linker would
+        // search cargo's LD_LIBRARY_PATH. It does not search for a name that it has already
+        // loaded, so the library is loaded first.
         load(&library);
         let handle = load(&plugin);
         let symbol = |name: &CStr| {
@@ -108,17 +111,17 @@ impl PluginJob {
         PluginJob(plugin, ptr::null_mut())
     }
 
-    /// Starts or resumes it; answers what the call did, and the result.
+    /// Starts or resumes it. Returns the result of the call, and the job's result.
     fn go(&mut self, number: c_int) -> (c_int, c_int) {
         let mut ret = -7;
-        // SAFETY: the handle is NULL or the plugin's.
+        // SAFETY: the handle is NULL or the plugin's own.
         let result = unsafe { (self.0.go)(&mut self.1, number, &mut ret) };
         (result, ret)
     }
 }
 
 impl Plugin {
-    /// Idle and paused jobs of this thread, and the process's.
+    /// The idle and paused jobs of this thread, and the idle jobs of the process.
     fn counts(&self) -> ([c_ulonglong; 2], c_ulonglong) {
         let (mut here, mut everywhere) = ([0; 2], 0);
         // SAFETY: both can be written.
@@ -146,15 +149,15 @@ fn finished<T: 'static>(job: Job<T>) -> T {
 // Rules: P1, P2, B1
 fn each_copy_has_pools_and_jobs_of_its_own() {
     let plugin = plugin();
-    // SAFETY: the answer is a name that lives as long as the library.
-    let answered = unsafe { CStr::from_ptr((plugin.library)()) };
+    // SAFETY: the result is a name that lives as long as the library.
+    let in_file = unsafe { CStr::from_ptr((plugin.library)()) };
     assert_eq!(
-        fs::canonicalize(answered.to_str().expect("text")).expect("a file"),
+        fs::canonicalize(in_file.to_str().expect("text")).expect("a file"),
         fs::canonicalize(expected_library(Path::new(""), Linkage::Shared)).expect("built"),
         "the plugin has the .so"
     );
     Pool::init(2, 2).expect("memory");
-    // SAFETY: has no conditions.
+    // SAFETY: the function has no conditions.
     assert_eq!(unsafe { (plugin.init_pool)(1) }, 1);
     let ours = [
         paused(|| {
@@ -184,17 +187,17 @@ fn each_copy_has_pools_and_jobs_of_its_own() {
 }
 
 // Rules: B32, B34, D5
-fn a_job_of_one_copy_is_none_of_the_others_and_may_run_the_others_jobs() {
+fn a_job_of_one_copy_is_unknown_to_the_other_and_may_run_its_jobs() {
     let plugin = plugin();
     let ours = paused(move || {
-        // SAFETY: neither has conditions.
+        // SAFETY: neither function has conditions.
         let (in_job, without_effect) = unsafe { ((plugin.in_job)(), (plugin.pause)()) };
         let mut theirs = PluginJob::new(plugin);
         let started = theirs.go(9).0;
         pause();
         (in_job, without_effect, started, theirs.go(9))
     });
-    // A job of the plugin's is paused in the meantime too.
+    // A job of the plugin is paused meanwhile too.
     let mut theirs = PluginJob::new(plugin);
     assert_eq!(theirs.go(4).0, PAUSED);
     assert_eq!(finished(ours), (0, 1, PAUSED, (FINISHED, 9)));
@@ -212,7 +215,7 @@ fn at_a_threads_end_each_copy_frees_its_own_idle_jobs() {
         assert_eq!(theirs.go(1), (FINISHED, 1));
         assert_eq!((stats::thread().idle, plugin.counts().0), (1, [1, 0]));
     };
-    // Other tests' threads have jobs as well, which come and go.
+    // Other tests' threads also make and free jobs.
     let created = || stats::process().idle + plugin.counts().1;
     for _ in 0..50 {
         thread::spawn(work).join().expect("the thread ends well");
@@ -220,7 +223,7 @@ fn at_a_threads_end_each_copy_frees_its_own_idle_jobs() {
     assert!(created() < 40, "{} jobs", created());
 }
 
-/// A plugin that has the static library inside, and lets us call it.
+/// A plugin that contains the static library, and exports a function that uses it.
 const STATIC_PLUGIN: &str = "
 int ASYNC_start_job_2015(void **job, int *ret, int (*func)(void *), void *args, unsigned long size);
 static int seven(void *unused) { (void)unused; return 7; }
@@ -228,7 +231,7 @@ int run_a_job(void) { void *job = 0; int ret = 0; ASYNC_start_job_2015(&job, &re
 ";
 
 // Rules: F10, D15
-fn a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it() {
+fn a_plugin_that_contains_the_library_stays_loaded_while_threads_may_need_it() {
     need_jobs();
     let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static_plugin.c");
     fs::write(&source, STATIC_PLUGIN).expect("the target directory can be written");
@@ -250,6 +253,6 @@ fn a_plugin_that_the_library_was_linked_into_stays_while_threads_may_need_it() {
             assert!(!still.is_null(), "it was unloaded");
         }
     };
-    // The thread's end calls into it.
+    // The end of the thread calls into the plugin.
     thread::scope(|scope| scope.spawn(used).join().expect("no panic"));
 }

@@ -1,5 +1,6 @@
-//! Programs written for OpenSSL 1.1.0 to 3.x: what they print on libcrypto and with the library in front of it must be the same.
-//! Also programs that go past the library to libcrypto, and programs about what the library does otherwise.
+//! Programs written for OpenSSL 1.1.0 to 3.x: they must print the same on libcrypto and with the
+//! library in front of it. Also programs that call libcrypto directly, and programs about intended
+//! differences.
 
 use compat_tests::cases::{Program, Results, every_program_is_in, linked, transcript};
 use compat_tests::{
@@ -16,7 +17,7 @@ use std::process::{Command, ExitCode};
 
 // ---- The same program on both libraries ----
 
-/// All of `programs/gen2`, but `mem_functions`.
+/// All programs of `programs/gen2`, except `mem_functions`.
 const BOTH: &[&str] = &[
     "callback",
     "errors",
@@ -28,7 +29,7 @@ const BOTH: &[&str] = &[
     "wait_ctx_tables",
 ];
 
-/// The programs about what is on purpose not the same. They are linked with the library alone.
+/// The programs about intended differences. They are linked with the library alone.
 const OURS: &[&str] = &[
     "gen2_ours/both_generations",
     "gen2_ours/contexts",
@@ -51,8 +52,8 @@ fn main() -> ExitCode {
             compare(&libcrypto, &ours)
         }));
     }
-    tests.add_program(mem_functions_as_written_down());
-    tests.add_program(mem_functions_as_libcryptos());
+    tests.add_program(mem_functions_as_expected());
+    tests.add_program(mem_functions_as_in_libcrypto());
     for linkage in LINKAGES {
         for name in OURS {
             tests.add_program(linked(name, linkage, &[]));
@@ -72,9 +73,10 @@ fn every_program_is_tested() {
     every_program_is_in(&[&both, OURS, &fakes].concat(), &["gen2/", "gen2_ours/"]);
 }
 
-/// Only OpenSSL 3.2 and later have these functions. What they do is written down for the others.
+/// Only OpenSSL 3.2 and later have these functions. For other versions, the expected output is in
+/// a file.
 // Rules: T14, D31, G40, G41
-fn mem_functions_as_written_down() -> Program {
+fn mem_functions_as_expected() -> Program {
     let name = "mem_functions";
     Program::new(&source(name), "as_written_down::mem_functions", move |_| {
         let (_, ours) = both(name);
@@ -85,7 +87,7 @@ fn mem_functions_as_written_down() -> Program {
 }
 
 // Rules: T14, D31, G40, G41
-fn mem_functions_as_libcryptos() -> Program {
+fn mem_functions_as_in_libcrypto() -> Program {
     let name = "mem_functions";
     Program::new(&source(name), "same::mem_functions", move |_| {
         let (libcrypto, ours) = both(name);
@@ -107,7 +109,7 @@ fn both(name: &str) -> (String, String) {
     need_openssl();
     let program = compile_with_openssl(&program_source(&source(name)));
     let scratch = Scratch::new(name);
-    let libcrypto = answer(
+    let libcrypto = output_on(
         name,
         &program,
         &mut Command::new("env"),
@@ -115,7 +117,7 @@ fn both(name: &str) -> (String, String) {
         |file| file_name(file).starts_with("libcrypto.so."),
     );
     let library = fs::canonicalize(expected_library(&program, Linkage::Shared)).unwrap();
-    let ours = answer(
+    let ours = output_on(
         name,
         &program,
         &mut with_ossl_async("env"),
@@ -125,11 +127,12 @@ fn both(name: &str) -> (String, String) {
     (libcrypto, ours)
 }
 
-/// Runs a program by way of `env`, proves that the right library answered, and gives what it printed.
+/// Runs a program by way of `env`, proves that it called the right library, and returns its
+/// output.
 ///
-/// The proof is the program's own, which looks its functions up and asks where they are, and the dynamic linker's, which tells
-/// how each reference of the program, of libssl and of libcrypto was resolved.
-fn answer(
+/// There are two proofs. The program looks up its functions and prints their files. The dynamic
+/// linker prints how each reference of the program, of libssl and of libcrypto was resolved.
+fn output_on(
     name: &str,
     program: &Path,
     env: &mut Command,
@@ -163,7 +166,7 @@ fn answer(
     for function in ["ASYNC_start_job", "ASYNC_pause_job"] {
         assert!(
             said.contains(function),
-            "{name} does not say where it has {function} from"
+            "{name} does not print which file has {function}"
         );
     }
 
@@ -191,13 +194,13 @@ fn answer(
     ] {
         assert!(
             bound.contains(&(from.to_owned(), symbol.to_owned())),
-            "{name}: no word of how {from} has resolved {symbol}"
+            "{name}: the linker does not print how {from} resolved {symbol}"
         );
     }
-    // Whatever libcrypto itself calls by these names is among them.
+    // These include libcrypto's own calls by these names.
     assert!(
         bound.iter().any(|(from, _)| from == "libcrypto"),
-        "{name}: no word of libcrypto's own references"
+        "{name}: the linker does not print libcrypto's own references"
     );
     ran.stdout
 }
@@ -231,15 +234,13 @@ fn compare(expected: &str, seen: &str) -> Results {
         let result = match (&expected, &seen) {
             (Ok(expected), Ok(seen)) if expected == seen => Ok(()),
             (Ok(expected), Ok(seen)) => Err(first_difference(expected, seen)),
-            (_, _) => Err(format!(
-                "it did not come to its end: {expected:?}, {seen:?}"
-            )),
+            (_, _) => Err(format!("it did not end: {expected:?}, {seen:?}")),
         };
         results.insert(case, result);
     }
     let more = seen
         .into_keys()
-        .map(|case| (case, Err("nobody expects it".to_owned())));
+        .map(|case| (case, Err("it was not expected".to_owned())));
     results.extend(more);
     results
 }
@@ -285,15 +286,16 @@ fn jobs_by_pythons_ctypes_run_beside_the_preloaded_library() {
     assert_own_handle(name, "own_handle_py", &["python3".into(), script.into()]);
 }
 
-/// Runs a program that takes libcrypto's functions with libcrypto's own handle, alone and with the library preloaded. It must print
-/// the same. It is proved that libcrypto has the functions, and whose `ASYNC_init_thread` it calls for a pool.
+/// Runs a program that gets libcrypto's functions by libcrypto's own handle, alone and with the
+/// library preloaded. It must print the same. Proves that the functions are libcrypto's, and which
+/// library's `ASYNC_init_thread` libcrypto calls for a pool.
 fn assert_own_handle(name: &str, scratch: &str, program: &[OsString]) {
     let scratch = Scratch::new(scratch);
     let ours = expected_library(Path::new(""), Linkage::Shared);
     let ours = fs::canonicalize(ours).expect("it was built");
     let [libcrypto, beside_ours] = [false, true].map(|preloaded| {
         let log = scratch.0.join(if preloaded { "ours" } else { "libcrypto" });
-        let answer = |libcrypto: &str| {
+        let run_on = |libcrypto: &str| {
             let mut env = match preloaded {
                 true => with_ossl_async("env"),
                 false => Command::new("env"),
@@ -305,7 +307,7 @@ fn assert_own_handle(name: &str, scratch: &str, program: &[OsString]) {
         let names = ["libcrypto.so.3", "libcrypto.so.4", "libcrypto.so.1.1"];
         let ran = names
             .iter()
-            .map(|libcrypto| answer(libcrypto))
+            .map(|libcrypto| run_on(libcrypto))
             .find(|ran| ran.status.code() != Some(2));
         let Some(ran) = ran else { return String::new() };
         assert!(
@@ -342,7 +344,7 @@ fn assert_own_handle(name: &str, scratch: &str, program: &[OsString]) {
     assert_eq!(libcrypto, beside_ours, "{name}");
 }
 
-/// A directory of its own for one test, gone at its end.
+/// A directory for one test, which is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {

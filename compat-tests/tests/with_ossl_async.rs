@@ -85,7 +85,7 @@ fn the_script_works_from_any_directory_and_through_a_link() {
     let ran = run(command.current_dir("/").env_remove("LD_PRELOAD"));
     assert_eq!(ran.stdout.trim_end(), library().to_string_lossy());
 
-    // A relative target directory is taken from where the script is called, as cargo takes it.
+    // A relative target directory is relative to the caller's directory, as it is for cargo.
     let release = scratch.0.join("relative/release");
     fs::create_dir_all(&release).expect("a directory can be made");
     symlink(library(), release.join("libossl_async.so")).expect("a link can be made");
@@ -135,7 +135,7 @@ fn the_script_says_what_is_wrong_with_the_program() {
 }
 
 #[test]
-fn the_script_builds_the_library_where_it_is_missing() {
+fn the_script_builds_the_library_if_it_is_missing() {
     let scratch = Scratch::new("build");
     let ran = run(Command::new(script_path())
         .args(["printenv", "LD_PRELOAD"])
@@ -159,7 +159,7 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
             .env("CARGO_TARGET_DIR", target)
             .env("PATH", path))
     };
-    // No cargo: the tools that the script itself needs, and nothing else.
+    // No cargo: only the tools that the script itself needs.
     let tools = scratch.0.join("tools");
     fs::create_dir_all(&tools).expect("a directory can be made");
     for tool in ["bash", "env", "dirname", "readlink", "realpath", "true"] {
@@ -177,7 +177,7 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
         ran.stderr
     );
 
-    // A cargo that fails: nothing can be built below a file.
+    // A cargo that fails, because nothing can be built below a file.
     let file = scratch.0.join("file");
     fs::write(&file, "").expect("a file can be written");
     let ran = without(&file, &env::var("PATH").expect("PATH is text"));
@@ -200,7 +200,7 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
     assert!(ran.stderr.contains("space or a colon"), "{}", ran.stderr);
 }
 
-/// A directory of its own for one test, gone at its end.
+/// A directory for one test, which is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {

@@ -1,6 +1,6 @@
-//! Sequences of calls of both generations through the library's C functions, compared call by call with an
-//! executable model of the behaviour reference, `operations::model`. `operation` says what an input means,
-//! `driver` carries it out. Nothing here needs a fuzzer.
+//! Sequences of calls of both generations through the library's C functions, compared call by call
+//! with an executable model of the behaviour reference, `operations::model`. `operation` says what
+//! an input means, `driver` carries it out. Nothing here needs a fuzzer.
 
 mod driver;
 mod operation;

@@ -1,4 +1,4 @@
-//! Who is compared: how each is run, and the proof that it was this one.
+//! The contestants: how each is run, and the proof that its code was measured.
 
 use super::coroutines;
 use compat_tests::{
@@ -10,10 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a measurement gave: values by their names.
+/// The results of a measurement: values by name.
 pub type Values = BTreeMap<String, f64>;
 
-/// Who is measured.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contestant {
     /// The library, linked by a C program without OpenSSL.
@@ -24,11 +24,11 @@ pub enum Contestant {
     Preloaded,
     /// The same program on libcrypto.
     Libcrypto,
-    /// `_setjmp` and `_longjmp`, nothing around them.
+    /// `_setjmp` and `_longjmp` without a library.
     Jump,
-    /// `swapcontext`, nothing around it.
+    /// `swapcontext` without a library.
     Swap,
-    /// A pipe, nothing around it.
+    /// A pipe without a library.
     Pipe,
     /// The corosensei crate, in this process.
     Corosensei,
@@ -40,7 +40,7 @@ pub struct Contestants {
     wakes: PathBuf,
     bare: PathBuf,
     before: Option<PathBuf>,
-    /// For libcrypto, and for the library in front of it; none where OpenSSL is not installed.
+    /// For libcrypto, and for the library in front of it. None if OpenSSL is not installed.
     openssl: Option<PathBuf>,
 }
 
@@ -51,7 +51,7 @@ struct Printed {
     libraries: Vec<(String, PathBuf)>,
     /// Whether libcrypto was in the process.
     libcrypto: bool,
-    /// What libcrypto calls itself.
+    /// libcrypto's version text.
     version: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Contestants {
                 Linkage::Shared,
                 &["-DOSSL_ASYNC_WAIT_CTX_API"],
             ),
-            // By the names that every build of the library has.
+            // With the names that every build of the library has.
             wakes: compile(
                 &source("wakes"),
                 Linkage::Shared,
@@ -84,7 +84,7 @@ impl Contestants {
         }
     }
 
-    /// Who can take this measurement here.
+    /// Which contestants can take this measurement here.
     pub fn of(&self, measurement: &str) -> Vec<Contestant> {
         use Contestant::{Before, Corosensei, Jump, Libcrypto, Linked, Pipe, Preloaded, Swap};
         let mut all = match measurement {
@@ -102,14 +102,14 @@ impl Contestants {
         all
     }
 
-    /// What the libcrypto that is compared with calls itself.
+    /// The version text of the libcrypto that is measured.
     pub fn libcrypto_version(&self) -> Option<String> {
         let program = self.openssl.as_ref()?;
         let printed = ask(&mut Command::new(program), "start_finish", 1, 1);
         Some(printed.version.unwrap_or("unknown".to_owned()))
     }
 
-    /// Lets one of them take a measurement.
+    /// Has one contestant take a measurement.
     pub fn measure(
         &self,
         contestant: Contestant,
@@ -183,14 +183,14 @@ fn ask(command: &mut Command, measurement: &str, slices: usize, count: usize) ->
             }
             ("libcrypto", _) => printed.libcrypto = rest == "present",
             ("version", _) => printed.version = Some(rest.to_owned()),
-            _ => panic!("{command:?} says what nobody understands: {line}"),
+            _ => panic!("{command:?} printed an unknown line: {line}"),
         }
     }
     printed
 }
 
 impl Printed {
-    /// Fails unless it was this contestant's code that was measured.
+    /// Fails unless this contestant's code was measured.
     fn prove(&self, contestant: Contestant, measurement: &str, before: Option<&Path>) {
         let ours = expected_library(Path::new(""), Linkage::Shared);
         let ours = fs::canonicalize(ours).expect("the library was built");
@@ -216,7 +216,7 @@ impl Printed {
         );
         assert!(
             self.libraries.len() >= 3,
-            "{contestant:?}, {measurement}: no word of who answers"
+            "{contestant:?}, {measurement}: the program does not print which library it calls"
         );
         for (function, file) in &self.libraries {
             assert!(
@@ -228,7 +228,7 @@ impl Printed {
     }
 }
 
-/// Says that a measurement is not taken.
+/// Prints that a measurement is not taken.
 pub fn say_left_out(measurement: &str, why: &str) -> String {
     let note = format!("{measurement}: left out, {why}.");
     eprintln!("{note}");

@@ -1,19 +1,20 @@
-//! The same measurements on corosensei: stackful coroutines whose switch the compiler inlines. It has no pool, so stacks are
-//! kept here, as its documentation advises. What else a job has (a handle that may be stale, a wait context, statistics, a
-//! C interface), a coroutine does not have.
+//! The same measurements on corosensei: stackful coroutines whose switch the compiler inlines. It
+//! has no pool, so stacks are kept here, as its documentation advises. A coroutine lacks other
+//! parts of a job: a handle that may be stale, a wait context, statistics, a C interface.
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Stack of each coroutine, in bytes, as a job has it.
+/// The size of each coroutine's stack in bytes, which is that of a job.
 const STACK: usize = 128 * 1024;
 
 /// A coroutine that pauses with nothing and ends with an `int`.
 type Job = Coroutine<(), (), i32, DefaultStack>;
 
-/// Takes a measurement by its name: the values by theirs. `Contestants::of` says which there are.
+/// Takes a measurement and returns its values by name. `Contestants::of` says which measurements
+/// there are.
 pub fn measure(name: &str, slices: usize, count: usize) -> Vec<(String, f64)> {
     let values = match name {
         "start_finish" => vec![("start_finish", start_finish(slices, count))],
@@ -81,7 +82,7 @@ fn pause(job: &mut Job) {
     assert!(matches!(job.resume(()), CoroutineResult::Yield(())));
 }
 
-/// The median over slices of the nanoseconds that each of `count` things in a slice takes.
+/// The median over all slices of the nanoseconds that one of `count` operations takes.
 fn median_of(slices: usize, count: usize, mut slice: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..slices)
         .map(|_| {
@@ -94,7 +95,7 @@ fn median_of(slices: usize, count: usize, mut slice: impl FnMut()) -> f64 {
     f64::midpoint(times[(slices - 1) / 2], times[slices / 2])
 }
 
-/// Nanoseconds since `begin`, for each of `count`.
+/// Nanoseconds since `begin`, divided by `count`.
 fn each(begin: Instant, count: usize) -> f64 {
     begin.elapsed().as_secs_f64() * 1e9 / count as f64
 }
@@ -140,7 +141,7 @@ fn warm(slices: usize, count: usize) -> f64 {
     let mut stacks = Stacks::default();
     let mut jobs = Vec::with_capacity(count);
     let mut times = Vec::new();
-    // The first time makes the stacks.
+    // The first slice makes the stacks.
     for _ in 0..=slices {
         let begin = Instant::now();
         stacks.start_all(&mut jobs, count);

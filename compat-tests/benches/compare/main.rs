@@ -4,15 +4,18 @@
 //! cargo bench -p compat-tests --bench compare
 //! ```
 //!
-//! Options go behind `--`: `--rounds N` (20), `--only NAME` (one measurement; may be given again), `--before FILE` (another build
-//! of the library, to see what a change does), `--quick` (everything once, in counts that mean nothing), `--help`.
+//! Options go after `--`: `--rounds N` (20), `--only NAME` (one measurement, may be given again),
+//! `--before FILE` (another build of the library, to see what a change does), `--quick`
+//! (everything once, in counts too small for figures), `--help`.
 //!
-//! The result is a Markdown table. Each figure is the median over all rounds, with the quartiles in brackets; a ratio is the
-//! median of the rounds' ratios. In each round
-//! every contestant takes every measurement, in an order that moves on from round to round, as a process of its own that first
-//! proves which library answers; there it is cut into short slices, of which it takes the median. So a machine that does
-//! something else meanwhile, or changes its speed, hits all of them alike. Nothing is pinned, and nothing fails because of a
-//! figure.
+//! The result is a Markdown table. Each figure is the median over all rounds, with the quartiles
+//! in brackets. A ratio is the median of the rounds' ratios.
+//!
+//! In each round every contestant takes every measurement. The order rotates from round to round.
+//! Each measurement is a process of its own that first proves which library it calls. It is
+//! divided into short slices, and their median counts. So if the machine is busy or changes its
+//! speed, all contestants are affected alike. No process is pinned to a processor, and no figure
+//! is a failure.
 
 mod contestants;
 mod coroutines;
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(why) => {
-            eprintln!("compare: {why}; --help says what there is");
+            eprintln!("compare: {why}; --help lists the options");
             return ExitCode::from(2);
         }
     };

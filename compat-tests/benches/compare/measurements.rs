@@ -1,12 +1,12 @@
-//! What is measured: how it is asked for, the rows it gives, and what is wanted of each.
+//! The measurements: how each is requested, the rows it gives, and the goal of each row.
 
-/// Something that a contestant can be asked to measure.
+/// Something that a contestant can measure.
 pub struct Measurement {
     /// Its name, for `--only` and for the C programs.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A description in one line.
     pub about: &'static str,
-    /// Slices to cut it into, and how often a slice does what is measured.
+    /// How many slices it is divided into, and how many operations a slice has.
     pub counts: (usize, usize),
     /// The same for `--quick`.
     pub quick: (usize, usize),
@@ -15,7 +15,7 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    /// How much to do.
+    /// How many slices and operations to run.
     pub fn counts(&self, quick: bool) -> (usize, usize) {
         if quick { self.quick } else { self.counts }
     }
@@ -25,22 +25,22 @@ impl Measurement {
 pub struct Row {
     /// The value's name in what the programs print.
     pub value: &'static str,
-    /// What it is to the reader.
+    /// Its title in the table.
     pub title: &'static str,
-    /// What it is counted in.
+    /// Its unit.
     pub unit: Unit,
     /// What the library should reach.
     pub goal: Goal,
 }
 
-/// What a value is counted in.
+/// The unit of a value.
 #[derive(Clone, Copy)]
 pub enum Unit {
     /// Nanoseconds, shown as they are or as microseconds.
     Time,
     /// Bytes.
     Bytes,
-    /// A plain number.
+    /// A number without a unit.
     Times,
 }
 
@@ -49,7 +49,7 @@ pub enum Unit {
 pub enum Goal {
     /// Nothing in particular.
     None,
-    /// At most so much of what libcrypto takes: linked, preloaded.
+    /// At most this share of libcrypto's value: linked, preloaded.
     OfLibcrypto(f64, f64),
     /// At most this.
     AtMost(f64),
@@ -57,13 +57,13 @@ pub enum Goal {
     AtLeast(f64),
 }
 
-/// The one that is taken after the rounds, and in fewer.
+/// The measurement that is taken after the rounds, and less often.
 pub const MANY: &str = "many";
 
-/// The one that needs two processors.
+/// The measurement that needs two processors.
 pub const THREADS: &str = "threads";
 
-/// Everything, in the table's order.
+/// All measurements, in the table's order.
 pub const MEASUREMENTS: [Measurement; 8] = [
     Measurement {
         name: "start_finish",

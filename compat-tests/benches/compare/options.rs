@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! Reads the command line.
 
 use super::measurements::{self, MEASUREMENTS};
 use lexopt::{Arg, Parser, ValueExt};
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-/// Rounds if nobody says how many.
+/// The number of rounds without the option.
 const ROUNDS: usize = 20;
 
-/// Most rounds that may be asked for.
+/// The most rounds that are accepted.
 const MOST_ROUNDS: usize = 1000;
 
 /// What to measure.
@@ -18,16 +18,16 @@ const MOST_ROUNDS: usize = 1000;
 pub struct Options {
     /// How often each contestant takes each measurement.
     pub rounds: usize,
-    /// Counts so small that the figures mean nothing: to see that everything runs.
+    /// Whether to run everything with counts too small for figures, to see that it works.
     pub quick: bool,
-    /// Names of the measurements to take; empty is all of them.
+    /// Names of the measurements to take. If empty, all are taken.
     pub only: Vec<String>,
-    /// Another build of the library, `libossl_async.so`, to take turns with this one.
+    /// Another build of the library, `libossl_async.so`, which is compared with this one.
     pub before: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads the arguments behind the program's name; none if they ask for help.
+    /// Reads the arguments after the program's name. None if they ask for help.
     pub fn parse(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Option<Options>, lexopt::Error> {
@@ -40,7 +40,7 @@ impl Options {
                 Arg::Long("only") => only.push(parser.value()?.parse_with(measurement)?),
                 Arg::Long("before") => before = Some(parser.value()?.parse_with(library)?),
                 Arg::Short('h') | Arg::Long("help") => return Ok(None),
-                // What `cargo bench` adds.
+                // `cargo bench` adds this.
                 Arg::Long("bench") => {}
                 other => return Err(other.unexpected()),
             }
@@ -70,7 +70,7 @@ fn number_of_rounds(text: &str) -> Result<usize, String> {
 fn library(text: &str) -> Result<PathBuf, String> {
     let path = fs::canonicalize(text).map_err(|error| error.to_string())?;
     if path.file_name() != Some(OsStr::new("libossl_async.so")) {
-        return Err("expected a file of the name libossl_async.so".to_owned());
+        return Err("expected a file named libossl_async.so".to_owned());
     }
     Ok(path)
 }

@@ -1,4 +1,4 @@
-//! The result as Markdown.
+//! Formats the result as Markdown.
 
 use super::contestants::Contestant;
 use super::measurements::{Goal, Row, Unit};
@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets::ASCII_
 use std::fmt::Write as _;
 use std::fs;
 
-/// What stands where nothing was measured.
+/// Shown where nothing was measured.
 const NOTHING: &str = "-";
 
 /// Both tables, with the machine above and the notes below.
@@ -72,7 +72,7 @@ fn compared(results: &Results) -> Table {
     table
 }
 
-/// The library and another build of it: the rows that both were measured for.
+/// The library and another build of it: the rows that were measured for both.
 fn before(results: &Results) -> Table {
     let mut table = table(&["", "before", "now", "now / before"]);
     for row in rows(results) {
@@ -86,7 +86,7 @@ fn before(results: &Results) -> Table {
     table
 }
 
-/// What has no library around it: the rows that it can be measured for.
+/// Switches and pipes without a library: the rows that they can be measured for.
 fn bare(results: &Results) -> Table {
     let columns = [
         Contestant::Jump,
@@ -115,7 +115,7 @@ fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(columns);
     for column in table.column_iter_mut() {
-        // A row is a line, however long.
+        // A row is one line, however long.
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(1)));
         if column.index > 0 {
             column.set_cell_alignment(CellAlignment::Right);
@@ -124,7 +124,8 @@ fn table(columns: &[&str]) -> Table {
     table
 }
 
-/// What share of libcrypto's value this is, and whether that is what was wanted. `side` says which of two goals it is.
+/// The share of libcrypto's value, and whether the goal was met. `side` selects one of the two
+/// goals.
 fn judged(ours: &[f64], libcrypto: &[f64], row: &Row, side: fn((f64, f64)) -> f64) -> String {
     let Some([_, median, _]) = quartiles(ours) else {
         return NOTHING.to_owned();
@@ -146,7 +147,8 @@ fn verdict(goal: &str, met: bool) -> String {
     format!("goal {goal}: {}", if met { "met" } else { "missed" })
 }
 
-/// The median of the rounds' own shares, since what slows the machine down for a round slows both; and the same to be shown.
+/// The median of the rounds' own shares, because what slows the machine in a round slows both.
+/// Also as text.
 fn share(ours: &[f64], libcrypto: &[f64]) -> Option<(f64, String)> {
     let rounds: Vec<f64> = ours.iter().zip(libcrypto).map(|(a, b)| a / b).collect();
     let [low, share, high] = quartiles(&rounds)?;
@@ -154,7 +156,7 @@ fn share(ours: &[f64], libcrypto: &[f64]) -> Option<(f64, String)> {
     Some((share, spread(number(share), [low, high], number, &rounds)))
 }
 
-/// A value as the reader sees it, with its quartiles where there were rounds to have them.
+/// A value as text, with its quartiles if there were several rounds.
 fn value(rounds: &[f64], unit: Unit) -> String {
     let Some([low, median, high]) = quartiles(rounds) else {
         return NOTHING.to_owned();
@@ -174,7 +176,7 @@ fn value(rounds: &[f64], unit: Unit) -> String {
     )
 }
 
-/// A median, and the quartiles behind it if there was more than one round.
+/// A median, followed by the quartiles if there was more than one round.
 fn spread(
     median: String,
     quartiles: [f64; 2],

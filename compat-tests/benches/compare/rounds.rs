@@ -8,27 +8,28 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::thread;
 
-/// Bytes of memory that a paused job takes at most, in any of the libraries, page tables included; and some to spare.
+/// The most bytes of memory that a paused job takes in any of the libraries, page tables included,
+/// and some spare.
 const BYTES_A_JOB: usize = 7000;
 
 /// Bytes in a page, or less.
 const PAGE: usize = 4096;
 
-/// Everything that was found out.
+/// All results.
 #[derive(Default)]
 pub struct Results {
-    /// By value's name and contestant: what each round gave, in order.
+    /// The result of each round in order, by value's name and contestant.
     pub values: BTreeMap<(String, Contestant), Vec<f64>>,
-    /// What libcrypto calls itself; none if it is not there.
+    /// libcrypto's version text. None if it is not installed.
     pub libcrypto: Option<String>,
     /// The measurements that were taken.
     pub taken: Vec<&'static Measurement>,
-    /// What the reader must know besides.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
 impl Results {
-    /// What the rounds gave for one value; empty if it was not measured.
+    /// The rounds' results for one value. Empty if it was not measured.
     pub fn rounds(&self, value: &str, contestant: Contestant) -> &[f64] {
         self.values
             .get(&(value.to_owned(), contestant))
@@ -102,7 +103,8 @@ pub fn run(options: &Options) -> Results {
     results
 }
 
-/// A million paused jobs, by one contestant after the other, in three rounds at the most: each takes seconds.
+/// A million paused jobs, by one contestant after the other. At most three rounds, because each
+/// takes seconds.
 fn many(contestants: &Contestants, options: &Options, results: &mut Results) {
     let counts = named(MANY)
         .expect("it is one of them")
@@ -135,8 +137,9 @@ fn many(contestants: &Contestants, options: &Options, results: &mut Results) {
     }
 }
 
-/// Writes to so much memory and gives it back. A virtual machine may get its memory only now, which takes several times as
-/// long as all else about a job, and whoever is measured first would pay for all.
+/// Writes to this much memory and frees it. A virtual machine may get its memory only when it is
+/// written to, which takes several times as long as the rest of a job. Without this the first
+/// contestant would pay for all.
 fn touch(bytes: usize) {
     let mut memory = vec![0_u8; bytes];
     let half = bytes.div_ceil(2);
@@ -151,13 +154,13 @@ fn touch(bytes: usize) {
     });
 }
 
-/// How many processes wanted to run, in the minute before.
+/// The average number of processes that wanted to run in the last minute.
 fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split(' ').next()?.parse().ok()
 }
 
-/// Memory that can be had without swapping, in bytes.
+/// The memory that is available without swapping, in bytes.
 fn available_memory() -> Option<usize> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text

@@ -1,4 +1,4 @@
-//! The C entry points of the library linked into this program.
+//! The C entry points of the library, which is linked into this program.
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
@@ -19,7 +19,7 @@ unsafe extern "C" fn pause_once(_: *mut c_void) -> c_int {
     1
 }
 
-/// Pauses until its argument, a pointer to a flag, says that it is over.
+/// Pauses until the flag that its argument points to is set.
 unsafe extern "C" fn pause_on(over: *mut c_void) -> c_int {
     // SAFETY: the benchmark passes a pointer to its flag, which outlives the job.
     let over = unsafe { &**over.cast::<*const Cell<bool>>() };
@@ -32,7 +32,7 @@ unsafe extern "C" fn pause_on(over: *mut c_void) -> c_int {
 /// No argument.
 const NOTHING: &[u8] = &[];
 
-/// A job, as C code has it.
+/// A job with the variables that C code has for it.
 struct CJob {
     job: *mut ASYNC_JOB,
     ctx: *mut ASYNC_WAIT_CTX,
@@ -46,7 +46,7 @@ impl CJob {
         }
     }
 
-    /// Starts or resumes it; what comes of it must be what is `wanted`. The argument is copied.
+    /// Starts or resumes it, and fails unless the result is `wanted`. The argument is copied.
     fn go<T>(
         &mut self,
         function: unsafe extern "C" fn(*mut c_void) -> c_int,
@@ -58,8 +58,8 @@ impl CJob {
             [] => null_mut(),
             _ => argument.as_ptr().cast_mut().cast(),
         };
-        // SAFETY: job and result are this function's, the argument is as long as it says, and the functions of this file
-        // take any argument that they are started with here.
+        // SAFETY: job and result are this function's. The argument is as long as its size says.
+        // The functions of this file accept the arguments that they are started with here.
         let got = unsafe {
             ASYNC_start_job(
                 &mut self.job,
@@ -81,7 +81,7 @@ impl Drop for CJob {
     }
 }
 
-/// All of them.
+/// Runs all benchmarks.
 pub fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("C");
     for size in [0, 64, 4096] {
@@ -110,7 +110,7 @@ pub fn measure(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// By the five-argument call, whose jobs have a pipe.
+/// Uses the five-argument call, whose jobs have a pipe.
 fn wake_clear(bencher: &mut criterion::Bencher<'_>) {
     let mut job = null_mut();
     let mut go = |wanted| {

@@ -1,11 +1,12 @@
-//! The hot paths, each by itself, compared with the run before:
+//! Measures each hot path by itself, and compares it with the run before:
 //!
 //! ```sh
 //! cargo bench -p compat-tests --bench hot
 //! ```
 //!
-//! `-- --save-baseline NAME` and `-- --baseline NAME` keep and compare runs by name, `-- pause` runs what has that in its name.
-//! How the library does beside libcrypto is another question: `compare` answers it.
+//! `-- --save-baseline NAME` and `-- --baseline NAME` keep and compare runs by name. `-- pause`
+//! runs the benchmarks with that word in their names. `compare` compares the library with
+//! libcrypto.
 
 mod c;
 mod rust;

@@ -1,4 +1,4 @@
-//! The same in safe Rust.
+//! The same benchmarks in safe Rust.
 
 use core::hint::black_box;
 use criterion::Criterion;
@@ -22,7 +22,7 @@ fn finished<T: 'static>(job: Job<T>) -> T {
     }
 }
 
-/// All of them.
+/// Runs all benchmarks.
 pub fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("Rust");
     group.bench_function("start + finish", |bencher| {

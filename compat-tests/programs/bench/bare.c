@@ -1,5 +1,6 @@
 /*
- * Measures switches without a library, and a pipe without a job: usage bare MEASUREMENT SLICES COUNT. A line for each result.
+ * Measures switches without a library, and a pipe without a job: usage bare MEASUREMENT SLICES
+ * COUNT. Prints a line for each result.
  */
 /* The fortified longjmp refuses to jump to another stack. */
 #undef _FORTIFY_SOURCE
@@ -25,7 +26,7 @@ static void make(void (*entry)(void))
     makecontext(&fibre, entry, 0);
 }
 
-/* Never inlined: variables of a function that calls _setjmp live in memory. */
+/* Never inlined, because variables of a function that calls _setjmp live in memory. */
 static __attribute__((noinline)) void jump(jmp_buf from, jmp_buf to)
 {
     if (_setjmp(from) == 0)
@@ -50,7 +51,7 @@ static __attribute__((noinline)) void enter(void)
         setcontext(&fibre);
 }
 
-/* COUNT round trips, in the way in which OpenSSL switches. */
+/* Makes COUNT round trips, switching as OpenSSL does. */
 static void by_jump(int slices, int count)
 {
     double ns;
@@ -79,7 +80,7 @@ static void by_swap(int slices, int count)
     say("pause_resume", ns);
 }
 
-/* COUNT times what a wake, a poll and a clear are at least: system calls on a pipe. */
+/* Makes COUNT times the system calls that a wake, a poll and a clear need at least. */
 static void by_pipe(int slices, int count)
 {
     struct pollfd wait = {-1, POLLIN, 0};

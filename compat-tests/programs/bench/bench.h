@@ -1,6 +1,7 @@
 /*
- * What the programs in this directory share: time, medians, and how they say what they measured and whose functions they
- * measured. Each line of standard output is a word that says what it is, a name, and what there is to say.
+ * What the programs in this directory share: time, medians, and how they print results and the
+ * files of the functions that they measured. Each line of standard output has the kind of line, a
+ * name, and a value.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Ends the program unless something holds: what is measured must also have happened. */
+/* Ends the program unless the condition holds, so that only what really happened is measured. */
 #define MUST(CONDITION)                                                                                               \
     do {                                                                                                              \
         if (!(CONDITION)) {                                                                                           \
@@ -45,12 +46,12 @@ static inline double median(double *values, int count)
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-/* Most slices that a measurement may be cut into. */
+/* The most slices that a measurement may have. */
 #define MOST_SLICES 10000
 
 /*
- * Runs BODY, which does something COUNT times, in SLICES slices; NANOSECONDS becomes the median of what once took. A slice
- * in which the machine did something else does not move the median.
+ * Runs BODY, which does something COUNT times, in SLICES slices. NANOSECONDS becomes the median
+ * time of one repetition. A slice in which the machine was busy does not change the median.
  */
 #define MEASURE(NANOSECONDS, SLICES, COUNT, BODY)                                                                     \
     do {                                                                                                              \
@@ -71,7 +72,7 @@ static inline void say(const char *name, double value)
     printf("value %s %.3f\n", name, value);
 }
 
-/* Which file a function of this name comes from, by the address that this program calls. */
+/* Prints which file has a function of this name, by the address that this program calls. */
 #define SAY_LIBRARY(FUNCTION) say_library(#FUNCTION, (void *)(uintptr_t)FUNCTION)
 
 static inline void say_library(const char *name, void *function)

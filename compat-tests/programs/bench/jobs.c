@@ -1,8 +1,9 @@
 /*
- * Measures the jobs of whichever library answers: usage jobs MEASUREMENT SLICES COUNT. Only the calls of OpenSSL 1.1.0 and
- * later are used, so one source serves both libraries. First it says which library that is, then a line for each result.
+ * Measures the jobs of the library that it runs on: usage jobs MEASUREMENT SLICES COUNT. It uses
+ * only calls of OpenSSL 1.1.0 and later, so one source serves both libraries. First it prints
+ * which library it runs on, then a line for each result.
  *
- * SLICES and COUNT are for MEASURE; what COUNT counts stands at each measurement.
+ * SLICES and COUNT are for MEASURE. The comment at each measurement says what COUNT counts.
  */
 #include "bench.h"
 
@@ -13,10 +14,10 @@
 
 #include <openssl/async.h>
 
-/* A thread's own: like a job, a wait context is not for two threads at once. */
+/* Each thread has its own: two threads may not use a wait context at once, as with a job. */
 static __thread ASYNC_WAIT_CTX *ctx;
 
-/* ------------------------------------------------------------------------------------------- which library answers */
+/* ------------------------------------------------------------------------------------------- which library is measured */
 
 static int find_libcrypto(struct dl_phdr_info *object, size_t size, void *found)
 {
@@ -66,7 +67,7 @@ static int pause_on(void *args)
     return 1;
 }
 
-/* Starts a job, or resumes it, and wants this result. */
+/* Starts a job, or resumes it, and requires this result. */
 static inline void go(ASYNC_JOB **job, int (*func)(void *), void *args, size_t size, int wanted)
 {
     int ret;
@@ -76,7 +77,7 @@ static inline void go(ASYNC_JOB **job, int (*func)(void *), void *args, size_t s
 
 static ASYNC_JOB **new_jobs(int count)
 {
-    /* Written, so that its pages are there. */
+    /* Written to, so that its pages exist. */
     ASYNC_JOB **jobs = malloc((size_t)count * sizeof(*jobs));
 
     MUST(jobs != NULL);
@@ -103,7 +104,7 @@ static void finish_all(ASYNC_JOB **jobs, int count)
 
 /* --------------------------------------------------------------------------------------------------- measurements */
 
-/* COUNT jobs one after the other that end at once. */
+/* Runs COUNT jobs one after the other that end at once. */
 static void start_finish(int slices, int count)
 {
     static char bytes[4096];
@@ -128,7 +129,10 @@ static void start_finish(int slices, int count)
     }
 }
 
-/* COUNT jobs one after the other that pause once; COUNT resumes of one that pauses each time. */
+/*
+ * Runs COUNT jobs one after the other that pause once, then COUNT resumes of a job that pauses
+ * each time.
+ */
 static void pause_resume(int slices, int count)
 {
     ASYNC_JOB *job = NULL;
@@ -155,7 +159,7 @@ static void pause_resume(int slices, int count)
     say("pause_resume", ns);
 }
 
-/* COUNT jobs, all started, each on a stack that another one used before. */
+/* Starts COUNT jobs, each on a stack that another one used before. */
 static void warm(int slices, int count)
 {
     ASYNC_JOB **jobs = new_jobs(count);
@@ -173,7 +177,7 @@ static void warm(int slices, int count)
     say("start_pause_warm", median(values, slices));
 }
 
-/* A line of a file in /proc, in bytes. */
+/* A value from a line of a file in /proc, in bytes. */
 static double proc_bytes(const char *file, const char *name)
 {
     char line[256];
@@ -192,7 +196,7 @@ static double proc_bytes(const char *file, const char *name)
 
 static double resident(void)
 {
-    /* Unlike what statm and status say, this is exact. */
+    /* This is exact, unlike statm and status. */
     return proc_bytes("/proc/self/smaps_rollup", "Rss:");
 }
 
@@ -217,14 +221,20 @@ static void shuffle(ASYNC_JOB **jobs, int count)
     }
 }
 
-/* SLICES times COUNT new jobs, all paused at once, and what they keep; then all are finished, in scattered order. */
+/*
+ * SLICES times COUNT new jobs, all paused at once, and how much memory they keep. Then all are
+ * finished, in scattered order.
+ */
 static void cold(int slices, int count)
 {
     int all = slices * count, s;
     ASYNC_JOB **jobs = new_jobs(all), *first = NULL;
     double values[MOST_SLICES], rss, pte, kept, tables, begin;
 
-    /* Not counted: what the first job of the thread and of the process takes, and the first use of stdio. */
+    /*
+     * Not counted: what the first job of the thread and of the process allocates, and the first
+     * use of stdio.
+     */
     go(&first, finish, NULL, 0, ASYNC_FINISH);
     page_tables();
     resident();
@@ -252,7 +262,7 @@ static void cold(int slices, int count)
     say("finish_scattered", median(values, slices));
 }
 
-/* COUNT pools of 100 jobs, made and freed. */
+/* Makes and frees COUNT pools of 100 jobs. */
 static void pool(int slices, int count)
 {
     enum { JOBS = 100 };
@@ -272,17 +282,20 @@ static void pool(int slices, int count)
 
 static pthread_barrier_t barrier;
 
-/* Threads that have come to a meeting, of all meetings so far. */
+/* How many threads have come to a meeting, in all meetings so far. */
 static int arrived;
 
 struct worker {
-    /* Whether it is the first of the two that runs alone. */
+    /* Whether it is the first of the two to run alone. */
     int first, slices, count;
-    /* Nanoseconds of each slice alone; when it began and ended each slice together. */
+    /* Nanoseconds of each slice alone, and when each slice together began and ended. */
     double alone[MOST_SLICES], begin[MOST_SLICES], end[MOST_SLICES];
 };
 
-/* Both sleep at first: two that go on looking tend to share a processor. But waking up may take a while. */
+/*
+ * Both sleep at first, because two threads that spin tend to share a processor. But waking up may
+ * take a while.
+ */
 static void meet(int meeting)
 {
     pthread_barrier_wait(&barrier);
@@ -352,9 +365,10 @@ static double fastest(const double *values, int count)
 }
 
 /*
- * COUNT resumes of one job in a thread, with the other thread asleep, then with the other one doing the same: how much more the
- * two get done than one of them. The fastest slice counts: in others a busy machine had no second processor for it, and what
- * two threads do to each other they do in all.
+ * Makes COUNT resumes of one job in a thread: first while the other thread sleeps, then while it
+ * does the same. The result is how much more two threads get done than one. The fastest slice
+ * counts. In other slices a busy machine had no second processor, and what two threads do to each
+ * other shows in all slices.
  */
 static void threads(int slices, int count)
 {
@@ -385,12 +399,12 @@ static void threads(int slices, int count)
 
 /* ---- A million ---- */
 
-/* SLICES times COUNT new jobs, all paused at once, under the limits that hold as they are. */
+/* SLICES times COUNT new jobs, all paused at once, with the system's present limits. */
 static void many(int slices, int count)
 {
     ASYNC_JOB **jobs = new_jobs(slices * count), *first = NULL;
     double values[MOST_SLICES], begin, early, late;
-    /* What is taken together as the first and the last of them: a hundredth. */
+    /* How many jobs count as the first and as the last: a hundredth. */
     int edge = slices < 100 ? 1 : slices / 100;
     int s, i, ret, made = 0;
 
@@ -415,7 +429,7 @@ static void many(int slices, int count)
         say("many_growth", late / early);
         say("many_median", median(values, slices));
     }
-    /* The system frees it all faster than they would end. */
+    /* The process ends here: the system frees everything faster than ending the jobs would. */
     fflush(stdout);
     _exit(0);
 }

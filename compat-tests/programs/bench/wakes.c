@@ -1,6 +1,7 @@
 /*
- * Measures the wait descriptor of the five-argument generation: usage wakes wake SLICES COUNT. First it says which library
- * answers, then the result: COUNT times ASYNC_wake, poll, ASYNC_clear_wake.
+ * Measures the wait descriptor of the five-argument generation: usage wakes wake SLICES COUNT.
+ * First it prints which library it calls, then the result: COUNT times ASYNC_wake, poll,
+ * ASYNC_clear_wake.
  */
 #include "bench.h"
 

@@ -1,10 +1,11 @@
 /*
- * A program that ends while jobs are paused, for checkers that look at memory: LeakSanitizer, valgrind, and gcore of gdb.
- * What only a paused job's stack or its arguments point to is not lost. The library is the plain one.
+ * A program that ends while jobs are paused, for checkers that read memory: LeakSanitizer,
+ * valgrind, and gdb's gcore. Memory to which only a paused job's stack or arguments point is not
+ * lost. The library is the plain one.
  *
  *     paused_at_end hold          a job with large arguments and a block of its own
  *     paused_at_end lose          the same, and 4000 bytes to which nothing points
- *     paused_at_end wait COUNT    so many jobs, each with a marker on its stack; then waits for its end
+ *     paused_at_end wait COUNT    COUNT jobs, each with a marker on its stack; then waits for its end
  *     paused_at_end many          more jobs than have guards of one kind
  */
 #define _GNU_SOURCE 1
@@ -21,7 +22,7 @@
 static ASYNC_JOB *jobs[MOST];
 static void *volatile sink;
 
-/* Its argument is a copy of the caller's, on the heap when it is large. */
+/* The argument is a copy of the caller's. It is on the heap if it is large. */
 static int holds(void *argument)
 {
     char *block = malloc(5000);

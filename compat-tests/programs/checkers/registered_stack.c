@@ -1,4 +1,7 @@
-/* Registers a stack with valgrind, without the library: what a checker makes of that is its own. */
+/*
+ * Registers a stack with valgrind, without the library. A report about that is not about the
+ * library.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <valgrind/valgrind.h>

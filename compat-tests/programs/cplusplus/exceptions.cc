@@ -1,5 +1,5 @@
-// Jobs that pause while the C++ run-time keeps something for them: an exception that is handled, one that is in flight. A line
-// a case, "ok" or "WRONG".
+// Jobs that pause while the C++ run-time has state for them: a handled exception, or one that is
+// being thrown. Prints one line for each case, "ok" or "WRONG".
 #include <openssl/async.h>
 #include <cstddef>
 #include <cstdio>
@@ -24,7 +24,7 @@ static void check(const char *what, bool ok) { std::printf("%s %s\n", ok ? "ok" 
 static int number_of(void *argument) { return *static_cast<int *>(argument); }
 static int uncaught() { return std::uncaught_exception() ? 1 : 0; }
 
-// What is handled now: thrown again, and caught.
+// The exception that is handled now. It is thrown again and caught.
 static int handled()
 {
     if (std::current_exception() == nullptr)
@@ -38,7 +38,8 @@ static int handled()
     }
 }
 
-// Pauses once for each level of handlers, going in and coming out; answers its number if all was as it should be.
+// Pauses once for each level of handlers, on entering and on leaving. Returns whether each
+// exception was its own.
 static bool nested(int level, int number)
 {
     try {
@@ -94,7 +95,7 @@ static int while_unwinding(void *argument)
 
 static int sees_nothing(void *argument) { return uncaught() == 0 && handled() == -1 ? number_of(argument) : 0; }
 
-// An exception that is kept beyond its handler, and thrown in another job.
+// An exception that is kept after its handler has ended, and thrown in another job.
 static std::exception_ptr kept;
 static int keeps(void *argument)
 {
@@ -116,7 +117,7 @@ static int throws_what_is_kept(void *)
     }
 }
 
-// Starts two and resumes them to their ends, in this order or the other.
+// Starts two jobs and resumes them until they end, in this order or the other.
 static bool two(int (*function)(void *), bool last_first)
 {
     ASYNC_JOB *jobs[2] = {NULL, NULL};
@@ -163,7 +164,7 @@ static void callers_handler()
         well = go(&job, &ret, in_a_handler, 5) == ASYNC_PAUSE && handled() == 77;
         well = go(&other, &other_ret, sees_nothing, 6) == ASYNC_FINISH && other_ret == 6 && handled() == 77 && well;
     }
-    // Resumed where the thread handles nothing, or something else.
+    // Resumed while the thread handles no exception, or another one.
     try {
         throw 78;
     } catch (int) {
@@ -252,7 +253,7 @@ static void on_a_thread(void *(*function)(void *))
 
 int main()
 {
-    // A list of exceptions that was put together wrongly may have no end.
+    // Sets a limit, because a corrupt list of exceptions may have no end.
     struct rlimit seconds = {20, 20};
     setrlimit(RLIMIT_CPU, &seconds);
     all_of_it(NULL);

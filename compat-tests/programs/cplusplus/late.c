@@ -1,7 +1,9 @@
 /*
- * A C program that loads a library of C++ when it already has jobs. Arguments: "global" or "local", how the library is loaded;
- * when the run-time is to be noticed: at the next "pool", at a new "record", on a new "thread"; "before": a job that was
- * started before that is in a handler then; the library. Prints "ok".
+ * A C program that loads a C++ library when it already has jobs. Its arguments are:
+ *
+ * "global" or "local": how the library is loaded. "pool", "record" or "thread": when the run-time
+ * is to be found, at the next pool, at a new record, or on a new thread. "before", if a job that
+ * was started earlier is in a handler at that time. Last, the library. Prints "ok".
  */
 #define OSSL_ASYNC_WAIT_CTX_API
 #include <openssl/async.h>
@@ -58,8 +60,8 @@ int main(int argc, char **argv)
     pthread_t thread;
 
     if (dlsym(RTLD_DEFAULT, "__cxa_get_globals") != NULL)
-        return 3; /* there is nothing to notice */
-    /* Three jobs, one of which is idle then. */
+        return 3; /* there is no run-time to find */
+    /* Three jobs. One of them becomes idle. */
     for (i = 0; i < 3; i++)
         go(&held[i], &ret[i], once, "");
     go(&held[2], &ret[2], NULL, "");
@@ -75,7 +77,7 @@ int main(int argc, char **argv)
         well = two_jobs();
     } else if (strcmp(when, "record") == 0) {
         ASYNC_JOB *idle = NULL;
-        go(&idle, ret, once, ""); /* takes the idle one, so the next is new */
+        go(&idle, ret, once, ""); /* uses the idle job, so the next one is new */
         go(&job, ret, once, "");
         well = two_jobs();
         go(&job, ret, NULL, "");
@@ -84,14 +86,17 @@ int main(int argc, char **argv)
         pthread_create(&thread, NULL, on_a_thread, &well);
         pthread_join(thread, NULL);
     } else {
-        /* The idle one is in a handler when a new one is made: nothing may be lost by that. */
+        /*
+         * The job that was idle is in a handler when a new one is made. That must not lose its
+         * exception.
+         */
         well = go(&early, &early_ret, in_a_handler, "early") == ASYNC_PAUSE;
         well &= go(&job, ret, once, "") == ASYNC_PAUSE;
         well &= go(&job, ret, NULL, "") == ASYNC_FINISH;
         well &= go(&early, &early_ret, NULL, "") == ASYNC_FINISH && early_ret == 1 && handles_nothing();
         well &= two_jobs();
     }
-    /* Those from before go on. */
+    /* The jobs from before are resumed. */
     for (i = 0; i < 2; i++)
         well &= go(&held[i], &ret[i], NULL, "") == ASYNC_FINISH && ret[i] == 1;
     puts(well ? "ok" : "WRONG");

@@ -1,8 +1,10 @@
-// A library that brings the C++ run-time into a process that has none. Its functions are called in jobs of late.c.
+// A library that brings the C++ run-time into a process that has none. late.c calls its functions
+// in jobs.
 #include <exception>
 #include <stdexcept>
 
-// Stays in a handler while `pause` is called; 1 if the exception that is handled afterwards is still its own.
+// Stays in a handler while `pause` is called. Returns 1 if the handled exception is still its own
+// afterwards.
 extern "C" int stays_in_a_handler(void (*pause)(void), const char *mine)
 {
     try {

@@ -1,5 +1,5 @@
-//! A Rust program that depends on ossl-async and links OpenSSL: one job, and one object of libssl. Prints `done`, and the file of
-//! libcrypto where that is a file of its own.
+//! A Rust program that depends on ossl-async and links OpenSSL. It runs one job, and makes one
+//! object of libssl. It prints `done`, and libcrypto's file if libcrypto is a shared library.
 
 use ossl_async::{Job, Step};
 use std::ffi::c_void;
@@ -21,7 +21,7 @@ unsafe extern "C" {
 fn main() {
     let step = Job::start(|| 7);
     assert!(matches!(step, Ok(Step::Finished(7))));
-    // SAFETY: calls of the documented kind.
+    // SAFETY: the calls are as documented.
     unsafe {
         let ctx = SSL_CTX_new(TLS_method());
         assert!(!ctx.is_null());

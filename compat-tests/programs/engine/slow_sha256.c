@@ -1,21 +1,23 @@
 /*
- * An engine for the openssl command whose SHA-256 takes its time: a worker thread finishes each digest, and the job that
- * asked for it is paused meanwhile. Outside a job, digests are finished at once.
+ * An engine for the openssl command whose SHA-256 takes time: a worker thread computes each
+ * digest, and the job that asked for it is paused meanwhile. Outside a job, digests are computed
+ * at once.
  *
  *     cc -shared -fPIC -o slow_sha256.so slow_sha256.c -lcrypto -lpthread
  *     openssl speed -engine ./slow_sha256.so -async_jobs 8 sha256
  *
- * The engines that OpenSSL comes with hardly ever pause, so that programs with asynchronous jobs show little with them.
+ * The engines that come with OpenSSL hardly ever pause, so programs with asynchronous jobs show
+ * little with them.
  *
  *     a job                                                    the worker thread
  *
  *     final() --- request, on the job's stack --- queue ---->  computes the digest
  *     pause, until done  <--------------------- wait fd -----  signals, then says that it is done
  *
- * With SLOW_SHA256_REPORT in the environment it says on standard error, at the end, what it has done.
+ * With SLOW_SHA256_REPORT in the environment it prints its counts to standard error at the end.
  */
 #define _GNU_SOURCE
-#define OPENSSL_SUPPRESS_DEPRECATED /* engines, and digests made by hand, are of the time before providers */
+#define OPENSSL_SUPPRESS_DEPRECATED /* engines and EVP_MD_meth_new are older than providers */
 
 #include <errno.h>
 #include <pthread.h>
@@ -59,8 +61,8 @@ static struct {
 } queue = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &queue.first, 0, 0, 0};
 
 /*
- * The last thing that is done for a request is to set `done`: after that its job may end, and its wait fd with it. A job that
- * is resumed by the signal before then pauses once more.
+ * A request is finished by setting `done`, as the last step: after that its job may end and close
+ * its wait fd. A job that the signal resumes before that pauses once more.
  */
 static void serve(struct request *request)
 {
@@ -96,7 +98,10 @@ static void *work(void *unused)
     return NULL;
 }
 
-/* Queues a request; the first one starts the thread. Returns 0 if there is no thread to be had. */
+/*
+ * Queues a request. The first request starts the thread. Returns 0 if the thread cannot be
+ * started.
+ */
 static int submit(struct request *request)
 {
     int running;
@@ -139,7 +144,10 @@ static void close_wait_fd(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD fd
     close(fd);
 }
 
-/* The job's wait fd: made once for each wait context, and closed with it. Returns -1 if there is none to be had. */
+/*
+ * The job's wait fd, which is made once for each wait context and closed with it. Returns -1 if it
+ * cannot be made.
+ */
 static int wait_fd(ASYNC_WAIT_CTX *ctx)
 {
     OSSL_ASYNC_FD fd = -1;
@@ -225,7 +233,7 @@ static int destroy(ENGINE *engine)
     return 1;
 }
 
-/* `id` is what the program asked for, which may as well be the name of this file. */
+/* `id` is what the program asked for. It may be the name of this file. */
 static int bind(ENGINE *engine, const char *id)
 {
     (void)id;
@@ -233,7 +241,7 @@ static int bind(ENGINE *engine, const char *id)
     return digest != NULL
            && EVP_MD_meth_set_result_size(digest, SHA256_DIGEST_LENGTH)
            && EVP_MD_meth_set_input_blocksize(digest, SHA256_CBLOCK)
-           /* Plain data, which libcrypto copies by itself. */
+           /* Plain data, which libcrypto copies itself. */
            && EVP_MD_meth_set_app_datasize(digest, sizeof(SHA256_CTX))
            && EVP_MD_meth_set_flags(digest, EVP_MD_FLAG_DIGALGID_ABSENT)
            && EVP_MD_meth_set_init(digest, init)

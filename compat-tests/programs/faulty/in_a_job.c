@@ -1,6 +1,7 @@
 /*
- * Mistakes inside a job, for AddressSanitizer and UndefinedBehaviorSanitizer to find, and what only looks like one. They must
- * know where a job's stack is, and what it holds while the job is paused.
+ * Errors inside a job, for AddressSanitizer and UndefinedBehaviorSanitizer to find, and code that
+ * only looks like an error. The sanitizers must know where a job's stack is, and what it holds
+ * while the job is paused.
  *
  *     in_a_job MISTAKE
  */
@@ -23,7 +24,7 @@ static int overflow(void *unused)
     return array[0];
 }
 
-/* A local that is used when its function has returned, in another job. */
+/* A local that is used after its function has returned, in another job. */
 static int *volatile local;
 
 static __attribute__((noinline)) void leave_local(void)
@@ -79,7 +80,7 @@ static int leak(void *unused)
     return forget();
 }
 
-/* No leaks: what a paused job holds, on its stack, or in its argument. */
+/* Not a leak: a paused job holds this, on its stack or in its argument. */
 static int hold(void *argument)
 {
     void *volatile block = malloc(1000);

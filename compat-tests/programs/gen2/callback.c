@@ -48,7 +48,7 @@ CASE(a_callback_and_its_argument_come_back, "Rules: G33, G34")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* NULL takes it away again, whatever the argument. */
+/* NULL removes it, whatever the argument is. */
 CASE(a_null_callback_unsets_it, "Rules: G33, G34")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -86,7 +86,7 @@ CASE(any_number_is_a_status, "Rules: G35")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* What an engine does: status and callback before the pause. */
+/* Sets status and callback before the pause, as an engine does. */
 static int as_an_engine(void *unused)
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_get_wait_ctx(ASYNC_get_current_job());
@@ -102,7 +102,7 @@ static int as_an_engine(void *unused)
     return 1;
 }
 
-/* Nobody but the engine calls it, no switch touches it, and both stay from job to job. */
+/* Only the engine calls it, no switch changes it, and both stay from job to job. */
 CASE(neither_jobs_nor_pauses_touch_callback_and_status, "Rules: G36")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();

@@ -1,7 +1,10 @@
-/* Error entries as a program of libcrypto's sees them: packed codes and texts, on its own queue. */
+/*
+ * Error entries as a program that uses libcrypto sees them: packed codes and texts, on libcrypto's
+ * own queue.
+ */
 #include "transcript.h"
 
-/* Takes all entries off the queue with their texts. */
+/* Takes all entries off the queue and prints their texts. */
 static void say_texts(void)
 {
     unsigned long code;
@@ -16,7 +19,7 @@ static void say_texts(void)
     }
 }
 
-/* The one that everybody can cause, in this OpenSSL's packing and with its text. */
+/* An error that every program can cause, in this OpenSSL's packing and with its text. */
 CASE(invalid_pool_size, "Rules: G2, G47, B8")
 {
     SAY(ASYNC_init_thread(1, 2));
@@ -25,7 +28,7 @@ CASE(invalid_pool_size, "Rules: G2, G47, B8")
     say_texts();
 }
 
-/* Loading OpenSSL's strings first changes nothing in 3.x, where they come by themselves. */
+/* Loading OpenSSL's strings first changes nothing in 3.x, where they are loaded automatically. */
 CASE(texts_with_strings_loaded, "Rules: G47")
 {
     SAY(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL));
@@ -33,7 +36,10 @@ CASE(texts_with_strings_loaded, "Rules: G47")
     say_texts();
 }
 
-/* Which file and line say it is each library's own business; that there is one entry, with no data, is not. */
+/*
+ * File and line may differ between the libraries. That there is one entry without data must be the
+ * same.
+ */
 CASE(an_entry_says_where_it_comes_from, "Rules: B5, G2")
 {
     const char *file = NULL, *data = NULL;
@@ -96,8 +102,8 @@ static int all_calls(void *unused)
     return 1;
 }
 
-/* Neither success nor an ordinary refusal leaves an entry, and none takes away what is there. */
-CASE(what_succeeds_leaves_the_queue_alone, "Rules: B5, B19")
+/* Neither success nor an ordinary refusal adds an entry, and none removes entries. */
+CASE(calls_without_errors_leave_the_queue_alone, "Rules: B5, B19")
 {
     ASYNC_WAIT_CTX *ctx;
     ASYNC_JOB *job = NULL, *other = NULL;
@@ -126,7 +132,10 @@ static int queue_and_look(void *unused)
     return 1;
 }
 
-/* The queue is the thread's: what either side puts there the other finds. So with errno. */
+/*
+ * The queue belongs to the thread: a job and its caller find each other's entries. The same holds
+ * for errno.
+ */
 CASE(job_and_caller_share_the_queue, "Rules: B5")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -151,7 +160,7 @@ static void *fail_on_a_thread(void *unused)
     return unused;
 }
 
-/* Each thread has its own. */
+/* Each thread has its own queue. */
 CASE(threads_have_their_own_queue, "Rules: B5")
 {
     SAY(ASYNC_init_thread(1, 2));
@@ -159,7 +168,7 @@ CASE(threads_have_their_own_queue, "Rules: B5")
     say_errors();
 }
 
-/* More than the queue holds: the oldest go, in libcrypto's queue as it does with its own. */
+/* More than the queue holds: libcrypto's queue loses the oldest, as with its own entries. */
 CASE(many_errors, "Rules: B5")
 {
     int i;
@@ -171,7 +180,7 @@ CASE(many_errors, "Rules: B5")
 
 #if defined(OPENSSL_VERSION_MAJOR) && OPENSSL_VERSION_MAJOR >= 3
 
-/* A program may mark the queue and go back to the mark. */
+/* A program may set a mark in the queue and remove the entries after it. */
 CASE(entries_go_with_the_mark, "Rules: B5")
 {
     ERR_put_error(ERR_LIB_USER, 0, 5, "caller", 1);

@@ -48,7 +48,10 @@ static void set(char name)
     OSSL_LIB_CTX_set0_default(name == 'g' ? global : contexts[name - 'a']);
 }
 
-/* A job that sets one context after another, with a pause behind each; what it finds is in the transcript. */
+/*
+ * A job that sets one context after another, and pauses after each. The transcript shows what it
+ * finds.
+ */
 static int set_each(void *names)
 {
     const char *next;
@@ -81,7 +84,9 @@ static void run_with(const char *of_job, const char *of_caller)
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Every choice of two contexts and the global one, on both sides, across two pauses. */
+/*
+ * Every choice of two contexts and the global one, in the job and its caller, across two pauses.
+ */
 CASE(neither_side_sees_what_the_other_sets, "Rules: G37, T13")
 {
     static const char letters[] = "gab";
@@ -101,7 +106,7 @@ CASE(neither_side_sees_what_the_other_sets, "Rules: G37, T13")
     free_contexts();
 }
 
-/* A job that sets nothing keeps what it began with, whatever its callers have later. */
+/* A job that sets nothing keeps the context that it began with, whatever its callers set later. */
 static int set_nothing(void *unused)
 {
     int i;
@@ -134,7 +139,10 @@ CASE(a_job_begins_with_the_threads_choice_and_keeps_it, "Rules: G37")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Several jobs, each with a choice of its own, resumed in another order than started; records are used again. */
+/*
+ * Several jobs, each with a choice of its own, resumed in another order than they were started.
+ * Records are used again.
+ */
 CASE(each_job_has_its_own, "Rules: G37")
 {
     ASYNC_WAIT_CTX *ctx;
@@ -163,8 +171,8 @@ static int set_and_return(void *name)
     return 1;
 }
 
-/* A job that returns with another choice leaves no trace of it, with its caller or the next job. */
-CASE(what_a_job_leaves_behind_ends_with_it, "Rules: G37")
+/* If a job returns with another choice, neither its caller nor the next job sees it. */
+CASE(a_jobs_choice_ends_with_it, "Rules: G37")
 {
     ASYNC_WAIT_CTX *ctx;
     ASYNC_JOB *job = NULL;
@@ -197,7 +205,7 @@ static int block_and_set(void *unused)
     return 1;
 }
 
-/* A pause that is blocked switches nothing. */
+/* A pause that is blocked switches no context. */
 CASE(a_blocked_pause_switches_no_context, "Rules: G37, K4")
 {
     ASYNC_WAIT_CTX *ctx;
@@ -214,7 +222,7 @@ CASE(a_blocked_pause_switches_no_context, "Rules: G37, K4")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Starts that start nothing leave the thread's choice as it is. */
+/* Starts that start no job leave the thread's choice unchanged. */
 CASE(a_start_that_fails_changes_no_context, "Rules: G37, B27")
 {
     ASYNC_WAIT_CTX *ctx;
@@ -255,8 +263,11 @@ static int use_what_is_lent(void *unused)
     return 1;
 }
 
-/* What the job had chosen is borrowed: after its end the context is as usable as before, and its owner frees it. */
-CASE(a_jobs_choice_stays_its_owners, "Rules: G38")
+/*
+ * The library only borrows the context that the job has chosen. After the job's end it is still
+ * usable, and its owner frees it.
+ */
+CASE(a_chosen_context_still_belongs_to_its_owner, "Rules: G38")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
@@ -273,7 +284,7 @@ CASE(a_jobs_choice_stays_its_owners, "Rules: G38")
     SAY(digest != NULL);
     EVP_MD_free(digest);
     OSSL_LIB_CTX_free(lent);
-    /* The record is used again, and remembers nothing of it. */
+    /* The record is used again, and has nothing left of it. */
     go("start", &job, ctx, &ret, return_one);
     ASYNC_WAIT_CTX_free(ctx);
 }
@@ -294,7 +305,7 @@ static void *on_a_thread(void *unused)
     return unused;
 }
 
-/* The choice is a thread's. */
+/* Each thread has its own choice. */
 CASE(threads_choose_for_themselves, "Rules: G37")
 {
     ASYNC_WAIT_CTX *ctx;

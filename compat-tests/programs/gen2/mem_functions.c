@@ -1,9 +1,11 @@
 /*
- * Other memory for stacks, which OpenSSL has since 3.2. Its own test of it runs after stacks have been made, is refused and
- * tests nothing; here each case has a process of its own, so that it does test.
+ * Other memory for stacks, which OpenSSL supports since 3.2. OpenSSL's own test of it runs after
+ * stacks have been made, so it is refused and tests nothing. Here each case has a process of its
+ * own.
  *
- * The functions are looked up, because the headers and the libcrypto of older versions do not have them: then this program
- * writes one word, "absent", and the runner knows that there is nothing to compare.
+ * The functions are looked up, because the headers and the libcrypto of older versions lack them.
+ * In that case this program prints one word, "absent", and the runner knows that there is nothing
+ * to compare.
  */
 #include "transcript.h"
 
@@ -15,8 +17,8 @@ static void (*get_mem_functions)(alloc_fn *, free_fn *);
 static int allocs, frees, null_frees;
 static size_t asked;
 
-/* Looks the two functions up; 0 if there is nothing to be done. */
-static int there(void)
+/* Looks the two functions up. Returns 0 if they do not exist. */
+static int find_functions(void)
 {
     *(void **)&set_mem_functions = dlsym(RTLD_DEFAULT, "ASYNC_set_mem_functions");
     *(void **)&get_mem_functions = dlsym(RTLD_DEFAULT, "ASYNC_get_mem_functions");
@@ -50,7 +52,7 @@ static void *no_memory(size_t *size)
     return NULL;
 }
 
-/* Installed, read back, used by a pool, and everything given back. */
+/* They are installed, read back and used by a pool, and all blocks are returned. */
 CASE(custom_functions_are_used, "Rules: T14, D31, G40, G41, G43")
 {
     alloc_fn a = NULL;
@@ -59,7 +61,7 @@ CASE(custom_functions_are_used, "Rules: T14, D31, G40, G41, G43")
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
 
-    if (!there())
+    if (!find_functions())
         return;
     SAY(set_mem_functions(count_alloc, count_free));
     get_mem_functions(&a, &f);
@@ -78,13 +80,13 @@ CASE(custom_functions_are_used, "Rules: T14, D31, G40, G41, G43")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* NULL keeps the one there is; asking writes where it can. */
+/* NULL keeps the present function. The query writes to each pointer that is not NULL. */
 CASE(null_keeps_what_is_there, "Rules: G40, G43")
 {
     alloc_fn a = NULL, default_a = NULL;
     free_fn f = NULL, default_f = NULL;
 
-    if (!there())
+    if (!find_functions())
         return;
     get_mem_functions(&default_a, &default_f);
     SAY(default_a != NULL && default_f != NULL);
@@ -108,12 +110,12 @@ static void *try_on_a_thread(void *unused)
     return unused;
 }
 
-/* One stack is enough, and it need not be there any more. */
+/* One stack is enough, even if it has been freed since. */
 CASE(after_the_first_stack_it_is_too_late, "Rules: G40, G42")
 {
     alloc_fn before = NULL, a = NULL;
 
-    if (!there())
+    if (!find_functions())
         return;
     SAY(ASYNC_init_thread(4, 0));
     SAY(set_mem_functions(NULL, NULL));
@@ -128,14 +130,17 @@ CASE(after_the_first_stack_it_is_too_late, "Rules: G40, G42")
     say_errors();
 }
 
-/* An attempt that failed counts as well. The job cannot be made: fewer up front, none later, and no entry. */
+/*
+ * A failed attempt counts too. The jobs cannot be made: fewer in advance, none later, and no
+ * entry.
+ */
 CASE(without_memory_there_are_no_jobs, "Rules: G41, G42, G3, G10")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
 
-    if (!there())
+    if (!find_functions())
         return;
     SAY(set_mem_functions(no_memory, count_free));
     SAY(ASYNC_init_thread(3, 3));

@@ -13,7 +13,7 @@ static int pause_quietly(void *unused)
     return 1;
 }
 
-/* Starts jobs until there are no more to be had, up to FEW, then finishes them all; says how many. */
+/* Starts jobs until no more can be made, FEW at most, then finishes them all. Prints how many. */
 static void say_how_many(ASYNC_WAIT_CTX *ctx)
 {
     ASYNC_JOB *jobs[FEW] = {NULL};
@@ -28,7 +28,7 @@ static void say_how_many(ASYNC_WAIT_CTX *ctx)
             printf("job %d does not finish\n", i);
 }
 
-/* The first call of the process: the size is looked at before all else. */
+/* The first call of the process: the size is checked before everything else. */
 CASE(more_up_front_than_the_limit_is_refused, "Rules: G2, G1, B8")
 {
     SAY(ASYNC_init_thread(1, 2));
@@ -52,8 +52,8 @@ CASE(every_small_size, "Rules: G1, P6, P1")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* A limit is a number like any other, however large; making jobs up front is what costs. */
-CASE(large_limits_are_taken, "Rules: G1, G2")
+/* A limit may be any number, however large. Only making jobs in advance costs memory. */
+CASE(large_limits_are_accepted, "Rules: G1, G2")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
 
@@ -71,7 +71,10 @@ CASE(large_limits_are_taken, "Rules: G1, G2")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* More than an int holds: 3.6 and later refuse that, as a size that is not valid, and the pool that was there stays. */
+/*
+ * More than an int holds: 3.6 and later refuse that as an invalid size, and the pool that was
+ * there stays.
+ */
 CASE(a_limit_above_what_an_int_holds, "Rules: G2, G4")
 {
     static const size_t limits[] = {(size_t)INT_MAX + 1, (size_t)INT_MAX + 3, SIZE_MAX - 1, SIZE_MAX};
@@ -90,8 +93,8 @@ CASE(a_limit_above_what_an_int_holds, "Rules: G2, G4")
 }
 
 /*
- * The list of so many has no place in what memory there is: nothing is made, and the pool that was there stays. Most versions
- * have two entries, the allocator's first.
+ * There is no memory for a list of this length: nothing is made, and the pool that was there
+ * stays. Most versions add two entries, the allocator's first.
  */
 CASE(more_up_front_than_could_be_listed_is_refused, "Rules: G2, B9, G48")
 {
@@ -108,7 +111,7 @@ CASE(more_up_front_than_could_be_listed_is_refused, "Rules: G2, B9, G48")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* With nothing paused, the newer limits simply take over; a refused call leaves the older ones. */
+/* If no job is paused, the new limits replace the old ones. A refused call leaves the old ones. */
 CASE(a_second_init_replaces_the_limits, "Rules: G4, G1")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -125,7 +128,7 @@ CASE(a_second_init_replaces_the_limits, "Rules: G4, G1")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Without init the pool is unlimited; so it is again after a cleanup. */
+/* Without init the pool has no limit, and again after a cleanup. */
 CASE(a_start_makes_an_unlimited_pool, "Rules: G1, G5, B17, B21")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -148,7 +151,7 @@ static int block_and_return(void *unused)
     return 1;
 }
 
-/* With and without a pool, twice in a row, and with a block count left behind. */
+/* With and without a pool, twice in a row, and after a job that left pauses blocked. */
 CASE(cleanup_makes_the_thread_as_new, "Rules: G5, K5, B14")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -169,7 +172,10 @@ CASE(cleanup_makes_the_thread_as_new, "Rules: G5, K5, B14")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Each init and each new thread record leaves something with libcrypto to be called at the end; the repeats do no harm. */
+/*
+ * Each init and each new thread record registers something that libcrypto calls at the end.
+ * Repeating it does no harm.
+ */
 CASE(init_and_cleanup_may_be_cycled, "Rules: G7, G5")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -193,7 +199,10 @@ static int take_note(void *place)
     return 1;
 }
 
-/* The job released last is the next to be used; jobs made up front are used from the last one. */
+/*
+ * The job that was released last is used next. Of jobs made in advance, the last one is used
+ * first.
+ */
 CASE(reuse_is_last_in_first_out, "Rules: P4")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -227,7 +236,10 @@ static void *on_a_thread_of_its_own(void *ctx)
     return NULL;
 }
 
-/* Threads that end without a cleanup of their own, one after the other, beside a thread with jobs paused. */
+/*
+ * Threads that end without a cleanup of their own, one after the other, while a thread has paused
+ * jobs.
+ */
 CASE(each_thread_has_its_own_pool_which_ends_with_it, "Rules: G6, P1")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new(), *theirs = ASYNC_WAIT_CTX_new();
@@ -244,8 +256,11 @@ CASE(each_thread_has_its_own_pool_which_ends_with_it, "Rules: G6, P1")
     ASYNC_WAIT_CTX_free(theirs);
 }
 
-/* As far as both can be compared after the end of libcrypto: outside a job nothing happens, and contexts go on working. */
-CASE(after_the_end_of_libcrypto_contexts_go_on_working, "Rules: G8")
+/*
+ * Both can be compared after libcrypto's cleanup only so far: outside a job nothing happens, and
+ * contexts still work.
+ */
+CASE(after_the_end_of_libcrypto_contexts_still_work, "Rules: G8")
 {
     static const char key;
     ASYNC_WAIT_CTX *before = ASYNC_WAIT_CTX_new(), *after;

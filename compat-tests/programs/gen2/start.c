@@ -1,7 +1,10 @@
-/* Starting, pausing and resuming with six arguments: results, what is written, arguments, contexts, blocking. */
+/*
+ * Starting, pausing and resuming with six arguments: results, outputs, arguments, contexts,
+ * blocking.
+ */
 #include "transcript.h"
 
-CASE(results_and_what_is_written, "Rules: B19, B20, B22, G9")
+CASE(results_and_outputs, "Rules: B19, B20, B22, G9")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL, *other = NULL;
@@ -13,7 +16,7 @@ CASE(results_and_what_is_written, "Rules: B19, B20, B22, G9")
     go("new, pauses", &job, ctx, &ret, pause_twice);
     go("another", &other, ctx, &unused, pause_twice);
     go("resumed, pauses", &job, ctx, &ret, pause_twice);
-    /* Function, arguments and context of a resume are not looked at. */
+    /* Function, arguments and context of a resume are ignored. */
     say_start("resumed, returns", &job, NULL, &ret, NULL, NULL, 99);
     go("another", &other, ctx, &unused, return_one);
     ASYNC_WAIT_CTX_free(ctx);
@@ -22,7 +25,7 @@ CASE(results_and_what_is_written, "Rules: B19, B20, B22, G9")
 static ASYNC_WAIT_CTX *given, *not_given;
 static ASYNC_JOB *self;
 
-static void say_whose(const char *label, ASYNC_WAIT_CTX *seen)
+static void print_context_name(const char *label, ASYNC_WAIT_CTX *seen)
 {
     printf("%s: %s\n", label, seen == NULL ? "NULL" : seen == given ? "given" : seen == not_given ? "not given" : "?");
 }
@@ -31,21 +34,24 @@ static int look_at_own_context(void *unused)
 {
     (void)unused;
     self = ASYNC_get_current_job();
-    say_whose("first stretch", ASYNC_get_wait_ctx(self));
+    print_context_name("first stretch", ASYNC_get_wait_ctx(self));
     ASYNC_pause_job();
-    say_whose("second stretch", ASYNC_get_wait_ctx(ASYNC_get_current_job()));
+    print_context_name("second stretch", ASYNC_get_wait_ctx(ASYNC_get_current_job()));
     ASYNC_pause_job();
-    say_whose("third stretch", ASYNC_get_wait_ctx(ASYNC_get_current_job()));
+    print_context_name("third stretch", ASYNC_get_wait_ctx(ASYNC_get_current_job()));
     return 1;
 }
 
 static void *ask_from_elsewhere(void *job)
 {
-    say_whose("from another thread", ASYNC_get_wait_ctx(job));
+    print_context_name("from another thread", ASYNC_get_wait_ctx(job));
     return NULL;
 }
 
-/* The context given at the start, for the life of the job, whoever asks; none once the record is idle. */
+/*
+ * The job has the context that was given at the start as long as it lives, on every thread. An
+ * idle record has none.
+ */
 CASE(a_job_has_the_context_it_was_started_with, "Rules: G9, G11, G12")
 {
     ASYNC_JOB *job = NULL;
@@ -54,16 +60,16 @@ CASE(a_job_has_the_context_it_was_started_with, "Rules: G9, G11, G12")
     given = ASYNC_WAIT_CTX_new();
     not_given = ASYNC_WAIT_CTX_new();
     go("start", &job, given, &ret, look_at_own_context);
-    say_whose("paused", ASYNC_get_wait_ctx(job));
+    print_context_name("paused", ASYNC_get_wait_ctx(job));
     on_thread(ask_from_elsewhere, job);
     go("resume", &job, not_given, &ret, look_at_own_context);
-    say_whose("paused", ASYNC_get_wait_ctx(job));
+    print_context_name("paused", ASYNC_get_wait_ctx(job));
     go("resume", &job, NULL, &ret, look_at_own_context);
-    say_whose("idle", ASYNC_get_wait_ctx(self));
+    print_context_name("idle", ASYNC_get_wait_ctx(self));
     /* The record is used again, with another context. */
     go("start", &job, not_given, &ret, look_at_own_context);
     SAY(job == self);
-    say_whose("paused", ASYNC_get_wait_ctx(job));
+    print_context_name("paused", ASYNC_get_wait_ctx(job));
     go("resume", &job, given, &ret, look_at_own_context);
     go("resume", &job, given, &ret, look_at_own_context);
     /* The job never owned it: it still works, and its owner frees it. */
@@ -72,7 +78,7 @@ CASE(a_job_has_the_context_it_was_started_with, "Rules: G9, G11, G12")
     ASYNC_WAIT_CTX_free(not_given);
 }
 
-/* Without a context a job may at least run and return, in OpenSSL too. */
+/* Without a context a job may run and return, in OpenSSL too. */
 CASE(a_job_without_a_context_may_return, "Rules: G13")
 {
     ASYNC_JOB *job = NULL;
@@ -99,7 +105,10 @@ static int say_text(void *text)
     return 2;
 }
 
-/* A copy, private, constant, and of any size; NULL is passed on as NULL whatever the size. */
+/*
+ * The arguments are a private, unchanging copy, of any size. NULL is passed on as NULL whatever
+ * the size is.
+ */
 CASE(arguments_are_copied, "Rules: B23, B25, B44")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -125,7 +134,7 @@ CASE(arguments_are_copied, "Rules: B23, B25, B44")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Whether this OpenSSL is one of those that were seen to run the function with NULL when the arguments have size 0. */
+/* Whether this OpenSSL is known to run the function with NULL if the arguments have size 0. */
 static int runs_with_no_bytes(void)
 {
     unsigned long version = OpenSSL_version_num(), patch = version >> 4 & 0xff;
@@ -151,7 +160,10 @@ static int say_and_pause(void *argument)
     return 4;
 }
 
-/* No bytes are as good as NULL. Older versions of OpenSSL refuse them, some with an entry and some without. */
+/*
+ * 0 bytes are the same as NULL. Older versions of OpenSSL refuse them, some with an entry and some
+ * without.
+ */
 CASE(arguments_of_size_0_are_null, "Rules: B24, D11, B22, B45")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -178,8 +190,8 @@ CASE(arguments_of_size_0_are_null, "Rules: B24, D11, B22, B45")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* The pool is asked before the arguments are looked at. */
-CASE(a_full_pool_comes_before_bad_arguments, "Rules: B45, G10")
+/* A job is taken from the pool before the arguments are checked. */
+CASE(a_full_pool_is_reported_before_bad_arguments, "Rules: B45, G10")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL, *other = NULL;
@@ -191,7 +203,7 @@ CASE(a_full_pool_comes_before_bad_arguments, "Rules: B45, G10")
     say_start("no memory, but full", &other, ctx, &ret, return_one, &byte, (size_t)-1 / 2);
     go("resume", &job, ctx, &ret, pause_once);
     say_start("no memory", &other, ctx, &ret, return_one, &byte, (size_t)-1 / 2);
-    /* The job that was taken is back and counted. */
+    /* The job that was taken is in the pool again and counted. */
     go("start", &job, ctx, &ret, pause_once);
     go("full", &other, ctx, &ret, pause_once);
     go("resume", &job, ctx, &ret, pause_once);
@@ -209,7 +221,7 @@ static int say_current(void *place)
     return 1;
 }
 
-/* Inside a job its handle, the one that the caller gets; elsewhere NULL. */
+/* Inside a job, its own handle, which the caller gets too. Elsewhere NULL. */
 CASE(the_current_job_is_the_one_that_runs, "Rules: B30, B35")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -244,8 +256,9 @@ static int block_some(void *unused)
 }
 
 /*
- * Every count of blocks and unblocks up to three, job after job on one thread: the count is the thread's, stays when a job
- * ends, never goes below zero, and is not touched from outside a job.
+ * Every count of blocks and unblocks up to three, in one job after another on one thread. The
+ * count belongs to the thread, stays when a job ends, never goes below zero, and cannot be changed
+ * outside a job.
  */
 CASE(the_block_count_is_the_threads, "Rules: K1, K2, K3, K5, K6")
 {
@@ -267,7 +280,7 @@ CASE(the_block_count_is_the_threads, "Rules: K1, K2, K3, K5, K6")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* A job paused earlier is caught by a count that another one leaves behind. */
+/* If a job ends with pauses blocked, they are also blocked in a job that was paused earlier. */
 CASE(a_block_left_behind_holds_for_jobs_paused_before, "Rules: K5, K4")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -300,7 +313,10 @@ static int wait_until_it_happened(void *place)
     return 1;
 }
 
-/* Whoever loops on a pause goes round and round while pauses are blocked: each answers 1, and none happens. */
+/*
+ * A loop that pauses until something happens does not wait while pauses are blocked: each pause
+ * returns 1 at once.
+ */
 CASE(a_loop_on_pause_spins_while_blocked, "Rules: D32, B31, B34")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -312,7 +328,7 @@ CASE(a_loop_on_pause_spins_while_blocked, "Rules: D32, B31, B34")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-CASE(capability_is_told_at_any_time, "Rules: F19")
+CASE(capability_can_be_asked_at_any_time, "Rules: F19")
 {
     SAY(ASYNC_is_capable());
     ASYNC_cleanup_thread();
@@ -320,8 +336,11 @@ CASE(capability_is_told_at_any_time, "Rules: F19")
     say_errors();
 }
 
-/* No call made this thread known before, and a library that was initialised: a pause answers 1, and nothing happens. */
-CASE(a_pause_outside_a_job_answers_one, "Rules: G14, B31")
+/*
+ * No call before this one has used the thread or initialised the library. The pause returns 1 and
+ * has no effect.
+ */
+CASE(a_pause_outside_a_job_returns_one, "Rules: G14, B31")
 {
     SAY(OPENSSL_init_crypto(0, NULL));
     SAY(ASYNC_pause_job());
@@ -347,7 +366,7 @@ static int count_to(void *limit)
     return total;
 }
 
-/* Many jobs with pauses of different number, resumed in turn until all have returned. */
+/* Many jobs with different numbers of pauses, resumed by turns until all have returned. */
 CASE(many_jobs_take_turns, "Rules: B29, S3")
 {
     static ASYNC_JOB *jobs[MANY];

@@ -1,7 +1,8 @@
 /*
- * What the programs in this directory share. Each is written against OpenSSL's own headers, links libssl and libcrypto,
- * and is run twice: as it is, and with the library in front of libcrypto. What it writes on standard output must be the
- * same both times, so nothing goes there that may differ from run to run: no address, no thread number.
+ * What the programs in this directory share. Each uses OpenSSL's own headers, links libssl and
+ * libcrypto, and is run twice: by itself, and with the library in front of libcrypto. Its standard
+ * output must be the same both times. So nothing may be printed there that differs from run to
+ * run: no address, no thread number.
  *
  * A program is one C file that includes this header first and holds cases:
  *
@@ -10,10 +11,10 @@
  *         SAY(ASYNC_WAIT_CTX_get_fd(ctx, key, &fd, &data));
  *     }
  *
- * Nothing here says what is right: a case is a program that shows what happens, and the two runs are compared. main() is
- * here. It runs each case in a child of its own, so that each begins in a process that has not used the library, and says
- * how the child ended; with -NAME as an argument it leaves a case out. Which library answers goes to standard error, for the
- * runner to check.
+ * Nothing here says what is right: a case shows what happens, and the two runs are compared.
+ * main() is here. It runs each case in a child of its own, so that each begins in a process that
+ * has not used the library, and prints how the child ended. With -NAME as an argument it leaves a
+ * case out. To standard error it prints which library the program calls, for the runner to check.
  */
 #ifndef TRANSCRIPT_H
 #define TRANSCRIPT_H
@@ -42,7 +43,7 @@
 # define CASE_SECONDS 300
 #endif
 
-/* A value no function here returns: what an out-parameter holds as long as nobody has written it. */
+/* A value that no function here returns: what an output holds until it is written. */
 #define UNWRITTEN (-7777)
 
 /* More descriptors than any case has in one context. */
@@ -57,7 +58,9 @@ struct transcript_case {
 
 static struct transcript_case *transcript_first, **transcript_end = &transcript_first;
 
-/* Constructors of one file run in the order in which they stand there, so the list keeps the order of the cases. */
+/*
+ * Constructors of one file run in the order of the file, so the list keeps the order of the cases.
+ */
 #define CASE(NAME, RULES)                                                                                             \
     static void NAME(void);                                                                                           \
     static struct transcript_case NAME##_entry = {#NAME, RULES, NAME, NULL};                                          \
@@ -71,7 +74,10 @@ static struct transcript_case *transcript_first, **transcript_end = &transcript_
 /* Writes an expression and its value. */
 #define SAY(EXPRESSION) printf("%s = %lld\n", #EXPRESSION, (long long)(EXPRESSION))
 
-/* Says on standard error which file a function of this name comes from, by the address the program itself has for it. */
+/*
+ * Prints to standard error which file has the function of this name, by the address that the
+ * program itself has for it.
+ */
 static inline void transcript_say_library(const char *name, void *seen_by_program)
 {
     void *found = dlsym(RTLD_DEFAULT, name);
@@ -86,7 +92,7 @@ static inline void transcript_say_library(const char *name, void *seen_by_progra
 int main(int argc, char **argv)
 {
     const struct transcript_case *c;
-    /* A use of libssl: it must be there for its own references to be looked at. */
+    /* A use of libssl, so that it is linked and its own references can be checked. */
     int (*volatile from_libssl)(SSL *, OSSL_ASYNC_FD *, size_t *) = SSL_get_all_async_fds;
 
     (void)from_libssl;
@@ -123,7 +129,7 @@ int main(int argc, char **argv)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------- what cases do time and again */
+/* --------------------------------------------------------------------------------- what cases do repeatedly */
 
 static inline const char *result_name(int result)
 {
@@ -154,7 +160,7 @@ static inline void say_errors(void)
         printf("\n");
 }
 
-/* ASYNC_start_job with all that can be seen of it. */
+/* Calls ASYNC_start_job and prints everything that can be observed of it. */
 static inline int say_start(const char *label, ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, int (*func)(void *),
                             void *args, size_t size)
 {
@@ -188,8 +194,9 @@ static inline void print_list(const char *heading, const OSSL_ASYNC_FD *fds, siz
 }
 
 /*
- * Everything that the questions about a context answer, in one line without its end: all descriptors, those added, those
- * deleted. Asked with arrays, with one array, and with none; if the answers do not fit each other it says so.
+ * Prints all results of the questions about a context in one line, without its end: all
+ * descriptors, those added, those deleted. It asks with arrays, with one array, and without. If
+ * the results do not fit each other, it prints so.
  */
 static inline void print_fds(ASYNC_WAIT_CTX *ctx)
 {
@@ -209,7 +216,7 @@ static inline void print_fds(ASYNC_WAIT_CTX *ctx)
         again[i] = UNWRITTEN;
     fits &= ASYNC_WAIT_CTX_get_changed_fds(ctx, NULL, &a2, again, &d2) == 1 && a == a2 && d == d2;
     fits &= memcmp(again, deleted, sizeof(again)) == 0;
-    /* Nothing behind what was counted is written. */
+    /* Nothing after the counted elements is written. */
     fits &= n >= MOST_FDS || all[n] == UNWRITTEN;
     fits &= a >= MOST_FDS || added[a] == UNWRITTEN;
     fits &= d >= MOST_FDS || deleted[d] == UNWRITTEN;
@@ -227,7 +234,7 @@ static inline void say_fds(const char *label, ASYNC_WAIT_CTX *ctx)
     printf("\n");
 }
 
-/* A cleanup that says what it was called with; custom_data is a name or NULL. */
+/* A cleanup that prints what it was called with. custom_data is a name or NULL. */
 static ASYNC_WAIT_CTX *cleanup_expects;
 
 static inline void say_cleanup(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD fd, void *custom_data)
@@ -236,7 +243,7 @@ static inline void say_cleanup(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_
            key == NULL ? "NULL" : "given", ctx == cleanup_expects ? "the same" : "another");
 }
 
-/* Runs `function` on a thread of its own, to its end. */
+/* Runs `function` on a thread of its own, until it ends. */
 static inline void on_thread(void *(*function)(void *), void *arg)
 {
     pthread_t thread;

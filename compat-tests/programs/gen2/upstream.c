@@ -1,6 +1,7 @@
 /*
- * The cases of OpenSSL's own test of this facility, re-expressed, as far as 1.1.0 to 3.x run them. That test checks for
- * itself; so does this one, by printing each result, which the expected values stand beside in the comments.
+ * The cases of OpenSSL's own test of this facility, in our own code, as far as 1.1.0 to 3.x run
+ * them. OpenSSL's test checks its results itself. This one prints each result, and comments give
+ * the expected values.
  */
 #include "transcript.h"
 
@@ -205,7 +206,7 @@ CASE(callback_status, "Rules: T12")
     ASYNC_cleanup_thread();
 }
 
-/* What the default library context is now; asking needs a moment with another. */
+/* The present default library context. To find it out, another one must be set for a moment. */
 static OSSL_LIB_CTX *current_libctx(void)
 {
     OSSL_LIB_CTX *current = OSSL_LIB_CTX_set0_default(NULL);
@@ -229,7 +230,10 @@ static int use_own_libctx(void *unused)
     return 1;
 }
 
-/* Each side finds its own after every switch. No init_thread: the pool comes by itself. */
+/*
+ * The job and its caller each find their own after every switch. Without init_thread: the pool is
+ * made by the start.
+ */
 CASE(start_job_with_default_libctx, "Rules: T13")
 {
     OSSL_LIB_CTX *libctx = OSSL_LIB_CTX_new();

@@ -1,4 +1,4 @@
-/* The wait context, by hand: what a sequence of operations in a table does not show. */
+/* The wait context, in single cases that sequences of operations in a table do not show. */
 #include "transcript.h"
 
 static const char keys[4];
@@ -21,8 +21,8 @@ CASE(freeing_null_does_nothing, "Rules: G17")
     say_errors();
 }
 
-/* Newest first, with what was set; those that are cleared, fresh or reported, are left out. */
-CASE(freeing_cleans_up_what_is_left_newest_first, "Rules: G17, G18, G27")
+/* Newest first, with what was set. Entries that were cleared, new or reported, are left out. */
+CASE(freeing_cleans_up_remaining_entries_newest_first, "Rules: G17, G18, G27")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
@@ -43,7 +43,7 @@ CASE(freeing_cleans_up_what_is_left_newest_first, "Rules: G17, G18, G27")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* A reset forgets deleted entries without a word to whoever set them. */
+/* A reset removes deleted entries without calling their cleanups. */
 CASE(neither_clear_nor_reset_cleans_up, "Rules: G18, G24, G27")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -63,8 +63,8 @@ CASE(neither_clear_nor_reset_cleans_up, "Rules: G18, G24, G27")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Keys and descriptors are not looked at: NULL and -1 will do. */
-CASE(any_key_and_any_descriptor_will_do, "Rules: G19, G20")
+/* Keys and descriptors are not checked: NULL and -1 are accepted. */
+CASE(any_key_and_any_descriptor_is_accepted, "Rules: G19, G20")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     OSSL_ASYNC_FD fd = UNWRITTEN;
@@ -88,8 +88,8 @@ CASE(any_key_and_any_descriptor_will_do, "Rules: G19, G20")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Where there is no such key, nothing is written and nothing queued. */
-CASE(a_key_that_is_not_there_writes_nothing, "Rules: G20, G23")
+/* If there is no such key, nothing is written and no error is queued. */
+CASE(an_unknown_key_writes_nothing, "Rules: G20, G23")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     OSSL_ASYNC_FD fd = UNWRITTEN;
@@ -109,7 +109,10 @@ CASE(a_key_that_is_not_there_writes_nothing, "Rules: G20, G23")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Two with one key: the newer one hides the older, which comes back when the newer is cleared. */
+/*
+ * Two entries with one key: the newer one hides the older, which is found again when the newer is
+ * cleared.
+ */
 CASE(the_newest_of_two_with_one_key_is_found_first, "Rules: G19, G20, G23")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -128,7 +131,7 @@ CASE(the_newest_of_two_with_one_key_is_found_first, "Rules: G19, G20, G23")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Asking changes nothing: the same answer as often as one likes. */
+/* The questions change nothing: the results are the same however often they are asked. */
 CASE(asking_resets_nothing, "Rules: G29, G21, G22")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -166,7 +169,7 @@ static int add_then_pause_blocked(void *unused)
     return 1;
 }
 
-/* Only a pause that happened resets, and only at its end. */
+/* Only a pause that was not skipped resets, and only when it ends. */
 CASE(a_blocked_pause_resets_nothing, "Rules: K4, G30")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -180,7 +183,7 @@ CASE(a_blocked_pause_resets_nothing, "Rules: K4, G30")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Outside a job a pause does nothing to any context. */
+/* Outside a job a pause has no effect on any context. */
 CASE(a_pause_outside_a_job_resets_nothing, "Rules: G30, G13")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -197,7 +200,10 @@ CASE(a_pause_outside_a_job_resets_nothing, "Rules: G30, G13")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* The changes of the last stretch stay to be seen, and go into the next job until that has paused and been resumed. */
+/*
+ * The changes after the last pause stay, and count in the next job until that has paused and been
+ * resumed.
+ */
 CASE(changes_carry_into_the_next_job, "Rules: G31, G30")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -214,7 +220,7 @@ CASE(changes_carry_into_the_next_job, "Rules: G31, G30")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* Contexts know nothing of each other. */
+/* Contexts are independent of each other. */
 CASE(a_resume_resets_the_context_of_its_job_alone, "Rules: G30, G9")
 {
     ASYNC_WAIT_CTX *one = ASYNC_WAIT_CTX_new(), *other = ASYNC_WAIT_CTX_new();
@@ -224,7 +230,7 @@ CASE(a_resume_resets_the_context_of_its_job_alone, "Rules: G30, G9")
     ASYNC_WAIT_CTX_set_wait_fd(one, keys, 90, NULL, NULL);
     ASYNC_WAIT_CTX_set_wait_fd(other, keys, 91, NULL, NULL);
     go("start", &job, one, &ret, pause_once);
-    /* The context given at a resume is not looked at. */
+    /* The context that is given to a resume is ignored. */
     go("resume", &job, other, &ret, pause_once);
     say_fds("one", one);
     say_fds("other", other);
@@ -239,7 +245,7 @@ static void *set_on_another_thread(void *ctx)
     return NULL;
 }
 
-/* An engine's thread may set and clear while the job is paused; the resume wipes the change. */
+/* An engine's thread may set and clear while the job is paused. The resume resets the changes. */
 CASE(another_thread_may_change_the_context_of_a_paused_job, "Rules: G45")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();

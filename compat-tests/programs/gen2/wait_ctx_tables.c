@@ -1,11 +1,12 @@
 /*
- * The wait context, in every order: sequences of operations, generated without end or choice, with everything that can be
- * asked of the context written after each of them, by whoever made it, and again by the caller after each pause.
+ * The wait context in every order: all sequences of operations. After each operation, the job or
+ * caller that made it prints everything that can be asked of the context. The caller does so again
+ * after each pause.
  *
  * An operation is two letters. The first says who acts:
  *
  *     o  the caller, outside a job; a job that is running pauses first
- *     j  the first job, k the second; one that is not there is started, one that is paused is resumed
+ *     j  the first job, k the second; it is started if there is none, and resumed if it is paused
  *
  * The second says what is done on the context that all share:
  *
@@ -15,7 +16,8 @@
  *     x        the job tries to pause while pauses are blocked
  *     f        the job returns
  *
- * Several operations in a row by the same job are one stretch: nothing pauses in between. One line is one sequence.
+ * Several operations in a row by the same job form one stretch, without a pause in between. One
+ * line is one sequence.
  */
 #include "transcript.h"
 
@@ -23,7 +25,7 @@ static const char key[4];
 
 static ASYNC_WAIT_CTX *ctx;
 static ASYNC_JOB *jobs[2];
-static const char *script; /* the operation being done, and those behind it */
+static const char *script; /* the present operation, and those after it */
 static int next_fd;
 static int in_cleanup;
 
@@ -51,7 +53,7 @@ static void say_freed(ASYNC_WAIT_CTX *freed, const void *freed_key, OSSL_ASYNC_F
            freed == ctx && (intptr_t)data == fd ? "" : "(wrong)");
 }
 
-/* Does one operation that is the same for whoever does it. */
+/* Does an operation that is the same for jobs and caller. */
 static void act(char verb)
 {
     const char what[3] = {script[0], script[1], '\0'};
@@ -68,7 +70,7 @@ static void act(char verb)
     after(what);
 }
 
-/* Both jobs: does the operations that are its own, and pauses before any that is not. */
+/* Both jobs: does its own operations, and pauses before any other. */
 static int follow_script(void *name_place)
 {
     char name = *(char *)name_place;
@@ -95,7 +97,7 @@ static int follow_script(void *name_place)
     }
 }
 
-/* Starts or resumes a job; what it does then is in the script. */
+/* Starts or resumes a job. The script says what it does then. */
 static void switch_to(int which)
 {
     char name = "jk"[which];
@@ -161,7 +163,10 @@ static void every_sequence(const char *const *operations, int count, int length)
 
 #define EVERY_SEQUENCE(LIST, LENGTH) every_sequence(LIST, (int)(sizeof(LIST) / sizeof((LIST)[0])), LENGTH)
 
-/* Two keys, one job: what is added and cleared before and after each reset, with blocked pauses and with new jobs. */
+/*
+ * Two keys, one job: what is added and cleared before and after each reset, with blocked pauses
+ * and with new jobs.
+ */
 CASE(one_job_sets_and_clears_two_keys, "Rules: G19, G20, G21, G22, G23, G24, G25, G28, G29, G30, G31")
 {
     static const char *const operations[] = {"ja", "jA", "jb", "jB", "jp", "jx", "jf"};
@@ -169,7 +174,10 @@ CASE(one_job_sets_and_clears_two_keys, "Rules: G19, G20, G21, G22, G23, G24, G25
     EVERY_SEQUENCE(operations, 5);
 }
 
-/* One key set more than once; and the same key cleared and set again in one stretch. */
+/*
+ * One key that is set more than once, and that is cleared and set again without a pause in
+ * between.
+ */
 CASE(one_job_sets_and_clears_one_key, "Rules: G19, G24, G25, G46, K4")
 {
     static const char *const operations[] = {"ja", "jA", "jp", "jx"};
@@ -177,7 +185,7 @@ CASE(one_job_sets_and_clears_one_key, "Rules: G19, G24, G25, G46, K4")
     EVERY_SEQUENCE(operations, 7);
 }
 
-/* The caller joins in, before the first start, while the job is paused, and after its end. */
+/* The caller also acts: before the first start, while the job is paused, and after its end. */
 CASE(the_caller_changes_what_the_job_waits_for, "Rules: G31, G45, G24, G30")
 {
     static const char *const operations[] = {"oa", "oA", "ja", "jA", "jp", "jf"};
@@ -185,7 +193,7 @@ CASE(the_caller_changes_what_the_job_waits_for, "Rules: G31, G45, G24, G30")
     EVERY_SEQUENCE(operations, 6);
 }
 
-/* Two jobs on one context: a resume of either resets what both have counted. */
+/* Two jobs on one context: a resume of either resets the changes of both. */
 CASE(two_jobs_share_a_context, "Rules: G32, G12, G31")
 {
     static const char *const operations[] = {"ja", "jA", "jf", "kb", "kB", "kf"};
@@ -201,7 +209,7 @@ CASE(two_jobs_share_a_key, "Rules: G32, G19, G23")
     EVERY_SEQUENCE(operations, 6);
 }
 
-/* The next order of four numbers, in place; 0 after the last one. */
+/* The next order of four numbers, in place. Returns 0 after the last one. */
 static int next_order(int order[4])
 {
     int i = 2, j = 3, t;
@@ -219,8 +227,9 @@ static int next_order(int order[4])
 }
 
 /*
- * Four entries, under four keys or fewer, with a reset behind none, one, ... all of them; then cleared in every order, with a
- * reset behind any of the clears. Among them is every way in which a fresh entry stands behind deleted ones.
+ * Four entries, with four keys or fewer. After none, one, ... all of them there is a reset. Then
+ * they are cleared in every order, with a reset after any of the clears. So a new entry stands
+ * after deleted ones in every possible way.
  *
  * Rules: G21, G22, G24, G25, G26, G17, G18, D27
  */
@@ -258,8 +267,11 @@ CASE(four_entries_are_cleared_in_every_order, "Rules: G26, D27, G25, G17, G18")
             }
 }
 
-/* As many entries as fit here, and cleared from either end, so that a list of any kind has to grow and to shrink. */
-CASE(many_entries_come_and_go, "Rules: G19, G21, G22, G24, G17")
+/*
+ * As many entries as fit here, cleared from either end, so that a list of any kind has to grow and
+ * to shrink.
+ */
+CASE(many_entries_are_added_and_cleared, "Rules: G19, G21, G22, G24, G17")
 {
     static const char keys[MOST_FDS];
     int i, round;

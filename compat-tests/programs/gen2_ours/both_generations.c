@@ -1,4 +1,7 @@
-/* Both generations in one program: one pool, one kind of job, two ways to be told that a job can go on. */
+/*
+ * Both generations in one program: one pool and one kind of job, and two ways to learn that a job
+ * can be resumed.
+ */
 #include "second.h"
 
 static int look(void *place)
@@ -33,7 +36,7 @@ CASE(jobs_of_the_six_argument_call_have_no_pipe, "Header: async.h; Rules: G1, B3
     ASYNC_cleanup_thread();
 }
 
-/* A record that has a pipe from its earlier life keeps it to itself. */
+/* A record that has a pipe from an earlier use does not show it. */
 CASE(a_pipe_made_for_one_generation_is_not_shown_to_the_other, "Header: async.h; Rules: B36, D19")
 {
     int ret = UNWRITTEN, fd, round;
@@ -59,7 +62,7 @@ CASE(a_pipe_made_for_one_generation_is_not_shown_to_the_other, "Header: async.h;
     ASYNC_free_pool();
 }
 
-/* The pipe comes with the first five-argument start, and stays. */
+/* The first five-argument start makes the pipe, and the record keeps it. */
 CASE(a_record_without_a_pipe_gets_one_when_it_is_needed, "Header: async.h; Rules: B36")
 {
     int before = open_descriptors(), ret = UNWRITTEN;
@@ -83,12 +86,12 @@ CASE(a_job_of_the_five_argument_call_has_no_context, "Header: async.h; Rules: G1
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
 
-    /* Not even that of the job which had its record before. */
+    /* It does not show the pipe of the job that used its record before either. */
     CHECK_EQUAL(go(&job, ctx, &ret, pause_once), ASYNC_PAUSE);
     CHECK_EQUAL(go(&job, ctx, &ret, NULL), ASYNC_FINISH);
     CHECK_EQUAL(start(&job, &ret, pause_twice), ASYNC_PAUSE);
     CHECK(ASYNC_get_wait_ctx(job) == NULL);
-    /* Nor does a resume by the other call give it one. */
+    /* A resume by the other call does not give it a pipe either. */
     CHECK_EQUAL(go(&job, ctx, &ret, NULL), ASYNC_PAUSE);
     CHECK(ASYNC_get_wait_ctx(job) == NULL);
     CHECK_EQUAL(go(&job, ctx, &ret, NULL), ASYNC_FINISH);
@@ -117,7 +120,7 @@ CASE(either_call_resumes_either_job, "Header: async.h; Rules: B22, G9")
     ASYNC_cleanup_thread();
 }
 
-CASE(both_take_from_one_pool, "Header: async.h; Rules: P1, G1, G5")
+CASE(both_generations_use_one_pool, "Header: async.h; Rules: P1, G1, G5")
 {
     ASYNC_JOB *one = NULL, *other = NULL, *third = NULL;
     int ret = UNWRITTEN;
@@ -132,7 +135,7 @@ CASE(both_take_from_one_pool, "Header: async.h; Rules: P1, G1, G5")
     CHECK_EQUAL(go(&third, NULL, &ret, NULL), ASYNC_FINISH);
     CHECK_EQUAL(go(&one, NULL, &ret, NULL), ASYNC_FINISH);
 
-    /* Either name replaces, and frees, what the other made. */
+    /* Each function replaces and frees what the other made. */
     CHECK_EQUAL(ASYNC_init_thread(1, 1), 1);
     CHECK_EQUAL(start(&one, &ret, pause_once), ASYNC_PAUSE);
     CHECK_EQUAL(start(&other, &ret, pause_once), ASYNC_NO_JOBS);
@@ -145,7 +148,10 @@ CASE(both_take_from_one_pool, "Header: async.h; Rules: P1, G1, G5")
     ASYNC_cleanup_thread();
 }
 
-/* The library takes no part in libcrypto's beginning and end: a thread can have jobs from first to last. */
+/*
+ * The library does not depend on libcrypto's initialisation and cleanup: a thread can have jobs
+ * before and after them.
+ */
 static void *start_late(void *unused)
 {
     CHECK_STILL_WORKS();

@@ -1,4 +1,7 @@
-/* Wait contexts where OpenSSL crashes: none at all, freed too early, used by their own cleanups. */
+/*
+ * Wait contexts in cases in which OpenSSL crashes: no context, a context freed too early, or used
+ * by its own cleanups.
+ */
 #include "second.h"
 
 static const char keys[8];
@@ -38,7 +41,7 @@ static int callback(void *arg)
     return 1;
 }
 
-CASE(every_function_answers_zero_for_no_context, "Rules: D28, G17")
+CASE(every_function_returns_zero_for_a_null_context, "Rules: D28, G17")
 {
     OSSL_ASYNC_FD fd = UNWRITTEN;
     void *data = &fd;
@@ -105,7 +108,7 @@ static void note_cleanup(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD fd,
     cleaned_fd[cleaned++ % 8] = fd;
 }
 
-/* Uses its context as if nothing had happened, on both sides of a pause. */
+/* Uses its context as usual, before and after a pause. */
 static int use_own_context(void *unused)
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_get_wait_ctx(ASYNC_get_current_job());
@@ -215,7 +218,10 @@ CASE(another_thread_may_free_the_context_of_a_paused_job, "Rules: D26")
     ASYNC_cleanup_thread();
 }
 
-/* The pool is freed, then the context, then the job ends: in this order nothing is left to hold on to. */
+/*
+ * The pool is freed, then the context, then the job ends. At that time the context and the pool
+ * are gone.
+ */
 CASE(pool_and_context_may_both_be_gone_when_a_job_ends, "Rules: D26, D3")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
@@ -273,8 +279,8 @@ static void clear_the_others(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD
     CHECK_EQUAL(ASYNC_WAIT_CTX_clear_fd(ctx, keys + 2), 0);
 }
 
-/* The entries in question are reported ones and fresh ones: clearing takes two ways. */
-CASE(what_a_cleanup_clears_is_not_cleaned_up, "Rules: G18, G27")
+/* The entries are reported ones and new ones, because each kind is cleared differently. */
+CASE(entries_that_a_cleanup_clears_are_not_cleaned_up, "Rules: G18, G27")
 {
     int reported;
 
@@ -325,8 +331,11 @@ CASE(a_cleanup_may_run_jobs_on_the_context, "Rules: D26, G18")
     ASYNC_cleanup_thread();
 }
 
-/* The behaviour of 1.1.1: no trace of an entry cleared in the stretch that set it, wherever it stands. */
-CASE(a_fresh_entry_is_cleared_behind_deleted_ones, "Rules: D27, G25, G26")
+/*
+ * As in 1.1.1, no trace is left of an entry that is cleared before the next resume, wherever it is
+ * in the list.
+ */
+CASE(a_new_entry_after_deleted_ones_can_be_cleared, "Rules: D27, G25, G26")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;

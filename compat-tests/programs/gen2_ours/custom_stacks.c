@@ -1,7 +1,13 @@
-/* Stacks from the program's own functions: when they can be set, what they are asked, and when they fail. */
+/*
+ * Stacks from the program's own functions: when they can be set, how they are called, and what
+ * happens if they fail.
+ */
 #include "second.h"
 
-/* Blocks given out and taken back; under a lock, because threads make stacks too. */
+/*
+ * The blocks that were returned and taken back. A lock protects them, because several threads make
+ * stacks.
+ */
 #define MOST_BLOCKS 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -56,7 +62,7 @@ static int run_on_block(void *unused)
     return local + 1;
 }
 
-/* In a fresh process, where it really does something. */
+/* In a new process, where setting the functions has an effect. */
 CASE(jobs_run_on_blocks_of_the_program, "Rules: T14, D31, G40, G41")
 {
     ASYNC_stack_alloc_fn a = NULL;
@@ -98,7 +104,7 @@ static int fill(void *size)
     return 1;
 }
 
-CASE(the_size_that_the_function_writes_is_what_there_is, "Rules: G41")
+CASE(a_stack_has_the_size_that_the_function_writes, "Rules: G41")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
@@ -113,7 +119,7 @@ CASE(the_size_that_the_function_writes_is_what_there_is, "Rules: G41")
     CHECK_EQUAL(taken_back, 1);
 }
 
-/* malloc's blocks are aligned; what a program makes of its own may not be. */
+/* malloc's blocks are aligned, but a program's own blocks may not be. */
 static void *give_crooked(size_t *size)
 {
     char *block = give(size);
@@ -167,7 +173,7 @@ CASE(null_keeps_the_function_that_is_there, "Rules: G40, G43")
     ASYNC_get_mem_functions(&a, &f);
     CHECK(a == give && f == take_back);
     ASYNC_get_mem_functions(NULL, NULL);
-    /* The functions that were there before may be named like any others. */
+    /* The functions that were there before may be set like any others. */
     CHECK_EQUAL(ASYNC_set_mem_functions(default_a, default_f), 1);
     CHECK_STILL_WORKS();
     CHECK_EQUAL(given, 0);
@@ -202,7 +208,7 @@ CASE(after_the_first_stack_of_the_process_it_is_too_late, "Rules: G40, G42")
 
 /* ------------------------------------------------------------------------------------------------------ failures */
 
-static int give_after; /* so many answers are NULL first */
+static int give_after; /* how many calls return NULL first */
 
 static void *give_nothing_at_first(size_t *size)
 {
@@ -222,7 +228,7 @@ static void check_no_job(void)
     CHECK_EQUAL(ret, UNWRITTEN);
 }
 
-CASE(no_block_is_no_job_and_may_be_one_later, "Rules: G3, G10, G41, G42")
+CASE(without_a_block_there_is_no_job_until_a_later_call, "Rules: G3, G10, G41, G42")
 {
     ASYNC_JOB *jobs[3];
     int i;
@@ -232,7 +238,7 @@ CASE(no_block_is_no_job_and_may_be_one_later, "Rules: G3, G10, G41, G42")
     CHECK_EQUAL(ASYNC_init_thread(3, 3), 1);
     CHECK_EQUAL(only_error(), E5_NO_JOB_RECORD);
     CHECK_EQUAL(give_after, 2);
-    /* The attempt counts, though there is no stack. */
+    /* The attempt counts, although there is no stack. */
     CHECK_EQUAL(ASYNC_set_mem_functions(give, take_back), 0);
     check_no_job();
     check_no_job();
@@ -255,8 +261,8 @@ static void *give_too_little(size_t *size)
     return block;
 }
 
-/* Sizes that cannot carry a job, the ones that a confused function might write among them. */
-CASE(a_block_that_is_too_small_is_given_back_and_no_job, "Rules: G41, G10, G3")
+/* Sizes that are too small for a job, including those that a wrong function might write. */
+CASE(a_block_that_is_too_small_is_returned_and_no_job_is_made, "Rules: G41, G10, G3")
 {
     static const size_t sizes[] = {0, 1, 16, 4096, 8191};
     size_t i;
@@ -288,7 +294,7 @@ static void *pause_some(void *unused)
         CHECK_PAUSES(jobs[i]);
     for (i = 0; i < 10; i++)
         CHECK_FINISHES(jobs[i]);
-    /* No cleanup: the end of the thread is to do it. */
+    /* Without a cleanup, because the end of the thread must do it. */
     return unused;
 }
 
@@ -308,7 +314,7 @@ CASE(stacks_go_back_when_their_thread_ends, "Rules: G6, G41")
 }
 
 static pthread_barrier_t barrier;
-static int head_start; /* that the setting thread gets */
+static int head_start; /* for the thread that sets the functions */
 
 static void *race_with_setting(void *unused)
 {
@@ -320,7 +326,10 @@ static void *race_with_setting(void *unused)
     return pause_some(unused);
 }
 
-/* One thread sets while others make the first stacks: all stacks come from the one pair, or all from the other. */
+/*
+ * One thread sets the functions while others make the first stacks. All stacks must come from the
+ * same pair of functions.
+ */
 static void set_while_stacks_are_made(void)
 {
     ASYNC_stack_alloc_fn a = NULL;

@@ -1,4 +1,6 @@
-/* The second generation without memory: what is answered, and that the program goes on. */
+/*
+ * The second generation without memory: what functions return, and that the program can continue.
+ */
 #include "second.h"
 
 #include <sys/resource.h>
@@ -16,7 +18,7 @@ static rlim_t address_space(void)
     return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Leaves so many bytes of address space to be had. */
+/* Limits the address space so that this many bytes are left. */
 static void leave_memory(rlim_t bytes)
 {
     struct rlimit limit;
@@ -35,7 +37,7 @@ static void give_back_memory(void)
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
-/* Takes all that malloc still has, down to the smallest blocks, and gives it back. */
+/* Takes all memory that malloc still has, down to the smallest blocks, and returns it. */
 static void *hoard;
 
 static void take_all_memory(void)
@@ -64,7 +66,7 @@ static void give_all_back(void)
     }
 }
 
-/* Nothing is made, unlike when single jobs cannot be had; and the pool that was there stays. */
+/* No job is made, unlike when single jobs cannot be made. The pool that was there stays. */
 CASE(more_jobs_than_could_be_listed_are_refused, "Rules: G2, G1, B9")
 {
     ASYNC_JOB *job = NULL, *none = NULL;
@@ -84,7 +86,10 @@ CASE(more_jobs_than_could_be_listed_are_refused, "Rules: G2, G1, B9")
     ASYNC_cleanup_thread();
 }
 
-/* As many as there is memory for, the reason in the queue, and the rest when there is memory again. */
+/*
+ * As many as there is memory for are made, and the reason is in the queue. The rest are made when
+ * there is memory again.
+ */
 CASE(jobs_that_cannot_be_made_up_front_are_made_later, "Rules: G1, G3, G10, P7")
 {
     ASYNC_JOB *jobs[4000] = {NULL};
@@ -111,7 +116,7 @@ CASE(jobs_that_cannot_be_made_up_front_are_made_later, "Rules: G1, G3, G10, P7")
     ASYNC_cleanup_thread();
 }
 
-CASE(more_arguments_than_there_can_be_are_an_error, "Rules: D12")
+CASE(arguments_larger_than_memory_are_an_error, "Rules: D12")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
@@ -129,7 +134,7 @@ CASE(without_memory_there_is_no_context_and_no_entry, "Rules: G16")
 {
     ASYNC_WAIT_CTX *ctx;
 
-    CHECK_EQUAL(only_error(), 0); /* the queue has what it needs */
+    CHECK_EQUAL(only_error(), 0); /* the queue has allocated what it needs */
     take_all_memory();
     ctx = ASYNC_WAIT_CTX_new();
     give_all_back();
@@ -140,7 +145,10 @@ CASE(without_memory_there_is_no_context_and_no_entry, "Rules: G16")
     ASYNC_WAIT_CTX_free(ctx);
 }
 
-/* It may take a few until there has to be more room; then 0, one entry, and everything as it was. */
+/*
+ * A few may be added until more memory is needed. Then the call returns 0 with one entry, and
+ * nothing has changed.
+ */
 CASE(without_memory_a_descriptor_is_not_added, "Rules: G19")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();

@@ -1,8 +1,10 @@
 /*
- * What the library asks of the libcrypto in its process, seen by stand-ins that note it: entries in the packing of each
- * version, and a default library context that cannot be set, as the real one can hardly be made to fail.
+ * The library's calls of libcrypto, recorded by replacements for it. They have the error codes of
+ * each version, and a default library context that cannot be set. The real libcrypto can hardly be
+ * made to fail there.
  *
- * The arguments are the stand-ins: for OpenSSL 3.0, for 1.1, and for a fork of an older one.
+ * The arguments are the replacements: for OpenSSL 3.0, for 1.1, and for a fork of an older
+ * version.
  */
 #include "second.h"
 
@@ -10,13 +12,13 @@ static int *entries, *library, *function, *reason, *line, *refuses;
 static const char **file, **function_name;
 static void **current;
 
-/* Loads one of the three, in front of nothing but within everybody's sight. */
+/* Loads one of the three, after all other libraries, with names that all of them can see. */
 static int load(int argument)
 {
     void *fake = argument < harness_argc ? dlopen(harness_argv[argument], RTLD_NOW | RTLD_GLOBAL) : NULL;
 
     if (fake == NULL) {
-        harness_fail(__FILE__, __LINE__, "the stand-in can be loaded");
+        harness_fail(__FILE__, __LINE__, "the replacement can be loaded");
         return 0;
     }
     entries = dlsym(fake, "fake_entries");
@@ -41,7 +43,9 @@ static int nest(void *unused)
     return 1;
 }
 
-/* In 3.0 there are no function codes any more, and the reasons that all libraries share have other numbers. */
+/*
+ * 3.0 has no function codes any more, and the reasons that all libraries share have other numbers.
+ */
 CASE(entries_of_3_0_have_its_numbers, "Rules: G47, D10, D4")
 {
     ASYNC_JOB *job = NULL;
@@ -66,7 +70,7 @@ CASE(entries_of_3_0_have_its_numbers, "Rules: G47, D10, D4")
     CHECK_EQUAL(*reason, 0xC0101);
     CHECK_EQUAL(*library, 51);
 
-    /* The library's own queue has them as ever. */
+    /* The library's own queue has the usual codes. */
     CHECK_EQUAL(ERR_get_error(), E2_INVALID_POOL_SIZE);
     CHECK_EQUAL(ERR_get_error(), REFUSED_NULL);
     CHECK_EQUAL(ERR_get_error(), E9_NO_ARGUMENT_COPY);
@@ -97,7 +101,7 @@ CASE(entries_of_1_1_have_function_codes, "Header: asyncerr.h; Rules: B3")
     ASYNC_cleanup_thread();
 }
 
-/* It has an error queue, but of another make: its library 51 need not be this one. */
+/* It has an error queue, but of another kind: its library 51 need not be ASYNC. */
 CASE(a_fork_of_openssl_is_left_alone, "Header: async.h; Rules: B3")
 {
     NEED(load(3));
@@ -131,8 +135,11 @@ static int choose_other(void *unused)
     return 5;
 }
 
-/* OpenSSL would put the paused record into the pool, and the next start would go on with the old function. */
-CASE(a_job_whose_library_context_cannot_be_put_back_stays_paused, "Rules: D30, G39, G37")
+/*
+ * OpenSSL would put the paused record into the pool, and the next start would resume the old
+ * function.
+ */
+CASE(a_job_whose_library_context_cannot_be_restored_stays_paused, "Rules: D30, G39, G37")
 {
     ASYNC_JOB *job = NULL, *handle, *other = NULL;
     int ret = UNWRITTEN, i;
@@ -154,7 +161,7 @@ CASE(a_job_whose_library_context_cannot_be_put_back_stays_paused, "Rules: D30, G
     }
     *refuses = 0;
     CHECK(*current == &of_thread);
-    /* Another start takes another record, and runs its own function. */
+    /* Another start uses another record, and runs its own function. */
     CHECK_EQUAL(go(&other, NULL, &ret, choose_other), ASYNC_PAUSE);
     CHECK(other != job);
     CHECK_EQUAL(steps, 1);
@@ -203,7 +210,10 @@ CASE(a_job_that_could_not_be_cancelled_for_its_library_context_pauses_as_before,
     ASYNC_cleanup_thread();
 }
 
-/* A libcrypto that comes while jobs are paused already: they have no choice to be put back, and new ones do. */
+/*
+ * libcrypto is loaded while jobs are paused: these have no library context to restore, and new
+ * jobs do.
+ */
 CASE(libcrypto_may_be_loaded_between_a_start_and_its_resume, "Rules: G37")
 {
     ASYNC_JOB *job = NULL;
@@ -214,7 +224,7 @@ CASE(libcrypto_may_be_loaded_between_a_start_and_its_resume, "Rules: G37")
     *current = &of_thread;
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
     CHECK(*current == &of_thread);
-    /* Where it is looked for: when jobs are made. */
+    /* The library looks for libcrypto when jobs are made. */
     ASYNC_cleanup_thread();
     CHECK_EQUAL(go(&job, NULL, &ret, choose_own), ASYNC_PAUSE);
     CHECK(*current == &of_thread);

@@ -1,6 +1,7 @@
 /*
- * What the programs in this directory share: they are about what the library does where OpenSSL crashes, leaks or has
- * nothing of the kind, so they are written against its own headers, in the second generation, and linked with it alone.
+ * What the programs in this directory share. They test what the library does where OpenSSL
+ * crashes, leaks, or lacks the function. So they use the library's own headers, in the second
+ * generation, and are linked with it alone.
  */
 #ifndef SECOND_H
 #define SECOND_H
@@ -16,7 +17,7 @@ static inline int go(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, int (*funct
     return ASYNC_start_job(job, ctx, ret, function, NULL, 0);
 }
 
-/* How many descriptors a context has, added ones and deleted ones, checked at once. */
+/* How many descriptors a context has, and how many were added and deleted, checked together. */
 #define CHECK_COUNTS(CTX, ALL, ADDED, DELETED)                                                                        \
     do {                                                                                                              \
         size_t all_ = 99, added_ = 99, deleted_ = 99;                                                                 \

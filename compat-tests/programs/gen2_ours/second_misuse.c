@@ -1,4 +1,7 @@
-/* The second generation misused: refused cleanly, with one entry, and everything goes on working. */
+/*
+ * The second generation misused: calls are refused with one entry, and everything continues to
+ * work.
+ */
 #include "second.h"
 
 #include <limits.h>
@@ -8,7 +11,7 @@
 static ASYNC_JOB *inner_job;
 static int inner_expected;
 
-/* Tries a start inside a job, of whatever handle is in inner_job; nothing may come of it. */
+/* Tries a start inside a job, with the handle in inner_job. It must have no effect. */
 static void try_inside(void)
 {
     ASYNC_JOB *job = inner_job;
@@ -34,8 +37,11 @@ static int nest_three_times(void *unused)
     return 1;
 }
 
-/* By running job, first run, reused and resumed; by handle, none, a paused one and its own. */
-CASE(a_start_inside_a_job_is_refused_whatever_its_state, "Rules: D5, D7, G15")
+/*
+ * The running job runs for the first time, was reused, or was resumed. The handle is NULL, a
+ * paused job's, or its own.
+ */
+CASE(a_start_inside_a_job_is_refused_in_every_state, "Rules: D5, D7, G15")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL, *paused = NULL;
@@ -125,7 +131,7 @@ static void *resume_elsewhere(void *job)
     return NULL;
 }
 
-CASE(another_threads_handle_is_refused_and_goes_on_at_home, "Rules: D8")
+CASE(another_threads_handle_is_refused_and_still_works_on_its_own_thread, "Rules: D8")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
@@ -149,7 +155,10 @@ static void *leave_paused(void *unused)
     return unused;
 }
 
-/* Its thread is gone: it cannot be resumed, may still be asked for its context, and the context may be freed. */
+/*
+ * Its thread has ended: it cannot be resumed. Its context can still be asked for, and may be
+ * freed.
+ */
 CASE(a_job_whose_thread_has_ended_is_refused, "Rules: D15, D26, G6")
 {
     left_ctx = ASYNC_WAIT_CTX_new();
@@ -186,7 +195,7 @@ static int is_null(void *argument)
     return 20 + (argument == NULL);
 }
 
-CASE(arguments_of_no_size_are_null_and_of_every_size_an_error_and_not_a_crash, "Rules: D11, D12, D13, B24")
+CASE(arguments_of_size_0_are_null_and_huge_ones_are_an_error, "Rules: D11, D12, D13, B24")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
@@ -201,12 +210,12 @@ CASE(arguments_of_no_size_are_null_and_of_every_size_an_error_and_not_a_crash, "
     CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, &byte, (size_t)-1 / 2), ASYNC_ERR);
     CHECK_EQUAL(ret, UNWRITTEN);
     CHECK_EQUAL(only_error(), E9_NO_ARGUMENT_COPY);
-    /* The baseline's call has no block for no bytes. */
+    /* The five-argument call cannot make a block for 0 bytes. */
     CHECK_EQUAL(ASYNC_start_job_2015(&job, &ret, is_null, &byte, 0), ASYNC_ERR);
     CHECK_EQUAL(ret, UNWRITTEN);
     CHECK_EQUAL(only_error(), E9_NO_ARGUMENT_COPY);
     CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, NULL, (size_t)-1), ASYNC_FINISH);
-    /* The failed start holds nothing of the context: it is freed here, and valgrind sees to it. */
+    /* The failed start does not hold the context: it is freed here, and valgrind checks that. */
     ASYNC_WAIT_CTX_free(ctx);
     CHECK_PAUSES(job);
     CHECK_NO_JOBS();
@@ -232,7 +241,7 @@ CASE(jobs_paused_at_a_cleanup_can_be_finished, "Rules: D3, G5")
     ASYNC_cleanup_thread();
 }
 
-CASE(a_second_init_frees_what_is_idle_and_leaves_the_rest_uncounted, "Rules: D2, G4")
+CASE(a_second_init_frees_idle_jobs_and_leaves_the_others_uncounted, "Rules: D2, G4")
 {
     OSSL_ASYNC_STATS stats;
     ASYNC_JOB *job = NULL, *jobs[2] = {NULL, NULL}, *none = NULL;
@@ -256,8 +265,8 @@ CASE(a_second_init_frees_what_is_idle_and_leaves_the_rest_uncounted, "Rules: D2,
 
 /* ------------------------------------------------------------------------------------------- before anything else */
 
-/* Keys of the application, the first ones of the process, hold what is no pointer to anything. */
-CASE(a_pause_before_anything_else_minds_its_own_business, "Rules: D29, G14")
+/* The application's keys, the first of the process, have values that are not pointers. */
+CASE(a_pause_before_any_other_call_ignores_the_applications_keys, "Rules: D29, G14")
 {
     pthread_key_t key;
     int i;

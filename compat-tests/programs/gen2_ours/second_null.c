@@ -1,4 +1,4 @@
-/* The second generation where there are no jobs: what every function answers there. */
+/* The second generation without jobs: what every function returns there. */
 #include "second.h"
 
 static int ran;
@@ -21,7 +21,7 @@ CASE(init_succeeds_and_makes_nothing, "Rules: F16, G2")
     ASYNC_cleanup_thread();
 }
 
-CASE(start_answers_no_jobs_without_an_entry_and_runs_nothing, "Rules: F16")
+CASE(start_returns_no_jobs_without_an_entry_and_runs_nothing, "Rules: F16")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();
     ASYNC_JOB *job = NULL;
@@ -64,7 +64,7 @@ static void count(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD fd, void *
     cleaned++;
 }
 
-/* Contexts are the same everywhere. */
+/* Wait contexts are the same everywhere. */
 CASE(contexts_work, "Rules: F16, G19, G23")
 {
     ASYNC_WAIT_CTX *ctx = ASYNC_WAIT_CTX_new();

@@ -1,7 +1,7 @@
 /* The library's own counts, for the thread and for the process. */
 #include "second.h"
 
-/* Jobs there are: made, idle, running, paused, abandoned. */
+/* The jobs that exist: made, idle, running, paused, abandoned. */
 #define CHECK_JOBS(STATS, CREATED, IDLE, RUNNING, PAUSED, ABANDONED)                                                  \
     do {                                                                                                              \
         CHECK_EQUAL((STATS).jobs_created, CREATED);                                                                   \
@@ -11,7 +11,7 @@
         CHECK_EQUAL((STATS).jobs_abandoned, ABANDONED);                                                               \
     } while (0)
 
-/* What has happened: starts, pauses, resumes, finishes, refusals. */
+/* The events: starts, pauses, resumes, finishes, refusals. */
 #define CHECK_EVENTS(STATS, STARTS, PAUSES, RESUMES, FINISHES, REFUSALS)                                              \
     do {                                                                                                              \
         CHECK_EQUAL((STATS).starts, STARTS);                                                                          \
@@ -62,7 +62,7 @@ static int look_inside(void *unused)
     CHECK_JOBS(stats, 3, 2, 1, 0, 0);
     CHECK_EVENTS(stats, 1, 0, 0, 0, 0);
     ASYNC_block_pause();
-    ASYNC_pause_job(); /* does not happen and does not count */
+    ASYNC_pause_job(); /* is skipped and does not count */
     ASYNC_unblock_pause();
     ASYNC_pause_job();
     stats = thread_stats();
@@ -95,7 +95,7 @@ CASE(every_step_of_a_job_is_counted, "Header: async.h, statistics")
     CHECK_JOBS(stats, 3, 3, 0, 0, 0);
     CHECK_EVENTS(stats, 1, 1, 1, 1, 0);
 
-    /* Both generations count alike. */
+    /* Both generations are counted in the same way. */
     CHECK_EQUAL(start(&job, &ret, pause_twice), ASYNC_PAUSE);
     CHECK_EQUAL(resume(&job, &ret), ASYNC_PAUSE);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
@@ -122,7 +122,7 @@ static int misuse_inside(void *unused)
     return 1;
 }
 
-/* Misuse is; a full pool, a size that does not fit and memory that is not there are not. */
+/* Misuse is counted. A full pool, an invalid size and missing memory are not. */
 CASE(refusals_are_counted, "Header: async.h, statistics")
 {
     ASYNC_JOB *job = NULL, *stale, *none = NULL;
@@ -161,8 +161,8 @@ static void *leave_two_paused(void *unused)
     return unused;
 }
 
-/* Idle ones are freed, paused ones abandoned; this thread's own counts know nothing of it. */
-CASE(what_a_thread_leaves_paused_is_counted_as_abandoned, "Header: async.h, statistics; Rules: D15, G6")
+/* Idle jobs are freed, paused ones are abandoned. This thread's own counts do not change. */
+CASE(jobs_that_a_thread_leaves_paused_are_counted_as_abandoned, "Header: async.h, statistics; Rules: D15, G6")
 {
     ASYNC_JOB *job = NULL;
     int ret = UNWRITTEN;
@@ -184,7 +184,10 @@ CASE(what_a_thread_leaves_paused_is_counted_as_abandoned, "Header: async.h, stat
     CHECK_EQUAL(process_stats().stack_bytes, 4 * of_one);
 }
 
-/* Jobs outlive their pool: neither idle nor gone, but paused, and then freed. */
+/*
+ * Jobs outlive their pool: they are neither idle nor gone, but paused, and are freed when they
+ * end.
+ */
 CASE(jobs_without_a_pool_are_still_counted, "Header: async.h, statistics; Rules: D2, D3")
 {
     ASYNC_JOB *job = NULL, *other = NULL;

@@ -1,7 +1,8 @@
 /*
- * Rounds of starts, pauses, resumes and finishes between two system calls that nobody else makes. tests/hot_path.rs looks
- * with strace at what comes between them. Compiled twice: with the library's headers, and with OpenSSL's for a program
- * that runs with the library in front of libcrypto.
+ * Rounds of starts, pauses, resumes and finishes between two system calls that nothing else makes.
+ * tests/hot_path.rs examines the calls between them with strace. It is compiled twice: with the
+ * library's headers, and with OpenSSL's for a program that runs with the library in front of
+ * libcrypto.
  */
 #define _GNU_SOURCE 1
 #include <openssl/async.h>
@@ -22,7 +23,7 @@ static void mark(int descriptor)
     syscall(SYS_close, descriptor);
 }
 
-/* How often the job pauses is its argument's first byte. */
+/* The argument's first byte says how often the job pauses. */
 static int pauses(void *argument)
 {
     for (unsigned char left = *(unsigned char *)argument; left > 0; left--) {
@@ -32,7 +33,7 @@ static int pauses(void *argument)
     return 7;
 }
 
-/* The two calls that start and resume. */
+/* The two functions that start and resume. */
 static int second(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, void *arguments, size_t size)
 {
     return ASYNC_start_job(job, ctx, ret, pauses, arguments, size);
@@ -71,7 +72,10 @@ static void rounds(start *go, ASYNC_WAIT_CTX *ctx, int count)
     }
 }
 
-/* A round is 4 sizes of 0, 1 and 2 pauses, each from a start to a finish: so many switches. */
+/*
+ * A round has 4 sizes with 0, 1 and 2 pauses, each from start to finish. It makes this many
+ * switches.
+ */
 #define SWITCHES (4 * (2 + 4 + 6))
 
 int main(void)

@@ -1,5 +1,6 @@
 /*
- * A program without OpenSSL that uses the error queue: prints the text of the error that a refused call leaves.
+ * A program without OpenSSL that uses the error queue: it prints the text of the error that a
+ * refused call leaves.
  */
 #include <stdio.h>
 

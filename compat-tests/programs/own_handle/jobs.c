@@ -1,9 +1,10 @@
 /*
- * A program that takes libcrypto's functions from libcrypto itself, with its handle, as Python's ctypes and other bindings at
- * run time do. With a library preloaded in front of libcrypto that one has only what libcrypto calls by name: so what this
- * writes on standard output must be the same with it and without. Which file the functions come from goes to standard error.
+ * A program that looks libcrypto's functions up by libcrypto's own handle, as Python's ctypes and
+ * other run-time bindings do. If a library is preloaded in front of libcrypto, it gets only the
+ * calls that libcrypto makes by name. So this program's standard output must be the same with it
+ * and without. It prints to standard error which file the functions are in.
  *
- * The argument is libcrypto's name. Status 2: there is none of that name.
+ * The argument is libcrypto's name. Status 2: there is no library of that name.
  */
 #define _GNU_SOURCE /* dladdr */
 
@@ -83,7 +84,7 @@ static int start_number(int number, void **job, void *ctx)
     return result;
 }
 
-/* Several jobs by turns, until all have ended. */
+/* Runs several jobs by turns, until all have ended. */
 static void run_jobs(void)
 {
     void *jobs[JOBS] = {NULL}, *ctxs[JOBS];
@@ -121,7 +122,7 @@ static void *run_on_a_thread(void *unused)
     SAY(pause_job());
     SAY(init_thread(0, 0));
     run_jobs();
-    /* What is left goes with the thread. */
+    /* The thread's end frees what is left. */
     return unused;
 }
 

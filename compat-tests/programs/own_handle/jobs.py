@@ -1,4 +1,4 @@
-"""Runs jobs of libcrypto's by ctypes, which takes its functions with libcrypto's own handle.
+"""Runs libcrypto's jobs by ctypes, which looks its functions up by libcrypto's own handle.
 
 The argument is libcrypto's name. Status 2: there is none of that name. Which file has the functions is written to standard error.
 """
@@ -31,13 +31,13 @@ libcrypto.ASYNC_WAIT_CTX_free.argtypes = [pointer]
 libcrypto.ASYNC_get_current_job.restype = pointer
 libcrypto.ASYNC_start_job.argtypes = [pointer] * 5 + [ctypes.c_size_t]
 
-# The function of the jobs is one of libcrypto's: it pauses once and returns 1. A function of Python's has no room on the
-# stack of a job of libcrypto's.
+# The function of the jobs is one of libcrypto's: it pauses once and returns 1. A Python function
+# would need more stack than a libcrypto job has.
 function = ctypes.cast(libcrypto.ASYNC_pause_job, pointer)
 
 
 def run():
-    """Three jobs at once, each from its start to its end."""
+    """Runs three jobs at once, each until it ends."""
     context = libcrypto.ASYNC_WAIT_CTX_new()
     jobs = [pointer() for _ in range(3)]
     for _ in range(2):

@@ -1,11 +1,12 @@
 /*
- * Checks a library that has the functions of 2015, whatever else it lacks: no error queue is needed, and no extension.
+ * Checks a library that has the functions of 2015. It needs no error queue and no extension.
  *
  *     check LIBRARY [CASE...]
  *
- * LIBRARY is loaded by itself (RTLD_LOCAL). Its five-argument start is ASYNC_start_job_2015, or ASYNC_start_job if there is
- * no such symbol. Each case runs in a child of its own and prints "ok NAME" or "FAILED NAME" with the line. Exit status 1 if
- * one has failed, 2 if the library cannot be used.
+ * LIBRARY is loaded with RTLD_LOCAL. Its five-argument start is ASYNC_start_job_2015, or
+ * ASYNC_start_job if it lacks that symbol. Each case runs in a child of its own and prints "ok
+ * NAME" or "FAILED NAME" with the line. The exit status is 1 if a case has failed, 2 if the
+ * library cannot be used.
  */
 #include <dlfcn.h>
 #include <poll.h>
@@ -21,10 +22,10 @@
 
 #include "../limit_life.h"
 
-/* Of processor time, for a case. Generous, because valgrind runs the same program. */
+/* The processor time for a case. Generous, because valgrind runs the same program. */
 #define CASE_SECONDS 60
 
-/* What *ret holds as long as the library has not written it. */
+/* What *ret holds until the library has written it. */
 #define UNWRITTEN (-7777)
 
 static struct {
@@ -204,7 +205,7 @@ static void T4_the_wait_fd_follows_wake_and_clear(void)
     CHECK(start(&job, &ret, signal_itself) == ASYNC_PAUSE);
     fd = async.get_wait_fd(job);
     CHECK(fd >= 0 && !readable(fd));
-    CHECK(start(&job, &ret, add_two) == ASYNC_PAUSE); /* another function, which a resume does not look at */
+    CHECK(start(&job, &ret, add_two) == ASYNC_PAUSE); /* another function, which a resume ignores */
     CHECK(async.get_wait_fd(job) == fd && readable(fd));
     async.clear_wake(job);
     CHECK(!readable(fd));
@@ -302,14 +303,14 @@ static void the_argument_is_a_private_copy(void)
     CHECK(async.start_job(&job, &ret, change_the_copy, numbers, sizeof(numbers)) == ASYNC_PAUSE);
     CHECK(numbers[0] == 7);
     numbers[1] = 0;
-    CHECK(async.start_job(&other, &ret, is_null, numbers, 0) == ASYNC_NO_JOBS); /* the pool is asked first */
+    CHECK(async.start_job(&other, &ret, is_null, numbers, 0) == ASYNC_NO_JOBS); /* a job is taken from the pool first */
     finish(job);
     job = NULL;
     CHECK(async.start_job(&job, &ret, is_null, NULL, 100) == ASYNC_FINISH && ret == 1);
     ret = UNWRITTEN;
     CHECK(async.start_job(&job, &ret, is_null, numbers, 0) == ASYNC_ERR);
     CHECK(job == NULL && ret == UNWRITTEN);
-    finish(paused_job()); /* the failed start has put its job back */
+    finish(paused_job()); /* the failed start has returned its job to the pool */
 }
 
 // Rules: B8, B17, B21, P4, P6
@@ -399,9 +400,9 @@ static void jobs_in_use_outlive_their_pool(void)
     CHECK(async.init_pool(2, 1) == 1);
     first = paused_job();
     CHECK(async.init_pool(1, 0) == 1);
-    second = paused_job(); /* the first counts against no pool */
+    second = paused_job(); /* the first job counts for no pool */
     expect_full();
-    finish(first); /* nor does it join this one */
+    finish(first); /* and it does not return to this pool */
     expect_full();
     async.free_pool();
     async.free_pool();
@@ -519,7 +520,10 @@ static const struct {
 
 /* --------------------------------------------------------------------------------------------------- the rest */
 
-/* A function's address has another type than an object's; POSIX promises that the bytes are the same. */
+/*
+ * A function's address has another type than an object's. POSIX guarantees that the bytes are the
+ * same.
+ */
 static void find(void *library, const char *name, void *function)
 {
     void *symbol = dlsym(library, name);
@@ -553,8 +557,11 @@ static void load(const char *file)
     find(library, "ASYNC_unblock_pause", &async.unblock_pause);
 }
 
-/* A child that ends before its case has returned does not pass: that is how a process whose stack runs off its end leaves. */
-#define WELL 42
+/*
+ * A child passes only with this status. So it fails if it ends before its case has returned, as a
+ * process does whose stack ends.
+ */
+#define PASSED 42
 
 static int run(size_t number)
 {
@@ -567,9 +574,9 @@ static int run(size_t number)
         limit_life(CASE_SECONDS, CLOCK_SECONDS);
         cases[number].run();
         async.free_pool();
-        exit(WELL);
+        exit(PASSED);
     }
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != WELL) {
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != PASSED) {
         printf("FAILED %s (wait status 0x%x)\n", cases[number].name, (unsigned)status);
         return 1;
     }

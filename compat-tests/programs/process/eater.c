@@ -1,4 +1,4 @@
-/* A library that takes some of the room for thread-locals of the kind whose place is known at once. */
+/* A library that uses some of the space for thread-locals that are found without a call. */
 static __thread char eaten[BYTES] __attribute__((tls_model("initial-exec")));
 
 char *eat(void);

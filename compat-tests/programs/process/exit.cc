@@ -1,5 +1,6 @@
-// Ends the process by exit() inside a job, with other jobs paused, from the main thread or another: what C++ then destroys
-// can still call the library. Prints who was destroyed, on which side. The arguments are "main" or "thread".
+// Ends the process by exit() inside a job, with other jobs paused, from the main thread or
+// another. Objects that C++ then destroys can still call the library. Prints which objects were
+// destroyed, and whether inside a job. The argument is "main" or "thread".
 #include <openssl/async.h>
 
 #include <cstdio>
@@ -9,7 +10,7 @@
 
 namespace {
 
-// Not stdio: that is shut down at exit() too.
+// Does not use stdio, which exit() shuts down too.
 struct Teller {
     const char *name;
 
@@ -19,7 +20,7 @@ struct Teller {
         ASYNC_block_pause();
         int paused = ASYNC_pause_job(); // blocked
         ASYNC_unblock_pause();
-        ASYNC_free_pool(); // refused: somebody runs on a stack of it
+        ASYNC_free_pool(); // refused: a job runs on a stack of the pool
         std::printf("%s: in job %d, pause %d, current %s\n", name, ASYNC_in_job(), paused,
                     ASYNC_get_current_job() != nullptr ? "yes" : "no");
         std::fflush(stdout);

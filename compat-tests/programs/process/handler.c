@@ -1,7 +1,8 @@
 /*
- * Signal handlers that interrupt malloc, and use there what the header allows in handlers. The program's own malloc raises the
- * signal where glibc's would hold its lock, and aborts if a handler comes to it. The library is loaded by dlopen (argument: its
- * file), and most threads have never used it. Prints "ok".
+ * Signal handlers that interrupt malloc, and call the functions that the header allows in
+ * handlers. The program's own malloc raises the signal where glibc's would hold its lock, and
+ * aborts if a handler calls it. The library is loaded by dlopen from the file in the argument.
+ * Most threads have never used it. Prints "ok".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,11 +30,11 @@ static void fail(const char *what)
     abort();
 }
 
-/* As if a signal came in the middle of the function. */
+/* As if a signal arrived in the middle of the function. */
 static void enter(void)
 {
     if (in_handler)
-        fail("a handler has come to the allocator\n");
+        fail("a handler has called the allocator\n");
     if (raises) {
         raises = 0;
         raise(SIGUSR1);
@@ -61,7 +62,7 @@ static struct {
     void (*wake)(void *), (*clear)(void *);
 } library[2]; /* by the plain names, and by those of the five-argument API */
 
-/* A job that is paused on another thread, or none; the job that runs here, or none. */
+/* A job that is paused on another thread, or NULL. The job that runs here, or NULL. */
 static void *paused;
 static __thread void *here;
 
@@ -132,7 +133,9 @@ static int job(void *unused)
 
 static int pauses(void *unused) { (void)unused; library[0].pause(); return 1; }
 
-/* A thread that is new to the library, and one that has jobs; the first look is in the handler. */
+/*
+ * A thread that has not used the library, and one that has jobs. Its first call is in the handler.
+ */
 static void *thread(void *has_jobs)
 {
     interrupted();
@@ -182,9 +185,9 @@ static void run(void *(*function)(void *), void *argument, int expected)
     int before = handled;
 
     if (pthread_create(&id, NULL, function, argument) != 0 || pthread_join(id, NULL) != 0)
-        fail("a thread to run on\n");
+        fail("pthread_create failed\n");
     if (handled - before != expected)
-        fail("not as many signals as there should be\n");
+        fail("the wrong number of signals was handled\n");
 }
 
 int main(int argc, char **argv)
@@ -198,7 +201,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         handle = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
-        fail("no library\n");
+        fail("the library cannot be loaded\n");
     for (i = 0; i < 2; i++) {
         const char *api = i == 0 ? "ASYNC_" : "OSSL_ASYNC_";
 
@@ -211,7 +214,7 @@ int main(int argc, char **argv)
         *(void **)&library[i].clear = find(handle, api, "clear_wake");
     }
     sigaction(SIGUSR1, &action, NULL);
-    run(thread, NULL, 4); /* before anybody has had a job */
+    run(thread, NULL, 4); /* before any thread has had a job */
     library[0].start(&paused, &ret, pauses, NULL, 0);
     pthread_key_create(&key, ends);
     for (i = 0; i < 20; i++) {

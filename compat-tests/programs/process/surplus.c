@@ -1,7 +1,8 @@
 /*
- * The library is loaded by dlopen where little room is left for thread-locals of the kind whose place is known at once.
- * Arguments: the library, how often it is loaded ("new" for new namespaces, "copies" for copies of the file, whose names
- * follow), or "after" and libraries to load before. Prints how many of them ran a job, on two threads each.
+ * Loads the library by dlopen when little space is left for thread-locals that are found without a
+ * call. Arguments: the library, and how often it is loaded ("new" for new namespaces, "copies" for
+ * copies of the file, whose names follow). Or "after" and libraries that are loaded before. Prints
+ * how many of them ran a job, on two threads each.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,7 +24,7 @@ static void *run(void *well)
     return NULL;
 }
 
-/* A new namespace has a libc of its own, which knows nothing of threads that another one makes. */
+/* A new namespace has a libc of its own, which does not know threads that another one makes. */
 static int works(void *library, int with_threads)
 {
     pthread_t thread;

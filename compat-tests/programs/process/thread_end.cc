@@ -1,5 +1,6 @@
-// A thread that ends inside a job of C++: by pthread_exit ("exit"), by cancellation ("cancel"), by pthread_exit while an
-// exception is handled ("handler"). Says whose destructors run, and what the thread is joined with.
+// A thread that ends inside a C++ job: by pthread_exit ("exit"), by cancellation ("cancel"), or by
+// pthread_exit while an exception is handled ("handler"). Prints whose destructors run, and the
+// value that the thread is joined with.
 #include <openssl/async.h>
 #include <cstddef>
 #include <cstdio>
@@ -88,7 +89,7 @@ int main(int argc, char **argv)
     pthread_join(id, &end);
     OSSL_ASYNC_process_stats(&stats, sizeof(stats));
     std::printf("joined %ld, running %zu, abandoned %zu\n", reinterpret_cast<long>(end), stats.jobs_running, stats.jobs_abandoned);
-    // A job of this thread finds nothing of the other's exceptions.
+    // A job of this thread must not find the other thread's exceptions.
     ASYNC_JOB *handle = NULL;
     try {
         throw 8;

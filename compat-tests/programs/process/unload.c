@@ -1,6 +1,7 @@
 /*
- * A program that knows the library only by dlopen(): it unloads and loads it again with idle jobs, with paused ones, and
- * while threads have some. The argument is the library's file. Prints "ok" at the end.
+ * A program that uses the library only by dlopen(). It unloads and loads it again with idle jobs,
+ * with paused ones, and while threads have jobs. The argument is the library's file. Prints "ok"
+ * at the end.
  */
 #define _GNU_SOURCE
 #include <openssl/async.h>
@@ -80,7 +81,7 @@ static void finish(ASYNC_JOB *job)
 
 static pthread_barrier_t both;
 
-/* Has idle and paused jobs while the other thread unloads the library, and ends after that. */
+/* Has idle and paused jobs while the other thread unloads the library. Ends after that. */
 static void *have_jobs(void *unused)
 {
     ASYNC_JOB *jobs[2];
@@ -97,7 +98,7 @@ static void *have_jobs(void *unused)
 
 static volatile int in_fault, allocations;
 
-/* In front of the C library's, also for the dynamic linker. */
+/* Replaces the C library's malloc, also for the dynamic linker. */
 void *__libc_malloc(size_t size);
 void *malloc(size_t size);
 
@@ -136,12 +137,12 @@ int main(int argc, char **argv)
     file = argv[1];
     NEED(pthread_barrier_init(&both, NULL, 2) == 0);
 
-    /* Before anything else: the library stands in front of this handler, if it is asked for reports. */
+    /* Set first: if reports are requested, the library's handler runs before this one. */
     action.sa_sigaction = mend;
     action.sa_flags = SA_SIGINFO;
     NEED(sigaction(SIGSEGV, &action, NULL) == 0);
 
-    /* Never used. */
+    /* A library that is not used. */
     load();
     unload();
     for (round = 0; round < 5; round++) {
@@ -153,7 +154,7 @@ int main(int argc, char **argv)
         finish(paused());
         unload();
 
-        /* A paused job, which goes on in the middle of the library. */
+        /* A paused job, which is resumed in the middle of the library. */
         load();
         job = paused();
         unload();
@@ -161,7 +162,9 @@ int main(int argc, char **argv)
         finish(job);
         finish(paused());
 
-        /* A thread whose end is the library's business, which nobody has loaded then. */
+        /*
+         * A thread whose jobs the library must free at its end, when the program has unloaded it.
+         */
         NEED(pthread_create(&thread, NULL, have_jobs, NULL) == 0);
         pthread_barrier_wait(&both);
         if (round % 2 == 0)

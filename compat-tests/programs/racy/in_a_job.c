@@ -1,4 +1,7 @@
-/* A data race between two jobs, for ThreadSanitizer to find: it must see what jobs do, and that threads differ. */
+/*
+ * A data race between two jobs. ThreadSanitizer must see what jobs do on each thread, and report
+ * it.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include <openssl/async.h>
 #include <pthread.h>
@@ -7,7 +10,10 @@
 static pthread_barrier_t both_have_started;
 static int shared;
 
-/* What the library does at a start, or at an end, may order the threads by chance; here nothing does. */
+/*
+ * The library's work at a start or an end may order the threads by chance. Here nothing orders
+ * them.
+ */
 static int add_and_pause(void *unused)
 {
     (void)unused;

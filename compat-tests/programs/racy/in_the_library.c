@@ -1,4 +1,7 @@
-/* Two threads have the library write to one place, for ThreadSanitizer to find: it must see what the library does. */
+/*
+ * Two threads have the library write to one variable. ThreadSanitizer must see what the library
+ * does, and report it.
+ */
 #include <openssl/async.h>
 #include <pthread.h>
 #include <stddef.h>

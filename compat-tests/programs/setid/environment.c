@@ -1,7 +1,7 @@
 /*
- * Says what the library makes of its environment: whether the process is one that runs with more rights than its user,
- * what happens at a fault, how many guards are mappings that cannot be accessed, and how large a stack is. Statistics are
- * for the library to print.
+ * Prints how the environment affects the library: whether the process runs with more rights than
+ * its user, what happens at a fault, how many guards are mappings without access, and how large a
+ * stack is. The library itself prints the statistics.
  */
 #define _GNU_SOURCE
 #include <openssl/async.h>
@@ -17,7 +17,7 @@ static int pause_once(void *unused)
     return ASYNC_pause_job();
 }
 
-/* The mappings that cannot be accessed, of the size that guards have: 80 to 96 KiB. */
+/* Counts the mappings without access that have the size of guards: 80 to 96 KiB. */
 static int guards(void)
 {
     FILE *maps = fopen("/proc/self/maps", "r");

@@ -1,9 +1,11 @@
 /*
- * The fibre layer by itself: csrc/fibre.c is compiled and linked with this, and nothing of the rest of the library.
- * tests/shim.rs builds it in every way, with several compilers, for this machine and for aarch64.
+ * The fibre layer by itself: csrc/fibre.c is compiled and linked with this, without the rest of
+ * the library. tests/check_shim.rs builds it in every way, with several compilers, for this
+ * machine and for aarch64.
  *
- * Linked with --wrap for getcontext, setcontext and swapcontext, so that each can fail on demand. The one argument is the name
- * that ossl_async_switch_method must have; "miss-landing-pad" instead of it does what only a machine that checks them refuses.
+ * Linked with --wrap for getcontext, setcontext and swapcontext, so that each can be made to fail.
+ * The argument is the name that ossl_async_switch_method must return. With "miss-landing-pad"
+ * instead, the program makes a jump that faults only if the machine checks landing pads.
  */
 #define _GNU_SOURCE 1
 
@@ -46,11 +48,11 @@ static void failed(int line, const char *expression)
         printf("not ok %s: line %d: %s\n", case_name, line, expression);
 }
 
-/* ------------------------------------------------------------------------------- fibres, and main as one more */
+/* ------------------------------------------------------------------------------- fibres; main is one too */
 
 struct fibre {
     void *context; /* where it is suspended */
-    void *low;     /* its memory, all of STACK */
+    void *low;     /* its memory, STACK bytes */
     char *stack;
     size_t size;
     void (*run)(void);
@@ -69,7 +71,7 @@ static unsigned long next_random(struct fibre *who)
     return who->random >> 33;
 }
 
-/* Values that no two calls have in common. */
+/* Values that are different in each call. */
 static void fill(struct kept *call, struct fibre *who)
 {
     memset(call, 0, sizeof(*call));
@@ -77,7 +79,10 @@ static void fill(struct kept *call, struct fibre *who)
         call->values[i] = next_random(who) << 32 | next_random(who);
 }
 
-/* Leaves the current fibre for another, with known registers, and checks them when it goes on. */
+/*
+ * Switches from the current fibre to another, with known registers, and checks them when it is
+ * resumed.
+ */
 static void leave_for(struct fibre *to)
 {
     struct fibre *me = current;
@@ -93,7 +98,7 @@ static void leave_for(struct fibre *to)
     CHECK(current == me);
 }
 
-/* Enters a fibre on its stack; the answer is ossl_async_fibre_enter's. */
+/* Enters a fibre on its stack. Returns what ossl_async_fibre_enter returns. */
 static long enter(struct fibre *fresh, void (*run)(void))
 {
     struct fibre *me = current;
@@ -139,7 +144,10 @@ static void make_fibres(void)
     }
 }
 
-/* Nobody goes on with a fibre, and its stack is plain memory again: what the library does with a job that it frees. */
+/*
+ * The fibre is never resumed, and its stack becomes plain memory again. The library does this with
+ * a job that it frees.
+ */
 static void forget(struct fibre *fibre)
 {
     ossl_async_fibre_forget(fibre->context);
@@ -154,9 +162,9 @@ static void forget_all(void)
         forget(&fibres[i]);
 }
 
-/* --------------------------------------------------------------------------------- functions that may not work */
+/* --------------------------------------------------------------------------------- functions that can be made to fail */
 
-/* Which of them fail, as a sum. */
+/* Which of them fail: a sum. */
 #define GETCONTEXT 1
 #define SETCONTEXT 2
 #define SWAPCONTEXT 4
@@ -169,7 +177,7 @@ int __wrap_setcontext(const ucontext_t *context);
 int __real_swapcontext(ucontext_t *from, const ucontext_t *to);
 int __wrap_swapcontext(ucontext_t *from, const ucontext_t *to);
 
-/* What it notes of this frame makecontext replaces. */
+/* makecontext replaces what it records of this frame. */
 int __wrap_getcontext(ucontext_t *context)
 {
     return contexts_fail & GETCONTEXT ? -1 : __real_getcontext(context);
@@ -194,7 +202,7 @@ static int by(const char *way)
     return strcmp(expected_way, way) == 0;
 }
 
-/* Which of those functions an entry calls. */
+/* Which of these functions an entry calls. */
 static int calls_of_an_entry(void)
 {
     return by("registers") ? 0 : by("setjmp") ? GETCONTEXT | SETCONTEXT : GETCONTEXT | SWAPCONTEXT;
@@ -207,13 +215,14 @@ static void the_way_is_the_one_that_was_compiled(void)
     CHECK(by(ossl_async_switch_method()));
 }
 
-static void nothing(void)
+static void do_nothing(void)
 {
 }
 
 /*
- * Where the frame that has a suspended fibre's context is on the fibre's stack. AddressSanitizer may keep the frame's locals
- * on the heap (detect_stack_use_after_return), and knows the frame that they belong to.
+ * Where on the fibre's stack the frame is that has a suspended fibre's context. AddressSanitizer
+ * may keep the frame's locals on the heap (detect_stack_use_after_return), and knows which frame
+ * they belong to.
  */
 static uintptr_t frame_of(void *context)
 {
@@ -237,7 +246,7 @@ static void a_stack_is_aligned_at_the_entry_and_lies_in_its_memory(void)
         for (size_t cut = 0; cut < 64; cut += 4) {
             odd->stack = stack + shift;
             odd->size = STACK - shift - cut;
-            CHECK(enter(odd, nothing) == 1);
+            CHECK(enter(odd, do_nothing) == 1);
             CHECK(KEPT_ENTRY_ALIGNED);
             CHECK(kept_entry_stack >= (uintptr_t)odd->stack + odd->size - 512);
             CHECK(kept_entry_stack <= (uintptr_t)odd->stack + odd->size);
@@ -254,7 +263,10 @@ static void a_stack_is_aligned_at_the_entry_and_lies_in_its_memory(void)
 static long steps;
 static volatile sig_atomic_t signal_soon;
 
-/* One signal, some microseconds from now: the next is asked for when it has come, however slow the machine is. */
+/*
+ * One signal, some microseconds from now. The next is requested when it has arrived, however slow
+ * the machine is.
+ */
 static void ask_for_signal(void)
 {
     struct itimerval soon = {{0, 0}, {0, 1 + (long)(next_random(current) % 100)}};
@@ -263,7 +275,7 @@ static void ask_for_signal(void)
     setitimer(ITIMER_REAL, &soon, NULL);
 }
 
-/* Goes from fibre to fibre in no order, the thread among them. */
+/* Switches from fibre to fibre in random order, the thread among them. */
 static void walk(void)
 {
     while (steps < WALK_STEPS) {
@@ -278,7 +290,10 @@ static void walk(void)
 }
 
 
-/* The fibre that was entered leaves at once, so that all exist before any leaves for another. */
+/*
+ * The fibre that was entered switches back at once, so that all exist before any switches to
+ * another.
+ */
 static void walk_later(void)
 {
     leave_for(&thread);
@@ -298,7 +313,7 @@ static void every_register_survives_thousands_of_switches_in_any_order(void)
 
 static volatile sig_atomic_t signals;
 
-/* Writes to the stack below whatever runs. */
+/* Writes to the stack below the code that runs. */
 static void on_signal(int signal)
 {
     volatile char below[2048];
@@ -327,7 +342,9 @@ static void signals_at_any_moment_of_a_switch_change_nothing(void)
     signal_soon = 0;
 }
 
-/* Uses the stack down to the last few KiB, leaves from there, and checks all frames on the way back. */
+/*
+ * Uses the stack down to the last few KiB, switches there, and checks all frames on the way back.
+ */
 static unsigned long dig(long depth, unsigned long seed)
 {
     volatile unsigned long frame[128];
@@ -396,7 +413,7 @@ static void leave_for_good(void)
 
     memset((char *)mark, (int)current->random, sizeof(mark));
     leave_for(&thread);
-    failed(__LINE__, "nobody resumes this fibre");
+    failed(__LINE__, "this fibre must not be resumed");
 }
 
 /* Rules: F1, F11 */
@@ -412,7 +429,7 @@ static void a_fibre_that_is_left_for_good_leaves_a_stack_that_can_be_entered_aga
 
 static void must_not_run(void)
 {
-    failed(__LINE__, "nothing runs in a fibre that was not entered");
+    failed(__LINE__, "a fibre that was not entered must not run");
 }
 
 /* Rules: F6, D30 */
@@ -425,14 +442,14 @@ static void a_context_that_cannot_be_entered_is_reported_and_nothing_has_run(voi
                 CHECK(enter(&fibres[0], must_not_run) == 0);
         }
         contexts_fail = ~calls_of_an_entry();
-        CHECK(enter(&fibres[0], nothing) == 1);
+        CHECK(enter(&fibres[0], do_nothing) == 1);
         contexts_fail = 0;
         leave_for(&fibres[0]);
         forget_all();
     }
 }
 
-/* What fibres[0] serves, with the thread to go back to. */
+/* The work of fibres[0], with the thread to return to. */
 static struct ossl_async_work work;
 
 static int count_down_and_leave_at_each(void *count)
@@ -454,10 +471,10 @@ static int twice(void *value)
 static void serve(void)
 {
     ossl_async_fibre_run(&work, &thread.context);
-    failed(__LINE__, "nobody comes back from there");
+    failed(__LINE__, "serving must not return");
 }
 
-/* Has it begin its work, or go on with it: until it leaves or has ended it. */
+/* Begins its work or resumes it, until it switches back or has ended. */
 static void begin_work(int (*function)(void *), void *argument)
 {
     work.func = function;
@@ -470,7 +487,7 @@ static void begin_work(int (*function)(void *), void *argument)
         leave_for(&fibres[0]);
 }
 
-static void go_on_with_work(void)
+static void resume_work(void)
 {
     CHECK(work.ret == -1);
     leave_for(&fibres[0]);
@@ -488,7 +505,7 @@ static void a_fibre_that_serves_works_again_and_again_with_and_without_leaving(v
 {
     for (int i = 0; i < 200; i++) {
         int leaves = i % 4, left = leaves, value = i;
-        /* Nothing but speed depends on it: now and then it is not true. */
+        /* Only speed depends on this value. Sometimes it is false. */
         int truth = i % 7 != 0;
 
         work.resumed = !truth;
@@ -496,7 +513,7 @@ static void a_fibre_that_serves_works_again_and_again_with_and_without_leaving(v
         work.resumed = truth;
         for (; leaves > 0; leaves--) {
             CHECK(left == leaves);
-            go_on_with_work();
+            resume_work();
         }
         CHECK(left == 0 && work.ret == 1000 + i % 4);
 
@@ -548,7 +565,7 @@ static _Unwind_Reason_Code count_frame(struct _Unwind_Context *context, void *co
 static int frames(void)
 {
     int count = 0;
-    /* A last frame is _URC_END_OF_STACK. */
+    /* The last frame gives _URC_END_OF_STACK. */
     _Unwind_Reason_Code ended = _Unwind_Backtrace(count_frame, &count);
 
     CHECK(ended == _URC_END_OF_STACK);
@@ -605,7 +622,7 @@ static void a_stack_trace_inside_the_work_of_a_fibre_that_serves_ends_at_its_ent
         work.resumed = 0;
         begin_work(unwind_and_leave, &found);
         work.resumed = 1;
-        go_on_with_work();
+        resume_work();
         CHECK(work.ret == found && found > 0);
     }
     forget_work();
@@ -614,7 +631,10 @@ static void a_stack_trace_inside_the_work_of_a_fibre_that_serves_ends_at_its_ent
 #ifdef __ARM_FEATURE_BTI_DEFAULT
 extern char __executable_start[], etext[];
 
-/* Has the machine check landing pads in this program. The linker would do so if libc's own start files had them. */
+/*
+ * Makes the machine check landing pads in this program. The linker would do so if libc's own start
+ * files had them.
+ */
 static void check_landing_pads(void)
 {
     uintptr_t low = (uintptr_t)__executable_start & ~(uintptr_t)4095;
@@ -630,13 +650,13 @@ static void check_landing_pads(void)
 }
 #endif
 
-/* An indirect jump to where there is no landing pad. */
+/* An indirect jump to an address without a landing pad. */
 static int miss_landing_pad(void)
 {
 #ifdef __aarch64__
     __asm__ volatile("adr x9, 1f\n br x9\n nop\n 1: nop\n" : : : "x9");
 #endif
-    printf("nobody minds\n");
+    printf("landing pads are not checked\n");
     return 0;
 }
 
@@ -678,5 +698,5 @@ int main(int argc, char **argv)
             printf("ok %s\n", case_name);
     }
     fflush(stdout);
-    _exit(failures != 0); /* libc's own end of a program has no landing pads */
+    _exit(failures != 0); /* libc's code for the end of a program has no landing pads */
 }

@@ -1,6 +1,7 @@
 /*
- * Calls a function with a known value in every register that a called function must preserve, and tells which of them
- * have another value when it comes back. tests/shim.rs compiles this for x86-64 (System V) and aarch64.
+ * Calls a function with a known value in every register that a called function must preserve, and
+ * reports which of them have another value when it returns. tests/check_shim.rs compiles this for
+ * x86-64 (System V) and aarch64.
  */
 #ifndef REGISTERS_KEPT_H
 # define REGISTERS_KEPT_H
@@ -14,16 +15,16 @@ struct kept {
     unsigned long wrong; /* the bits that differ afterwards, of all registers together */
 };
 
-/* Calls it and answers its result, an int. The struct must stay in its place meanwhile. */
+/* Calls it and returns its result, an int. The struct must not move meanwhile. */
 long kept_call(struct kept *call);
 
-/* An entry for a fibre: notes where the stack pointer was and goes on with fibre_main. */
+/* An entry for a fibre: records the stack pointer and jumps to fibre_main. */
 void kept_entry(void);
 extern unsigned long kept_entry_stack;
 void fibre_main(void);
 
 # if defined(__x86_64__)
-/* What the ABI promises at a function's entry. */
+/* What the ABI guarantees at a function's entry. */
 #  define KEPT_ENTRY_ALIGNED ((kept_entry_stack + 8) % 16 == 0)
 #  define KEPT_REGISTERS 6
 __asm__(
@@ -71,7 +72,10 @@ __asm__(
 # elif defined(__aarch64__)
 #  define KEPT_ENTRY_ALIGNED (kept_entry_stack % 16 == 0)
 #  define KEPT_REGISTERS 19
-/* x19 to x29 and the low halves of v8 to v15. x29 as well: the function that was called must bring it back. */
+/*
+ * x19 to x29 and the low halves of v8 to v15. x29 too, because the called function must preserve
+ * it.
+ */
 __asm__(
     ".text\n"
     ".globl kept_call\n"

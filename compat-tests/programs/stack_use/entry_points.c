@@ -1,19 +1,19 @@
 /*
- * How much of other people's stacks the library takes, measured by painting them.
+ * How much of the stacks of jobs and threads the library uses, measured by painting them.
  *
- * Arguments: "job" or the name of one thing that a thread does first; any library; if there is a third one, a library to load
- * before, visible to nobody else.
+ * Arguments: "job" or the name of the first call that a thread makes, then any library. A third
+ * argument is a library to load before, whose names no other object can see.
  *
- * "job": each exported function is called in a job, on a stack of the program's own of the least size. A library has been
- * loaded meanwhile, so that there is something to look up that was not known when the job began. A line has a
- * function, what was done with it, and the bytes that the call took: from the caller's stack pointer to the lowest byte that
- * was changed. The last two lines have how many entries libcrypto's error queue got, and how many bytes below the stack
- * were changed.
+ * "job": each exported function is called in a job, on the smallest stack that the program may
+ * provide. A library is loaded while the job is paused, so that there is something new to look up.
+ * A line has a function, what was done with it, and the bytes that the call used. They are counted
+ * from the caller's stack pointer to the lowest byte that was changed. The last two lines have how
+ * many entries libcrypto's error queue received, and how many bytes below the stack were changed.
  *
- * Otherwise one line: the bytes that a thread took for what it did, from the caller's stack pointer likewise. The end of the
- * thread counts where it goes deeper than that of an empty thread.
+ * Otherwise there is one line: the bytes that a thread used for its call, counted in the same way.
+ * The end of the thread counts if it uses more stack than that of an empty thread.
  *
- * Every function is found by name before, so that the dynamic linker does nothing on these stacks.
+ * Every function is looked up before, so that the dynamic linker does nothing on these stacks.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -78,7 +78,7 @@ static void put(void *stack)
         measured_is_taken = 0;
 }
 
-/* Arguments that are known later: these addresses stand for them. */
+/* Arguments that become known later. These addresses stand for them. */
 static char CURRENT, PAUSED, CONTEXT, FRESH, NULL_FILE;
 
 static ASYNC_JOB *paused, *none;
@@ -199,7 +199,10 @@ static const void *argument(const void *what)
 # define STACK_POINTER(WHERE) ((WHERE) = (volatile unsigned char *)__builtin_frame_address(0) - 256)
 #endif
 
-/* Paints what lies below the stack pointer, calls, and looks how deep the paint is gone. It calls nothing else. */
+/*
+ * Paints the memory below the stack pointer, calls the function, and finds how much paint is gone.
+ * It calls nothing else.
+ */
 static int __attribute__((noinline)) measure(void *at)
 {
     const void *const *a = at;
@@ -246,7 +249,7 @@ static int pauses(void *unused)
     return 1;
 }
 
-/* There may be more to find than when the thread looked. */
+/* A new library may have what was not found before. */
 static void load_another(void)
 {
     void *library = dlopen(another, RTLD_NOW | RTLD_LOCAL);
@@ -304,7 +307,7 @@ static void measure_jobs(void)
     context = new_context();
     null_file = fopen("/dev/null", "w");
     setvbuf(null_file, buffer, _IOFBF, sizeof(buffer)); /* or stdio would allocate one in the job */
-    measured_is_taken = 1; /* this one is elsewhere */
+    measured_is_taken = 1; /* this job is on another stack */
     start_job_2015(&paused, &ret, pauses, NULL, 0);
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char name[64];
@@ -367,7 +370,9 @@ static const struct thing {
     {"first_question", first_question},
 };
 
-/* Paints what lies below the thread's caller, inline: a call would use it. */
+/*
+ * Paints the memory below the thread's caller. It is inline, because a call would use that memory.
+ */
 #define PAINT_BELOW_CALLER() \
     do { \
         volatile unsigned char *byte; \
@@ -385,7 +390,10 @@ static size_t changed(void)
     return (size_t)(caller - byte);
 }
 
-/* What the thread's beginning left there is painted over, and what the call left, so that the thread's end is seen by itself. */
+/*
+ * Paints over what the thread's beginning left there, and what the call left, so that the thread's
+ * end is measured by itself.
+ */
 static void *__attribute__((noinline)) run(void *thing)
 {
     STACK_POINTER(caller);
@@ -396,7 +404,7 @@ static void *__attribute__((noinline)) run(void *thing)
     return NULL;
 }
 
-/* Runs a thread that does this. Answers what its end takes. */
+/* Runs a thread that does this. Returns how much stack its end uses. */
 static size_t taken_by_the_end_of(const struct thing *thing)
 {
     pthread_attr_t attributes;

@@ -1,6 +1,7 @@
 /*
- * What paused jobs cost the system: addresses, memory, page tables, locked memory, and time at a fork. Each figure is
- * measured in a process of its own. Prints one line a figure; docs/system.md has them.
+ * What paused jobs cost the system: addresses, memory, page tables, locked memory, and time at a
+ * fork. Each figure is measured in a process of its own. Prints one line for each figure.
+ * docs/system.md lists them.
  */
 #define _GNU_SOURCE 1
 #define OSSL_ASYNC_WAIT_CTX_API
@@ -50,11 +51,11 @@ static void finish(int count)
     for (int i = 0; i < count; i++) {
         int ret;
 
-        need(ASYNC_start_job(&jobs[i], NULL, &ret, NULL, NULL, 0) == ASYNC_FINISH, "a job that goes on");
+        need(ASYNC_start_job(&jobs[i], NULL, &ret, NULL, NULL, 0) == ASYNC_FINISH, "a resume that does not finish");
     }
 }
 
-/* The sum of all lines of a file of this process that begin like this, in KiB. */
+/* The sum of all lines of a file of this process that begin with this text, in KiB. */
 static long kib(const char *file, const char *line)
 {
     FILE *in = fopen(file, "r");
@@ -69,7 +70,7 @@ static long kib(const char *file, const char *line)
     return sum;
 }
 
-/* One figure for each of so many jobs. */
+/* One figure for each of this many jobs. */
 static void each(const char *what, const char *file, const char *line, int count)
 {
     long before;
@@ -117,7 +118,10 @@ static void locked_on_fault(void)
     locked("locked on fault", MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT, GUARD_LOCKED);
 }
 
-/* Jobs that are there when the memory is locked. Their guards count as well then, and up to as many jobs more in their slabs. */
+/*
+ * Jobs that exist when the memory is locked. Their guards count too then, and so do up to as many
+ * more jobs in their slabs.
+ */
 static void locked_later(void)
 {
     int count = lock_memory(MCL_CURRENT | MCL_FUTURE, 2 * 400, GUARD_LOCKED) / 2;
@@ -150,7 +154,7 @@ static int compare(const void *left, const void *right)
     return (difference > 0) - (difference < 0);
 }
 
-/* The median time that fork takes its caller, in microseconds. */
+/* The median time that fork takes in the parent, in microseconds. */
 static double forks(void)
 {
     static double times[FORKS];

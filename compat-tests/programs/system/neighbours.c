@@ -1,7 +1,8 @@
 /*
- * Many paused jobs, each of which then runs off its stack, in a child of its own: the child must die of SIGSEGV before
- * another job's frames have changed. For systems that only say that they have made a guard: an emulator, or, with the
- * argument "ignores-advice", a filter that answers 0 to every advice of lightweight guards, which is then not taken.
+ * Many paused jobs. Each then overflows its stack, in a child of its own. The child must die of
+ * SIGSEGV before another job's frames have changed. This is for systems that report a guard
+ * without making it. One is an emulator. The argument "ignores-advice" makes another: a filter
+ * returns 0 for every advice of lightweight guards, which then has no effect.
  */
 #define _GNU_SOURCE 1
 #define OSSL_ASYNC_WAIT_CTX_API
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The first 256 have guards of one kind. */
+/* The first 256 jobs have guards of one kind. */
 #define JOBS 300
 #define MARKED 3000
 #define GUARD_INSTALL 102
@@ -31,7 +32,7 @@ static ASYNC_JOB *jobs[JOBS];
 static unsigned char *frames[JOBS];
 static int running = -1;
 
-/* The number of a job whose frame is not as it left it, but for the one that runs; or -1. */
+/* The number of a job whose frame has changed, except the one that runs, or -1. */
 static int destroyed(void)
 {
     for (int i = 0; i < JOBS; i++)
@@ -46,7 +47,7 @@ static void fault(int signal)
 {
     if (destroyed() >= 0)
         _exit(6);
-    /* The same access again, and nobody to handle it. */
+    /* Makes the same access again, without a handler. */
     sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 }
 
@@ -67,7 +68,7 @@ static int runs_off(void *argument)
     return 1;
 }
 
-/* Answers 0 to the advice, as it would be if it had been taken. */
+/* Makes the system return 0 for the advice, as if it had been taken. */
 static int ignore_advice(void)
 {
     struct sock_filter filter[] = {

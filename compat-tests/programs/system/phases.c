@@ -1,9 +1,10 @@
 /*
- * A process's life with jobs, phase by phase. Each phase lies between two system calls that nobody else makes, so that
- * tests/system.rs can tell with strace which calls the library makes in it. What the C library does at the beginning and
- * the end of threads lies outside. With the argument "locked" all memory is locked first, and there are as many jobs as there
- * is room for: a user may be refused those of one phase, that of idle jobs. With "locked behind" memory is locked behind jobs
- * enough for it.
+ * A process's life with jobs, phase by phase. Each phase lies between two system calls that
+ * nothing else makes. With strace, tests/system.rs finds which calls the library makes in it. The
+ * C library's work at the beginning and the end of threads lies outside the phases. With the
+ * argument "locked" all memory is locked first, and there are as many jobs as there is space for.
+ * A user may not be allowed enough for one phase, that of idle jobs. With "locked behind" memory
+ * is locked after enough jobs for it have been made.
  */
 #define _GNU_SOURCE 1
 #define OSSL_ASYNC_WAIT_CTX_API
@@ -22,14 +23,14 @@
 
 #define JOBS 2500
 #define WITH_PIPES 100
-/* The fewest that make sense. */
+/* The smallest numbers that make sense. */
 #define LEAST 8
-/* So many idle jobs keep their memory, and their stacks use up their slabs. */
+/* This many idle jobs keep their memory, and their stacks use up their slabs. */
 #define WARM_JOBS 1024
-/* More finishes than two rounds after which idle jobs give their memory back. */
+/* More finishes than two rounds, after which idle jobs return their memory. */
 #define ENOUGH 140000
 
-/* The numbers are in the list of tests/system.rs too. */
+/* tests/system.rs has the same list of numbers. */
 enum phase {
     FIRST_OF_PROCESS = 1,
     GROWTH,
@@ -95,7 +96,7 @@ static void finish(int first, int count)
     }
 }
 
-/* Keys' destructors run in the order of the keys: the library's between these two. */
+/* Destructors of keys run in the order of the keys: the library's runs between these two. */
 static pthread_key_t before, after;
 
 static void begin_end_of_thread(void *unused)
@@ -194,7 +195,7 @@ int main(int argc, char **argv)
 
     finish(0, count);
     begin(WARM);
-    start(0, pipes, 1); /* the last that finished, which have pipes */
+    start(0, pipes, 1); /* the jobs that finished last, which have pipes */
     finish(0, pipes);
     start(0, count, 0);
     finish(0, count);
@@ -208,7 +209,7 @@ int main(int argc, char **argv)
 
             need(ASYNC_start_job(&job, NULL, &ret, returns, NULL, 0) == ASYNC_FINISH);
         }
-        start(0, count, 0); /* those that gave it back take it again */
+        start(0, count, 0); /* jobs that returned their memory get it again */
         end(IDLE);
         finish(0, count);
     }
@@ -216,7 +217,7 @@ int main(int argc, char **argv)
     ASYNC_free_pool();
     end(FREE_POOL);
 
-    /* A small stack, for which there is room in locked memory. */
+    /* A small stack, for which there is space in locked memory. */
     need(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0);
     need(pthread_create(&other, &attributes, thread, NULL) == 0 && pthread_join(other, NULL) == 0);
     return 0;

@@ -1,15 +1,16 @@
 /*
- * Jobs where a seccomp filter refuses system calls with EPERM. The arguments are the calls, such as "mprotect" or
- * "madvise:102" for one advice alone, and among them words that say how:
+ * Jobs under a seccomp filter that refuses system calls with EPERM. The arguments are the calls,
+ * such as "mprotect", or "madvise:102" for one advice alone. These words among them say how:
  *
- *     later    the filter comes after the first job, otherwise before
- *     locked   all memory is locked (mlockall). There are as many jobs then as there is room for
- *     behind   as many jobs as have guards of one kind are there before that and before the filter, all paused
+ *     later    the filter is installed after the first job, otherwise before
+ *     locked   all memory is locked (mlockall). There are as many jobs as there is space for
+ *     behind   before that and the filter, as many jobs as have guards of one kind are paused
  *     forked   all happens in a forked child
- *     ignored  the calls answer 0 and do nothing, as emulators have it of what they do not know
+ *     ignored  the calls return 0 and do nothing, as emulators do for calls that they do not know
  *
- * Every start must pause or say why not, and every job that there is must have a guard. tests/system.rs knows how many jobs
- * there should be. What is written here is written by writev, so that write can be refused too.
+ * Every start must pause or report why not, and every job that exists must have a guard.
+ * tests/system.rs has the expected numbers of jobs. All output is written by writev, so that write
+ * can be refused too.
  */
 #define _GNU_SOURCE 1
 #define OSSL_ASYNC_WAIT_CTX_API
@@ -38,7 +39,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* More than have guards of one kind. */
+/* More jobs than have guards of one kind. */
 #define SIX 400
 #define FIVE 20
 /* The first job, and two of a thread. */
@@ -101,7 +102,10 @@ static void add(unsigned short code, unsigned value, unsigned char if_true, unsi
     filter[length++] = (struct sock_filter){code, if_true, if_false, value};
 }
 
-/* Refuses the call of this number; with an advice, only the calls whose third argument that is (of madvise). */
+/*
+ * Refuses the call of this number. With an advice, it refuses only calls whose third argument is
+ * that advice (of madvise).
+ */
 static void refuse(unsigned number, int has_advice, unsigned advice)
 {
     add(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
@@ -159,7 +163,7 @@ static int pauses_once(void *argument)
     return local;
 }
 
-/* Whether the kernel can read a byte: without a fault of ours. */
+/* Whether the kernel can read a byte there. The program itself does not fault. */
 static int accessible(char *address)
 {
     struct iovec byte = {address, 1};
@@ -207,7 +211,7 @@ static void note(unsigned long error)
         errors[i] = error;
 }
 
-/* One start: paused, or refused with one entry that says why. */
+/* Makes one start: it must pause, or be refused with one entry that says why. */
 static int start(struct job *job, int pipe)
 {
     struct job *argument = job;
@@ -242,7 +246,7 @@ static void finish_all(struct job *jobs, int count)
 
         if (jobs[i].job != NULL
             && (ASYNC_start_job(&jobs[i].job, NULL, &ret, NULL, NULL, 0) != ASYNC_FINISH || ret != 1))
-            fail("a job that goes on");
+            fail("a resume that does not finish");
     }
 }
 
@@ -284,7 +288,7 @@ static int overflows(void *unused)
     return 1;
 }
 
-/* How a child ends that has a job which uses more stack than it has. */
+/* Returns how a child ends if one of its jobs uses more stack than it has. */
 static int end_of_overflow(void)
 {
     pid_t child = fork();
@@ -352,7 +356,7 @@ int main(int argc, char **argv)
         if (child > 0)
             return waitpid(child, &status, 0) == child && status == 0 ? 0 : 2;
     }
-    /* Its stack and its memory are the C library's business. */
+    /* The C library allocates the thread's stack and memory. */
     if (later && !start(&first, 1))
         fail("the first job");
     install();
@@ -378,7 +382,7 @@ int main(int argc, char **argv)
     woken = start_all(six, count, 0);
     say("again %d, unguarded %d\n", woken, unguarded(six, SIX));
     finish_all(six, SIX);
-    /* A small stack, for which there is room in locked memory. */
+    /* A small stack, for which there is space in locked memory. */
     if (pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0
         && pthread_create(&other, &attributes, thread, NULL) == 0)
         pthread_join(other, NULL);

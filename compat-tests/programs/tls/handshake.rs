@@ -1,8 +1,9 @@
-//! A Rust program that links both ossl-async and OpenSSL: TLS handshakes in SSL_MODE_ASYNC, whose server pauses its job
-//! time and again, beside a job of the Rust face, on one thread.
+//! A Rust program that links both ossl-async and OpenSSL. It makes TLS handshakes in
+//! SSL_MODE_ASYNC whose server pauses its job repeatedly, while a job of the Rust API is paused on
+//! the same thread.
 //!
-//! Built with and without the feature `capi` of ossl-async. Prints what happened, and which file has the functions that
-//! libssl reaches.
+//! Built with and without the feature `capi` of ossl-async. Prints what happened, and which file
+//! has the functions that libssl calls.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::ptr;
@@ -69,26 +70,26 @@ unsafe extern "C" {
 }
 
 /// The file that has a function, as any library of the process finds it.
-fn who_answers(name: &CStr) -> String {
+fn which_library(name: &CStr) -> String {
     let mut info = DlInfo {
         file: ptr::null(),
         base: ptr::null_mut(),
         name: ptr::null(),
         address: ptr::null_mut(),
     };
-    // SAFETY: the name ends with a zero; NULL is RTLD_DEFAULT; the record is written only.
+    // SAFETY: the name ends with a zero. NULL is RTLD_DEFAULT. The record is only written.
     unsafe {
         let function = dlsym(ptr::null_mut(), name.as_ptr());
         if function.is_null() || dladdr(function, &mut info) == 0 {
-            return "nobody".to_owned();
+            return "no file".to_owned();
         }
         CStr::from_ptr(info.file).to_string_lossy().into_owned()
     }
 }
 
-/// Called by libssl whenever the handshake has come one state further. The server pauses there.
+/// libssl calls this whenever the handshake has reached another state. The server pauses here.
 extern "C" fn pause_here(ssl: *const Ssl, what: c_int, _value: c_int) {
-    // SAFETY: the connection is libssl's argument; pausing is allowed anywhere on the job's stack.
+    // SAFETY: the connection is libssl's argument. Pausing is allowed anywhere on the job's stack.
     unsafe {
         if what & SSL_CB_LOOP != 0 && SSL_is_server(ssl) == 1 {
             assert!(
@@ -100,7 +101,7 @@ extern "C" fn pause_here(ssl: *const Ssl, what: c_int, _value: c_int) {
     }
 }
 
-/// Repeats a call until it is through or wants to read; counts its pauses.
+/// Repeats a call until it has succeeded or must read. Counts its pauses.
 ///
 /// # Safety
 ///
@@ -111,7 +112,7 @@ unsafe fn drive(ssl: *mut Ssl, pauses: &mut u32, call: impl Fn() -> c_int) -> bo
         if result > 0 {
             return true;
         }
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees the connection.
         let (error, waiting) = unsafe { (SSL_get_error(ssl, result), SSL_waiting_for_async(ssl)) };
         assert_eq!(waiting == 1, error == SSL_ERROR_WANT_ASYNC);
         match error {
@@ -166,18 +167,18 @@ fn connection(ctx: *mut SslCtx) -> u32 {
 
 fn main() {
     let connections = 50;
-    println!("ASYNC_start_job {}", who_answers(c"ASYNC_start_job"));
+    println!("ASYNC_start_job {}", which_library(c"ASYNC_start_job"));
     println!(
         "ASYNC_get_current_job {}",
-        who_answers(c"ASYNC_get_current_job")
+        which_library(c"ASYNC_get_current_job")
     );
 
-    // A job of the Rust face is paused all the while.
+    // A job of the Rust API is paused all the time.
     let ossl_async::Step::Paused(paused) = ossl_async::Job::start(|| {
         ossl_async::pause();
         42
     })
-    .expect("a job can be had") else {
+    .expect("a job can be made") else {
         panic!("the job pauses");
     };
 

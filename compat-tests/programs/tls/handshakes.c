@@ -1,18 +1,22 @@
 /*
- * Real TLS in SSL_MODE_ASYNC: thousands of handshakes, hundreds of them in flight on one thread, over socket pairs.
+ * TLS in SSL_MODE_ASYNC: thousands of handshakes, hundreds of them at once on one thread, over
+ * socket pairs.
  *
  *     handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE]
  *
- * The server's RSA private-key operation hands its work to a worker thread and pauses the job. The worker says that it is
- * done through a wait fd in the job's wait context, or through the callback that the connection has set. TLS 1.3 and
- * TLS 1.2 take turns; in both the key signs (libssl 3 has no RSA key transport for a key with a method of its own). The
- * pool is smaller than the number of connections, so that some of them are told that there is no job free.
+ * The server's RSA private-key operation gives its work to a worker thread and pauses the job. The
+ * worker reports that it is done through a wait fd in the job's wait context, or through the
+ * callback that the connection has set. TLS 1.3 and TLS 1.2 take turns. In both the key signs:
+ * libssl 3 has no RSA key transport for a key with its own method. The pool is smaller than the
+ * number of connections, so sometimes no job is free.
  *
- * The key is made anew each time, unless KEY_FILE has one; if there is no such file yet it is kept there, for valgrind,
- * which takes longer to make a key than for all the rest.
+ * The key is made anew each time, unless the file KEY_FILE has one. If there is no such file, the
+ * key is written to it. This is for valgrind, under which making a key takes longer than
+ * everything else.
  *
- * Standard output holds what must be the same with every library that answers ASYNC_*: sums, no times and no addresses.
- * Who answered, and how memory grew, goes to standard error. Exit status 0: every handshake done and nothing left over.
+ * Standard output has what must be the same with every library that has ASYNC_*: sums, no times
+ * and no addresses. Standard error has the library that was called, and how memory grew. Exit
+ * status 0: every handshake was done and nothing is left over.
  *
  *                   main thread                                      worker threads
  *
@@ -21,7 +25,7 @@
  *     SSL_do_handshake -> resume, the operation's result, on with the handshake
  */
 #define _GNU_SOURCE /* RTLD_DEFAULT, dladdr */
-#define OPENSSL_SUPPRESS_DEPRECATED /* RSA_METHOD: old, and the shortest way to put oneself in front of a key */
+#define OPENSSL_SUPPRESS_DEPRECATED /* RSA_METHOD is old, and the shortest way to replace a key's operations */
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -46,15 +50,18 @@
 
 #include "../limit_life.h"
 
-/* The processor time that the whole program may take, for which valgrind needs the most, and how long nothing may move. */
+/*
+ * The processor time of the whole program, of which valgrind needs the most, and how long a wait
+ * may last.
+ */
 #define PROGRAM_SECONDS 1500
 #define POLL_MILLISECONDS 600000
 
 #define WORKERS 2
 
 /*
- * Memory is compared between these many handshakes, or half of all, and the last one, and may have grown by so much. A run
- * of a few handshakes, which is what valgrind has time for, tells nothing.
+ * Memory is compared between this handshake, or half of all, and the last one. It may have grown
+ * by this much. A run with few handshakes, which is all that valgrind has time for, shows nothing.
  */
 #define SETTLED 1000
 #define TOO_FEW 200
@@ -87,7 +94,7 @@ struct request {
     RSA *rsa;
     int padding;
     int result;
-    /* How the end is told: by fd, or by callback where there is one. */
+    /* How the end is reported: by fd, or by callback if there is one. */
     int fd;
     ASYNC_WAIT_CTX *wait_ctx;
     ASYNC_callback_fn callback;
@@ -114,7 +121,10 @@ static void submit(struct request *request)
     pthread_mutex_unlock(&queue.lock);
 }
 
-/* Until this is called no request is taken: all of them pause, so that the pool is sure to run out of jobs once. */
+/*
+ * Until this is called no request is taken. So all jobs pause, and the pool runs out of jobs at
+ * least once.
+ */
 static void open_queue(void)
 {
     pthread_mutex_lock(&queue.lock);
@@ -140,12 +150,12 @@ static struct request *take(void)
     return request;
 }
 
-/*
- * Does one request and tells its job.
+/* Does one request and reports the end to its job.
  *
- * The job may be gone as soon as it sees `done`, its wait fd with it. So with a wait fd `done` comes last, and a job that
- * is resumed in between pauses once more, its fd still readable. A callback is made once only, so `done` comes before it,
- * and the connection is not touched by the main thread until the callback has been made.
+ * The job may end and close its wait fd as soon as it sees `done`. So with a wait fd `done` is set
+ * last. A job that is resumed in between pauses once more, with its fd still readable. A callback
+ * is called only once, so `done` is set before it. The main thread does not use the connection
+ * until the callback has been called.
  */
 static void serve(struct request *request)
 {
@@ -198,12 +208,12 @@ static void end_workers(void)
         pthread_join(queue.thread[i], NULL);
 }
 
-/* ---------------------------------------------------------------------------------------- the key that takes its time */
+/* ---------------------------------------------------------------------------------------- the key whose operations take time */
 
-/* Under which a job's wait fd is kept; its address counts. */
+/* The key of a job's wait fd in its wait context. Only its address matters. */
 static const char key_of_fd = 0;
 
-/* Every second operation takes its wait fd away again; the others leave it to the end of the connection. */
+/* Every second operation clears its wait fd. The others leave it until the connection ends. */
 static long fd_serial;
 
 static void clean_up_fd(ASYNC_WAIT_CTX *ctx, const void *key, OSSL_ASYNC_FD fd, void *data)
@@ -301,7 +311,7 @@ static EVP_PKEY *make_key(const char *file_name)
     return key;
 }
 
-/* The server's side of things: a key, behind `method`, and the certificate that it has signed for itself. */
+/* The server's key, which has `method`, and the certificate that it has signed itself. */
 static void make_identity(const char *key_file, RSA_METHOD *method, EVP_PKEY **key, X509 **certificate)
 {
     EVP_PKEY *plain = make_key(key_file);
@@ -344,15 +354,18 @@ static SSL_CTX *make_context(const SSL_METHOD *method)
 
 enum step { HANDSHAKE, FIRST, SECOND, SHUTDOWN, DONE };
 
-/* One side of a connection. The client writes first and reads second, the server the other way round. */
+/*
+ * One side of a connection. The client writes first and then reads, the server the other way
+ * round.
+ */
 struct endpoint {
     SSL *ssl;
     int socket;
     int is_server;
     enum step step;
-    int want;          /* what SSL_get_error() said last; SSL_ERROR_NONE: go on at once */
+    int want;          /* the last result of SSL_get_error(); SSL_ERROR_NONE: continue at once */
     int was_paused;    /* the last call paused its job */
-    int wait_fd;       /* as SSL_get_changed_async_fds() tells it */
+    int wait_fd;       /* as SSL_get_changed_async_fds() reports it */
     atomic_int called; /* set by the callback */
     char message[MESSAGE_BYTES];
 };
@@ -366,10 +379,10 @@ struct connection {
 static int with_callback;
 static SSL_CTX *client_ctx, *server_ctx;
 
-/* Rung by callbacks; poll waits for it. */
+/* An eventfd that callbacks signal. poll waits for it. */
 static int bell = -1;
 
-/* How many jobs are paused now, of how many there may be. */
+/* How many jobs are paused now, and how many there may be. */
 static size_t paused, most_jobs;
 
 static int call_back(SSL *ssl, void *arg)
@@ -378,7 +391,7 @@ static int call_back(SSL *ssl, void *arg)
     const uint64_t one = 1;
 
     (void)ssl;
-    /* The main thread may free the connection from here on. */
+    /* From here on the main thread may free the connection. */
     atomic_store(&endpoint->called, 1);
     if (write(bell, &one, sizeof(one)) != sizeof(one))
         abort();
@@ -434,7 +447,7 @@ static void close_connection(struct connection *connection)
     connection->in_use = 0;
 }
 
-/* One call of the step that the endpoint is at. Above 0: the step is done. */
+/* Makes one call of the endpoint's present step. Above 0: the step is done. */
 static int attempt(struct endpoint *endpoint)
 {
     int reads = endpoint->step == (endpoint->is_server ? FIRST : SECOND);
@@ -453,8 +466,9 @@ static int attempt(struct endpoint *endpoint)
 }
 
 /*
- * Takes in what the last call has changed: deletions first, then additions. Counts are as of the last pause, so they are
- * read after a call that paused and after the one that ended that job, and at no other time.
+ * Records what the last call has changed: deletions first, then additions. The counts are those of
+ * the last pause. So they are read after a call that paused, and after the call that ended that
+ * job, but at no other time.
  */
 static void note_fds(struct endpoint *endpoint)
 {
@@ -476,7 +490,7 @@ static void note_fds(struct endpoint *endpoint)
         endpoint->wait_fd = added[0];
         count.fds_added++;
     }
-    /* What has been put together from changes is what there is. */
+    /* The set that was built from the changes must be the set that exists. */
     if (SSL_get_all_async_fds(endpoint->ssl, NULL, &alls) != 1 || alls > 4
         || SSL_get_all_async_fds(endpoint->ssl, all, &alls) != 1)
         count.errors++;
@@ -484,7 +498,7 @@ static void note_fds(struct endpoint *endpoint)
         count.errors += alls != (endpoint->wait_fd >= 0) || (alls == 1 && all[0] != endpoint->wait_fd);
 }
 
-/* What has been read, or shaken hands on, is checked here; returns 0 if it is wrong. */
+/* Checks the data that was read, or the completed handshake. Returns 0 if it is wrong. */
 static int finish_step(struct connection *connection, struct endpoint *endpoint)
 {
     char expected[MESSAGE_BYTES];
@@ -514,7 +528,7 @@ static int finish_step(struct connection *connection, struct endpoint *endpoint)
     }
 }
 
-static void give_up(struct connection *connection, struct endpoint *endpoint, const char *what, int error)
+static void fail_connection(struct connection *connection, struct endpoint *endpoint, const char *what, int error)
 {
     if (count.errors++ < 3) {
         fprintf(stderr, "connection %ld, %s, step %d: %s (%d)\n", connection->number,
@@ -524,7 +538,7 @@ static void give_up(struct connection *connection, struct endpoint *endpoint, co
     connection->client.step = connection->server.step = DONE;
 }
 
-/* Takes one side as far as it goes. */
+/* Continues one side as far as possible. */
 static void advance(struct connection *connection, struct endpoint *endpoint)
 {
     while (endpoint->step != DONE) {
@@ -541,14 +555,14 @@ static void advance(struct connection *connection, struct endpoint *endpoint)
 
         if (result > 0) {
             if (!finish_step(connection, endpoint)) {
-                give_up(connection, endpoint, "not what was expected", result);
+                fail_connection(connection, endpoint, "not what was expected", result);
                 return;
             }
             endpoint->step++;
             continue;
         }
         if (result == 0 && endpoint->step == SHUTDOWN && error != SSL_ERROR_SSL)
-            continue; /* sent; the other side's is to be read */
+            continue; /* sent; now read the other side's */
         switch (error) {
         case SSL_ERROR_WANT_READ:
         case SSL_ERROR_WANT_WRITE:
@@ -561,7 +575,7 @@ static void advance(struct connection *connection, struct endpoint *endpoint)
             open_queue();
             return;
         default:
-            give_up(connection, endpoint, "failed", error);
+            fail_connection(connection, endpoint, "failed", error);
             return;
         }
     }
@@ -569,7 +583,7 @@ static void advance(struct connection *connection, struct endpoint *endpoint)
 
 /* --------------------------------------------------------------------------------------------------------- main loop */
 
-/* What poll is to wait for on behalf of one side; an fd of -1 is skipped by poll. */
+/* What poll must wait for on behalf of one side. poll skips an fd of -1. */
 static struct pollfd awaited(const struct endpoint *endpoint)
 {
     struct pollfd entry = {-1, POLLIN, 0};
@@ -591,8 +605,8 @@ static struct pollfd awaited(const struct endpoint *endpoint)
     return entry;
 }
 
-/* Whether one side can go on, after a poll. */
-static int may_go_on(struct endpoint *endpoint, const struct pollfd *entry)
+/* Whether one side can continue, after a poll. */
+static int can_continue(struct endpoint *endpoint, const struct pollfd *entry)
 {
     int status = ASYNC_STATUS_UNSUPPORTED;
 
@@ -635,7 +649,10 @@ static int open_descriptors(void)
     return entries;
 }
 
-/* `total` connections, `in_flight` of them at any time. Returns by how much memory grew once it had settled. */
+/*
+ * Runs `total` connections, `in_flight` of them at any time. Returns by how much memory grew after
+ * it had settled.
+ */
 static long run_connections(long total, long in_flight)
 {
     struct connection *connections = calloc((size_t)in_flight, sizeof(*connections));
@@ -667,7 +684,7 @@ static long run_connections(long total, long in_flight)
         entries[2 * in_flight].fd = bell;
         entries[2 * in_flight].events = POLLIN;
         if (poll(entries, (nfds_t)(2 * in_flight + 1), idle ? POLL_MILLISECONDS : 0) == 0 && idle)
-            fail("nothing moves any more");
+            fail("no connection makes progress");
         if (entries[2 * in_flight].revents != 0 && read(bell, &rings, sizeof(rings)) != sizeof(rings))
             fail("the bell");
 
@@ -676,9 +693,9 @@ static long run_connections(long total, long in_flight)
 
             if (!connection->in_use)
                 continue;
-            if (connection->client.step != DONE && may_go_on(&connection->client, &entries[2 * i]))
+            if (connection->client.step != DONE && can_continue(&connection->client, &entries[2 * i]))
                 advance(connection, &connection->client);
-            if (connection->server.step != DONE && may_go_on(&connection->server, &entries[2 * i + 1]))
+            if (connection->server.step != DONE && can_continue(&connection->server, &entries[2 * i + 1]))
                 advance(connection, &connection->server);
             if (connection->client.step == DONE && connection->server.step == DONE) {
                 close_connection(connection);
@@ -686,7 +703,10 @@ static long run_connections(long total, long in_flight)
                     settled = resident_bytes();
             }
         }
-        /* A connection that has failed leaves its job paused for good, and the counts mean nothing any more. */
+        /*
+         * A connection that has failed leaves its job paused for good, so the counts mean nothing
+         * any more.
+         */
         if (count.errors != 0)
             break;
     }
@@ -696,8 +716,8 @@ static long run_connections(long total, long in_flight)
     return settled;
 }
 
-/* Which file has the function that a call from any library of this process reaches. */
-static void say_who_answers(const char *name)
+/* Prints which file has the function that any library of this process calls by this name. */
+static void print_file_of_function(const char *name)
 {
     void *function = dlsym(RTLD_DEFAULT, name);
     Dl_info info;
@@ -723,9 +743,9 @@ int main(int argc, char **argv)
         return 2;
     }
     limit_life(PROGRAM_SECONDS, CLOCK_SECONDS);
-    say_who_answers("ASYNC_start_job");
-    say_who_answers("ASYNC_pause_job");
-    say_who_answers("ASYNC_WAIT_CTX_new");
+    print_file_of_function("ASYNC_start_job");
+    print_file_of_function("ASYNC_pause_job");
+    print_file_of_function("ASYNC_WAIT_CTX_new");
     if (!ASYNC_is_capable())
         fail("there are no jobs here");
     if (in_flight > total)
@@ -748,14 +768,14 @@ int main(int argc, char **argv)
     most_jobs = (size_t)(in_flight > 3 ? in_flight - in_flight / 4 : in_flight);
     NEED(ASYNC_init_thread(most_jobs, most_jobs / 2) == 1);
     if ((long)most_jobs == in_flight)
-        open_queue(); /* each connection pauses one job at most: the pool will do */
+        open_queue(); /* each connection pauses at most one job, so the pool suffices */
     start_workers();
 
     growth = run_connections(total, in_flight);
     count.errors += ERR_peek_error() != 0;
 
     if (count.errors != 0)
-        open_queue(); /* some job may still have a request there */
+        open_queue(); /* a job may still have a request there */
     end_workers();
     ASYNC_cleanup_thread();
     close(bell);

@@ -1,4 +1,7 @@
-/* A plugin that is linked with the library's .so, for a program that has the library inside: tests/two_copies.rs. */
+/*
+ * A plugin that is linked with the library's .so, for a program that contains the library:
+ * tests/two_copies.rs.
+ */
 #define _GNU_SOURCE 1
 #include <openssl/async.h>
 
@@ -13,7 +16,7 @@ static int pauses_once(void *argument)
     return ASYNC_pause_job() == 1 && ASYNC_in_job() ? number : -1;
 }
 
-/* The file whose functions the plugin calls. */
+/* The file of the functions that the plugin calls. */
 const char *plugin_library(void)
 {
     static Dl_info info;
@@ -21,7 +24,10 @@ const char *plugin_library(void)
     return dladdr((void *)ASYNC_pause_job, &info) ? info.dli_fname : "";
 }
 
-/* Starts a job that pauses, or resumes it: 2 or 3, then with its result; 1 is no job. */
+/*
+ * Starts a job that pauses, or resumes it. Returns 2 or 3, with the job's result. 1 means that
+ * there is no job.
+ */
 int plugin_go(ASYNC_JOB **job, int number, int *ret)
 {
     return ASYNC_start_job(job, ret, pauses_once, &number, sizeof(number));
@@ -47,7 +53,10 @@ void plugin_free_pool(void)
     ASYNC_free_pool();
 }
 
-/* Jobs of this thread: idle and paused; and all that the process has made and not destroyed. */
+/*
+ * Counts of this thread's idle and paused jobs, and of all jobs that the process has made and not
+ * destroyed.
+ */
 void plugin_counts(unsigned long long counts[2], unsigned long long *everywhere)
 {
     OSSL_ASYNC_STATS stats;

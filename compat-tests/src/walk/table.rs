@@ -48,7 +48,8 @@ impl Queue {
         packing: Packing,
     ) -> Result<Queue, String> {
         let (get, clear) = (object.symbol(get)?, object.symbol(clear)?);
-        // SAFETY: these are the prototypes of `ERR_get_error` and `ERR_clear_error`, and of ossl-async's.
+        // SAFETY: these are the prototypes of `ERR_get_error` and `ERR_clear_error`, and of
+        // ossl-async's functions.
         let (get, clear) = unsafe {
             (
                 mem::transmute::<*mut c_void, unsafe extern "C" fn() -> c_ulong>(get),

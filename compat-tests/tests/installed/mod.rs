@@ -1,5 +1,6 @@
-//! The C library as it is installed, by `make install` or by `cargo cinstall`: what is there, and programs that find it by
-//! pkg-config or CMake alone. `check_make_install.rs` and `check_cargo_install.rs` use this.
+//! The C library as it is installed by `make install` or by `cargo cinstall`: its files, and
+//! programs that find it by pkg-config or CMake alone. `check_make_install.rs` and
+//! `check_cargo_install.rs` use this.
 
 use compat_tests::{command, compile_to, need_jobs, need_tool, program_source, root, run};
 use object::Endianness;
@@ -15,13 +16,13 @@ const HELLO: &str = "Starting...\nExecuting within a job\nPassed in message is: 
     Job was paused\nWaiting for the job to be woken up\nResumed the job after a pause\n\
     Job finished with return value 1\nFinishing\n";
 
-/// Ignores the test unless these tools are here and this build has jobs.
+/// Ignores the test unless these tools are installed and this build has jobs.
 pub fn need(tools: &[&str]) {
     need_jobs();
     tools.iter().for_each(|tool| need_tool(tool));
 }
 
-/// A directory of the target directory for this file of tests, empty.
+/// An empty directory below the target directory, for this file of tests.
 pub fn empty_directory(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(env!("CARGO_CRATE_NAME"))
@@ -67,7 +68,7 @@ pub fn make(target: &str, variables: &[(&str, &Path)]) {
     output_of(&mut make);
 }
 
-/// The files below a directory: what a link leads to, or the permissions of a file.
+/// The files below a directory: the target of a link, or the permissions of a file.
 pub fn files_below(directory: &Path) -> BTreeMap<String, String> {
     fn collect(at: &Path, below: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(at).expect("a directory") {
@@ -94,7 +95,7 @@ pub fn text_of(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()))
 }
 
-/// The SONAME of a shared library, if it has one, and what an ELF file needs.
+/// The SONAME of a shared library, if it has one, and the libraries that an ELF file needs.
 pub fn names_in(file: &Path) -> (Option<String>, Vec<String>) {
     use object::elf::{DT_NEEDED, DT_SONAME};
     use object::read::elf::{Dyn, FileHeader};
@@ -121,7 +122,7 @@ pub fn names_in(file: &Path) -> (Option<String>, Vec<String>) {
     (of(DT_SONAME).next(), of(DT_NEEDED).collect())
 }
 
-/// What pkg-config says, in words.
+/// The words that pkg-config prints.
 fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
     let directories = ["lib", "share"].map(|part| prefix.join(part).join("pkgconfig"));
     let mut pkg_config = Command::new("pkg-config");
@@ -133,7 +134,7 @@ fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
     words.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Compiles a program with what pkg-config says, and with `options` behind that.
+/// Compiles a program with what pkg-config prints, followed by `options`.
 fn compile(
     prefix: &Path,
     name: &str,
@@ -149,13 +150,14 @@ fn compile(
     program
 }
 
-/// Runs a program that finds the shared library as one does that is in no directory of the loader's.
-fn said_by(prefix: &Path, program: &Path) -> String {
+/// The output of a program that finds the shared library in a directory that the loader does not
+/// search.
+fn output_with_library_path(prefix: &Path, program: &Path) -> String {
     output_of(command(&[], program).env("LD_LIBRARY_PATH", prefix.join("lib")))
 }
 
 fn check_second_generation(prefix: &Path, program: &Path, is_shared: bool) {
-    let said = said_by(prefix, program);
+    let said = output_with_library_path(prefix, program);
     let (functions, rest): (Vec<&str>, Vec<&str>) =
         said.lines().partition(|line| line.starts_with("program "));
     assert_eq!(rest, ["serves libssl 1", "3 7"], "{said}");
@@ -165,8 +167,8 @@ fn check_second_generation(prefix: &Path, program: &Path, is_shared: bool) {
         false => program.to_owned(),
     };
     for line in functions {
-        let answers = line.rsplit(' ').next().expect("a file");
-        assert_eq!(fs::canonicalize(answers).expect("a file"), file, "{line}");
+        let in_file = line.rsplit(' ').next().expect("a file");
+        assert_eq!(fs::canonicalize(in_file).expect("a file"), file, "{line}");
     }
 }
 
@@ -197,7 +199,7 @@ pub fn check_programs_of_pkg_config(prefix: &Path) {
     );
     let with_archive = [
         pkg_config(prefix, &["--cflags", "ossl-async"]),
-        // Behind -x c++, which else would be for it too.
+        // After -x c++, which would otherwise apply to it too.
         vec!["-x".into(), "none".into(), archive],
     ]
     .concat();
@@ -211,7 +213,7 @@ pub fn check_programs_of_pkg_config(prefix: &Path) {
         ] {
             let name = format!("{language}_{linkage}");
             let program = compile(prefix, &name, compiler, &hello, words);
-            assert_eq!(said_by(prefix, &program), HELLO, "{name}");
+            assert_eq!(output_with_library_path(prefix, &program), HELLO, "{name}");
             if linkage != "fully_static" {
                 let needed = names_in(&program).1;
                 let needs_ours = needed.contains(&"libossl_async.so.0.1".to_owned());
@@ -223,7 +225,7 @@ pub fn check_programs_of_pkg_config(prefix: &Path) {
     let standalone = pkg_config(prefix, &["--cflags", "--libs", "ossl-async-standalone"]);
     let source = program_source("install/error_queue");
     let program = compile(prefix, "error_queue", c, &source, &standalone);
-    assert_error_text(&said_by(prefix, &program));
+    assert_error_text(&output_with_library_path(prefix, &program));
 
     let beside = pkg_config(
         prefix,
@@ -235,7 +237,7 @@ pub fn check_programs_of_pkg_config(prefix: &Path) {
             "libcrypto",
         ],
     );
-    let source = program_source("link_order/who_answers");
+    let source = program_source("link_order/which_library");
     let compiler = [
         "cc",
         "-Wall",
@@ -274,9 +276,16 @@ pub fn check_programs_of_cmake(prefix: &Path) {
         "cxx_shared",
         "cxx_static",
     ] {
-        assert_eq!(said_by(prefix, &build.join(name)), HELLO, "{name}");
+        assert_eq!(
+            output_with_library_path(prefix, &build.join(name)),
+            HELLO,
+            "{name}"
+        );
     }
-    assert_error_text(&said_by(prefix, &build.join("error_queue")));
+    assert_error_text(&output_with_library_path(
+        prefix,
+        &build.join("error_queue"),
+    ));
     check_second_generation(prefix, &build.join("wait-ctx"), true);
     check_second_generation(prefix, &build.join("wait-ctx-static"), false);
 }

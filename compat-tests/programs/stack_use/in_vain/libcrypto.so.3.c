@@ -1,4 +1,7 @@
-/* A library that is called as OpenSSL's libcrypto and is none: it lacks ASYNC_WAIT_CTX_new. */
+/*
+ * A library with the name of OpenSSL's libcrypto that is not OpenSSL's: it lacks
+ * ASYNC_WAIT_CTX_new.
+ */
 unsigned long ERR_get_error(void);
 
 unsigned long ERR_get_error(void)

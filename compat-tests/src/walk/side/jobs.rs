@@ -28,7 +28,8 @@ impl Side {
         self.start_job(place, context, run_script, start.argument);
     }
 
-    /// Resumes a paused job, with a function, arguments and a context that must be ignored (B22, G9).
+    /// Resumes a paused job, with a function, arguments and a context that must be ignored (B22,
+    /// G9).
     pub(super) fn resume(&self, place: usize, with: Option<&Start>) {
         let context = with
             .and_then(|start| start.context)

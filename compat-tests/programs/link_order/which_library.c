@@ -1,7 +1,8 @@
 /*
- * A program that uses jobs and libcrypto, in either API. It says which file has the code of each function that it calls,
- * lines of the form "program FUNCTION FILE"; what OSSL_ASYNC_serves_libssl returns; and last the results of a job that pauses
- * once and returns 7: "3 7" if all is well.
+ * A program that uses jobs and libcrypto, in either API. It prints which file has the code of each
+ * function that it calls, in lines of the form "program FUNCTION FILE". Then it prints what
+ * OSSL_ASYNC_serves_libssl returns. Last are the results of a job that pauses once and returns 7:
+ * "3 7" if all is well.
  */
 #define _GNU_SOURCE /* dladdr */
 
@@ -14,7 +15,7 @@
 #include <openssl/ssl.h>
 
 #ifndef ASKS
-/* To ask must not be what brings the library into the program. */
+/* Weak, so that this question is not the reason why the library is linked. */
 extern int OSSL_ASYNC_serves_libssl(void) __attribute__((weak));
 #endif
 
@@ -53,7 +54,9 @@ static void say_all(void)
     SAY(ASYNC_WAIT_CTX_get_changed_fds);
     SAY(ASYNC_WAIT_CTX_clear_fd);
 #ifndef OSSL_ASYNC_WAIT_CTX_API
-    /* What not every libcrypto has; and the functions of 2015, which none has. */
+    /*
+     * Functions that not every libcrypto has. Then the functions of 2015, which no libcrypto has.
+     */
     SAY(ASYNC_WAIT_CTX_set_callback);
     SAY(ASYNC_WAIT_CTX_get_callback);
     SAY(ASYNC_WAIT_CTX_set_status);
@@ -79,9 +82,9 @@ static int function(void *unused)
 
 int main(void)
 {
-    /* A use of libssl: it must be there for its references to be looked at. */
+    /* A use of libssl, so that it is linked and its references can be checked. */
     int (*volatile from_libssl)(SSL *, OSSL_ASYNC_FD *, size_t *) = SSL_get_all_async_fds;
-    /* Volatile, for a compiler that takes the address of a function for not NULL. */
+    /* Volatile, because a compiler may assume that the address of a function is not NULL. */
     int (*volatile serves_libssl)(void) = OSSL_ASYNC_serves_libssl;
     ASYNC_WAIT_CTX *ctx;
     ASYNC_JOB *job = NULL;
