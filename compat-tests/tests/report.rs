@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         the_page_has_the_results_and_needs_nothing_else,
         a_file_is_no_terminal,
         rules_are_explained,
+        the_document_names_cases_that_there_are,
         what_cannot_be_used_is_one_line_and_status_2,
     ]
     .run()
@@ -309,4 +310,20 @@ fn what_cannot_be_used_is_one_line_and_status_2() {
         let report = json(&["--only", "--library", text(&copy), "--case", WAKE], 0);
         assert_eq!(results(&report, WAKE), ["ok"]);
     }
+}
+
+fn the_document_names_cases_that_there_are() {
+    let document = fs::read_to_string(root().join("docs/verify.md")).expect("the document");
+    let named = regex::Regex::new(r"`([\w/]+)::(\w+)`").expect("a pattern");
+    let mut count = 0;
+    for found in named.captures_iter(&document) {
+        let source = fs::read_to_string(program_source(&found[1])).expect("a program");
+        assert!(
+            source.contains(&format!("CASE({}, ", &found[2])),
+            "{}",
+            &found[0]
+        );
+        count += 1;
+    }
+    assert_eq!(count, 14);
 }
