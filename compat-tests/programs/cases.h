@@ -159,7 +159,8 @@ static inline void harness_equal(const char *file, int line, const char *express
     harness_fail(file, line, text);
 }
 
-/* Runs `function` in a child process and returns how it ended, as waitpid() reports it. The child
+/*
+ * Runs `function` in a child process and returns how it ended, as waitpid() reports it. The child
  * has a limited life.
  *
  * A child that ends with status 0 before `function` has returned has failed: a process whose

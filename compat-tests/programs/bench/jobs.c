@@ -17,7 +17,7 @@
 /* Each thread has its own: two threads may not use a wait context at once, as with a job. */
 static __thread ASYNC_WAIT_CTX *ctx;
 
-/* ------------------------------------------------------------------------------------------- which library is measured */
+/* -------------------------------------------------------------------------------------- which library is measured */
 
 static int find_libcrypto(struct dl_phdr_info *object, size_t size, void *found)
 {

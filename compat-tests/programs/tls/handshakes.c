@@ -208,7 +208,7 @@ static void end_workers(void)
         pthread_join(queue.thread[i], NULL);
 }
 
-/* ---------------------------------------------------------------------------------------- the key whose operations take time */
+/* -------------------------------------------------------------------------------- the key whose operations take time */
 
 /* The key of a job's wait fd in its wait context. Only its address matters. */
 static const char key_of_fd = 0;
