@@ -2,6 +2,7 @@
 //! values instead of `int`. A panic of a job reaches the code that resumed it.
 
 mod job;
+mod job_error;
 mod launch;
 pub mod nesting;
 mod pause;
@@ -13,6 +14,7 @@ pub mod stats;
 mod wake_handle;
 
 pub use job::{Job, Step};
+pub use job_error::JobError;
 pub use pause::{BlockPause, block_pause, in_job, pause, pause_any_job};
 pub use pool::Pool;
 pub use resume_error::ResumeError;

@@ -4,7 +4,7 @@
 mod common;
 use common::capi::*;
 use common::*;
-use ossl_async::{Error, Job, Pool, StartError, Step, stats};
+use ossl_async::{Error, Job, JobError, Pool, StartError, Step, stats};
 use serial_test::{parallel, serial};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,6 +117,59 @@ fn a_start_and_a_resume_inside_a_job_are_refused_and_give_back_what_they_got() {
     }));
     assert_eq!(text, "outer");
     assert_eq!(finished(slot.take().unwrap().resume()), "other");
+}
+
+/// An error that may be sent anywhere.
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+// Rules: P2, B19
+#[test]
+#[parallel]
+fn a_question_mark_boxes_an_error_and_drops_the_closure_or_the_job() {
+    /// Starts a job with a capture that belongs to its thread, or resumes one.
+    fn begins(captured: Rc<u32>) -> Result<Step<u32>, Boxed> {
+        Ok(start_job(move || {
+            ossl_async::pause();
+            *captured
+        })?)
+    }
+    fn resumes(job: Job<u32>) -> Result<Step<u32>, Boxed> {
+        Ok(job.resume()?)
+    }
+    fn begins_for_this_thread() -> Result<(), Box<dyn std::error::Error>> {
+        start_job(|| ())?;
+        Ok(())
+    }
+    fn cancels(job: Job<u32>) -> Result<u32, JobError> {
+        Ok(job.cancel()?)
+    }
+    Pool::init(1, 1).unwrap();
+    let captured = Rc::new(5);
+    let job = paused(begins(captured.clone()));
+    let refused = begins(captured.clone()).unwrap_err();
+    assert_eq!(refused.downcast_ref(), Some(&JobError::Full));
+    assert_eq!(refused.to_string(), "all jobs of the pool are in use");
+    assert_eq!(Rc::strong_count(&captured), 2, "the closure was dropped");
+    let refused = begins_for_this_thread().unwrap_err();
+    assert_eq!(refused.downcast_ref(), Some(&JobError::Full));
+    let job = paused::<_, ()>(Ok(Step::Paused(job)));
+    assert_eq!(finished(resumes(job)), 5);
+
+    Pool::init(0, 0).unwrap();
+    let (first, second) = (paused(begins(captured.clone())), paused(begins(captured)));
+    let inside = finished(start_job(move || {
+        let refused = resumes(first).unwrap_err();
+        let cancelled = cancels(second).unwrap_err();
+        (refused, cancelled, begins(Rc::new(6)).unwrap_err())
+    }));
+    let nested = JobError::Failed(Error::Nested);
+    let (refused, cancelled, begun) = std::thread::spawn(move || inside).join().unwrap();
+    assert_eq!(refused.downcast_ref(), Some(&nested));
+    assert_eq!(begun.downcast_ref(), Some(&nested));
+    assert_eq!(cancelled, nested);
+    assert_eq!(cancelled.to_string(), Error::Nested.to_string());
+    assert_eq!(JobError::from(Error::Nested), nested);
+    drop(begun);
 }
 
 // Rules: B8

@@ -5,6 +5,7 @@ use crate::error::Error;
 use core::fmt;
 
 /// A job could not be resumed. The error has the job, which can be resumed later.
+/// [`JobError`](crate::JobError) is the same without it, and says how `?` works.
 ///
 /// ```
 /// use ossl_async::{Error, Job, Step};
@@ -42,5 +43,3 @@ impl<T> fmt::Display for ResumeError<T> {
         self.error.fmt(f)
     }
 }
-
-impl<T> std::error::Error for ResumeError<T> {}

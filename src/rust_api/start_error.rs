@@ -3,7 +3,8 @@
 use crate::error::Error;
 use core::fmt;
 
-/// A job could not be started. The error has the closure.
+/// A job could not be started. The error has the closure. [`JobError`](crate::JobError) is the same
+/// without it, and says how `?` works.
 ///
 /// ```
 /// use ossl_async::{Job, Pool, StartError, Step};
@@ -85,5 +86,3 @@ impl<F> fmt::Display for StartError<F> {
         }
     }
 }
-
-impl<F> std::error::Error for StartError<F> {}
