@@ -11,10 +11,12 @@
 //! use ossl_async::{Job, Step};
 //! # if !ossl_async::is_capable() { return }
 //!
-//! let step = Job::start(|| {
+//! let work = || {
 //!     ossl_async::pause();
 //!     "done"
-//! });
+//! };
+//! // SAFETY: the contract of `start`: at the pause, no frame relies on nested calls.
+//! let step = unsafe { Job::start(work) };
 //! let Ok(Step::Paused(job)) = step else { panic!("the job pauses first") };
 //! let Ok(Step::Finished(text)) = job.resume() else { panic!("and then ends") };
 //! assert_eq!(text, "done");
@@ -29,8 +31,11 @@
 //! # if !ossl_async::is_capable() { return }
 //!
 //! Pool::init(1, 1).unwrap(); // at most one job, which is made now
-//! let Ok(Step::Paused(job)) = Job::start(|| drop(ossl_async::pause())) else { panic!() };
-//! assert!(matches!(Job::start(|| ()), Err(StartError::Full(_))));
+//! // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//! let step = unsafe { Job::start(|| drop(ossl_async::pause())) };
+//! let Ok(Step::Paused(job)) = step else { panic!() };
+//! // SAFETY: the contract of `start` is about pauses, and there is none.
+//! assert!(matches!(unsafe { Job::start(|| ()) }, Err(StartError::Full(_))));
 //! assert!(matches!(job.resume(), Ok(Step::Finished(()))));
 //! Pool::free();
 //! ```
@@ -47,7 +52,9 @@
 //! use std::os::fd::AsRawFd;
 //! # if !ossl_async::is_capable() { return }
 //!
-//! let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+//! // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//! let step = unsafe { Job::start(|| ossl_async::pause()) };
+//! let Ok(Step::Paused(job)) = step else { panic!() };
 //!
 //! let handle = job.wake_handle();
 //! let other = std::thread::spawn(move || handle.wake());
@@ -73,10 +80,12 @@
 //! use ossl_async::{Job, Step};
 //! # if !ossl_async::is_capable() { return }
 //!
-//! let step = Job::start(|| {
+//! let work = || {
 //!     let _guard = ossl_async::block_pause();
 //!     ossl_async::pause()
-//! });
+//! };
+//! // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//! let step = unsafe { Job::start(work) };
 //! assert!(matches!(step, Ok(Step::Finished(false))));
 //! ```
 //!
@@ -88,10 +97,12 @@
 //! use ossl_async::{Job, Step};
 //! # if !ossl_async::is_capable() { return }
 //!
-//! let step = Job::start(|| {
+//! let work = || {
 //!     while ossl_async::pause() {} // until it is cancelled
 //!     "cancelled"
-//! });
+//! };
+//! // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//! let step = unsafe { Job::start(work) };
 //! let Ok(Step::Paused(job)) = step else { panic!() };
 //! assert_eq!(job.cancel().unwrap(), "cancelled");
 //! ```
@@ -106,7 +117,9 @@
 //! # if !ossl_async::is_capable() { return }
 //!
 //! ossl_async::set_stack_size(1 << 20).unwrap();
-//! let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+//! // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//! let step = unsafe { Job::start(|| ossl_async::pause()) };
+//! let Ok(Step::Paused(job)) = step else { panic!() };
 //! assert!(job.stack_used() < ossl_async::stack_size());
 //! # drop(job.resume());
 //! ```
@@ -118,9 +131,23 @@
 //! # if !ossl_async::is_capable() { return }
 //!
 //! let before = stats::thread();
-//! let _ = Job::start(|| ());
+//! // SAFETY: the contract of `start` is about pauses, and there is none.
+//! let _ = unsafe { Job::start(|| ()) };
 //! assert_eq!(stats::thread().finishes, before.finishes + 1);
 //! ```
+//!
+//! # Jobs and the nesting of calls
+//!
+//! Rust code may take for granted that the calls of a thread nest: what begins later ends earlier.
+//! A job that pauses breaks that. So [`Job::start`] is `unsafe`, with a contract of six points. All
+//! else is safe. Six things collide with a pause; [`nesting`] shows each, and what to do instead:
+//!
+//! - a reference that came through a thread-local;
+//! - the initialiser of a `thread_local!`;
+//! - a scope that puts a thread-local back at its end;
+//! - the same without any thread-local;
+//! - threads that borrow from a thread-local;
+//! - a value that asks whether its thread unwinds.
 //!
 //! # What the library does to its process
 //!
@@ -161,6 +188,7 @@ pub mod capi;
 
 pub use error::Error;
 pub use rust_api::{
-    BlockPause, Job, Pool, ResumeError, StartError, Step, WakeHandle, block_pause, current, in_job,
-    is_capable, pause, set_stack_size, stack_size, stats, switch_method,
+    BlockPause, Job, JobError, Pool, ResumeError, StartError, Step, WakeHandle, block_pause,
+    current, in_job, is_capable, nesting, pause, pause_any_job, set_stack_size, stack_size, stats,
+    switch_method,
 };

@@ -2,17 +2,22 @@
 //! values instead of `int`. A panic of a job reaches the code that resumed it.
 
 mod job;
+mod job_error;
 mod launch;
+pub mod nesting;
 mod pause;
 mod pool;
+mod resume_error;
 mod settings;
 mod start_error;
 pub mod stats;
 mod wake_handle;
 
-pub use job::{Job, ResumeError, Step};
-pub use pause::{BlockPause, block_pause, in_job, pause};
+pub use job::{Job, Step};
+pub use job_error::JobError;
+pub use pause::{BlockPause, block_pause, in_job, pause, pause_any_job};
 pub use pool::Pool;
+pub use resume_error::ResumeError;
 pub use settings::{is_capable, set_stack_size, stack_size, switch_method};
 pub use start_error::StartError;
 pub use wake_handle::{WakeHandle, current};

@@ -2,8 +2,8 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 
 fn block(times: u32) {
     (0..times).for_each(|_| ASYNC_block_pause());

@@ -3,9 +3,9 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
-use ossl_async::{Error, Job, Step, stats};
+use ossl_async::{Error, Step, stats};
 use std::cell::Cell;
 use std::ptr;
 use std::rc::Rc;
@@ -125,7 +125,7 @@ fn the_result_need_not_be_wanted() {
 #[test]
 fn a_rust_job_is_cancelled_to_its_value_and_drops_what_it_holds() {
     let held = Rc::new(());
-    let Ok(Step::Paused(job)) = Job::start({
+    let Ok(Step::Paused(job)) = start_job({
         let held = held.clone();
         move || {
             let _held = held;
@@ -141,10 +141,10 @@ fn a_rust_job_is_cancelled_to_its_value_and_drops_what_it_holds() {
     assert_eq!(job.cancel().unwrap(), Err("cancelled"));
     assert_eq!(Rc::strong_count(&held), 1);
 
-    let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
+    let Ok(Step::Paused(job)) = start_job(ossl_async::pause) else {
         panic!("it pauses")
     };
-    let inside = Job::start(move || job.cancel());
+    let inside = start_job(move || job.cancel());
     let Ok(Step::Finished(Err(refused))) = inside else {
         panic!("a cancel inside a job is refused")
     };
@@ -155,7 +155,7 @@ fn a_rust_job_is_cancelled_to_its_value_and_drops_what_it_holds() {
 // Rules: S3
 #[test]
 fn a_panic_of_a_cancelled_job_reaches_the_call_that_cancelled_it() {
-    let Ok(Step::Paused(job)) = Job::start(|| {
+    let Ok(Step::Paused(job)) = start_job(|| {
         ossl_async::pause();
         assert!(ossl_async::pause(), "no way to go on");
     }) else {

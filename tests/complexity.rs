@@ -12,9 +12,9 @@ mod counts;
 #[path = "common/steps.rs"]
 mod steps;
 
+use common::capi::*;
 use common::*;
 use ossl_async::Pool;
-use ossl_async::capi::*;
 use std::env;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -65,11 +65,11 @@ fn round() {
 mod instructions {
     use super::*;
     use crate::steps::{Steps, steps};
-    use ossl_async::{Job, Step};
+    use ossl_async::Step;
     use std::sync::{Arc, Barrier};
 
     fn rust_round() {
-        let Ok(Step::Paused(job)) = Job::start(ossl_async::pause) else {
+        let Ok(Step::Paused(job)) = start_job(ossl_async::pause) else {
             panic!("the job pauses")
         };
         assert!(matches!(job.resume(), Ok(Step::Finished(true))));

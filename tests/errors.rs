@@ -1,8 +1,8 @@
 //! The error queue: codes, texts, order, limits (B2 to B5 and B43 of the behaviour reference).
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use ossl_async::error;
 use serial_test::{parallel, serial};
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};

@@ -4,8 +4,8 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use ossl_async::stats;
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -3,9 +3,9 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
-use ossl_async::{Job, Pool, Step};
+use ossl_async::{Pool, Step};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -239,7 +239,7 @@ fn a_threads_counts_follow_its_jobs() {
             ..expected
         };
         assert_eq!(counts(), expected);
-        drop(Job::start(ossl_async::pause).map(|step| assert!(matches!(step, Step::Paused(_)))));
+        drop(start_job(ossl_async::pause).map(|step| assert!(matches!(step, Step::Paused(_)))));
         expected = OSSL_ASYNC_STATS {
             jobs_idle: 1,
             jobs_abandoned: 1,

@@ -12,8 +12,8 @@ mod counts;
 #[path = "common/steps.rs"]
 mod steps;
 
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use ossl_async::{Job, Step};
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -199,7 +199,7 @@ fn calls_nothing_but_in(rounds: usize, expected: usize, mut round: impl FnMut())
 fn jobs_of_the_rust_face_call_nothing() {
     alone(|| {
         calls_nothing_but(2, || {
-            let Ok(Step::Finished(sum)) = Job::start(|| 3 + 4) else {
+            let Ok(Step::Finished(sum)) = start_job(|| 3 + 4) else {
                 panic!("the job ends")
             };
             assert_eq!(sum, 7);
@@ -207,7 +207,7 @@ fn jobs_of_the_rust_face_call_nothing() {
         // A closure with many captures, a result of many bytes, and a pause between them.
         let captured = [1u8; 4096];
         calls_nothing_but(4, move || {
-            let started = Job::start(move || {
+            let started = start_job(move || {
                 assert!(ossl_async::pause());
                 captured
             });
@@ -222,7 +222,7 @@ fn jobs_of_the_rust_face_call_nothing() {
         let mut job = None;
         calls_nothing_but(2, || {
             let step = match job.take() {
-                None => Job::start(|| {
+                None => start_job(|| {
                     while ossl_async::pause() {
                         std::hint::black_box(());
                     }

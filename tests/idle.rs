@@ -3,8 +3,8 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use ossl_async::stats;
 
 /// How many jobs a pool always keeps in memory, and how many finishes make a round, as in

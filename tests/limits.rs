@@ -4,10 +4,10 @@
 mod common;
 #[path = "common/ignorable.rs"]
 mod ignorable;
+use common::capi::*;
 use common::*;
 use ignorable::{ignore, ignore_for_want, ignore_with_sanitizers};
-use ossl_async::capi::*;
-use ossl_async::{Error, Job, Pool, StartError, stats};
+use ossl_async::{Error, Pool, StartError, stats};
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -527,7 +527,7 @@ fn a_thread_that_cannot_be_cleaned_up_after_gets_no_jobs() {
         assert_eq!(errors(), [E3_POOL]);
         assert_eq!(Pool::init(1, 1), Err(Error::Pool));
         assert!(matches!(
-            Job::start(|| ()),
+            start_job(|| ()),
             Err(StartError::Failed(Error::Thread, _))
         ));
         assert_eq!((ASYNC_in_job(), ASYNC_pause_job()), (0, 1));

@@ -4,8 +4,8 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;

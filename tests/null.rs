@@ -2,9 +2,9 @@
 #![cfg(ossl_async_null)]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
-use ossl_async::{Error, Job, Pool, StartError};
+use ossl_async::{Error, Pool, StartError};
 
 // Rules: F15, E4
 #[test]
@@ -28,7 +28,7 @@ fn a_start_is_an_error_without_an_entry_and_the_function_does_not_run() {
     assert_eq!((job.go(), job.ret), (ASYNC_ERR, UNWRITTEN));
     assert!(job.handle.is_null());
     assert_eq!(errors(), []);
-    let error = Job::start(|| 7).unwrap_err();
+    let error = start_job(|| 7).unwrap_err();
     assert!(matches!(error, StartError::Failed(Error::Unavailable, _)));
     assert_eq!(error.into_closure()(), 7);
 }

@@ -8,8 +8,8 @@
 #![cfg(not(ossl_async_sanitizer))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use std::ffi::{CStr, c_int, c_void};
 use std::os::fd::FromRawFd;
 use std::ptr;

@@ -4,9 +4,9 @@
 mod common;
 #[path = "common/ignorable.rs"]
 mod ignorable;
+use common::capi::*;
 use common::*;
 use ignorable::{ignore, ignore_for_want};
-use ossl_async::capi::*;
 use std::ffi::{c_int, c_void};
 
 ignorable::main_with! {

@@ -3,9 +3,9 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
-use ossl_async::{Error, Job, Step, stats};
+use ossl_async::{Error, Step, stats};
 use std::ptr;
 
 const KIB: usize = 1024;
@@ -183,7 +183,7 @@ fn the_high_water_mark_of_a_job_is_what_it_has_touched() {
         job.finish(0);
         assert_eq!((used(handle), used(ptr::null_mut())), (0, 0));
 
-        let Ok(Step::Paused(job)) = Job::start(|| {
+        let Ok(Step::Paused(job)) = start_job(|| {
             use_stack(100 * KIB);
             ossl_async::pause();
         }) else {

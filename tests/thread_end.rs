@@ -4,8 +4,8 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use ossl_async::{Error, Job, Pool, Step, stats};
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -104,13 +104,13 @@ fn paused<T>(step: Result<Step<T>, impl std::fmt::Debug>) -> Job<T> {
 fn jobs_that_are_started_and_resumed_while_a_thread_ends_leave_nothing() {
     while_threads_end(|| {
         let text = String::from("captured");
-        let first = paused(Job::start(move || {
+        let first = paused(start_job(move || {
             assert!(ossl_async::pause());
             text.len()
         }));
-        let second = paused(Job::start(ossl_async::pause));
+        let second = paused(start_job(ossl_async::pause));
         assert_eq!(finished(first.resume()), 8);
-        assert!(finished(Job::start(|| true)));
+        assert!(finished(start_job(|| true)));
         let fd = second.wait_fd().map(|fd| fd.try_clone_to_owned().is_ok());
         assert!(fd.is_ok_and(|cloned| cloned));
         second.wake_handle().wake();
@@ -124,7 +124,7 @@ fn pools_that_are_made_while_a_thread_ends_leave_nothing() {
     while_threads_end(|| {
         Pool::init(3, 2).unwrap();
         assert_eq!(Pool::init(2, 3), Err(Error::PoolSize));
-        assert!(finished(Job::start(|| true)));
+        assert!(finished(start_job(|| true)));
         Pool::free();
         Pool::init(1, 1).unwrap();
     });
@@ -134,7 +134,7 @@ fn pools_that_are_made_while_a_thread_ends_leave_nothing() {
 #[test]
 fn a_job_that_panics_while_a_thread_ends_leaves_nothing() {
     while_threads_end(|| {
-        let job = paused(Job::<()>::start(|| {
+        let job = paused(start_job::<_, ()>(|| {
             ossl_async::pause();
             std::panic::resume_unwind(Box::new(7))
         }));
@@ -147,7 +147,7 @@ fn a_job_that_panics_while_a_thread_ends_leaves_nothing() {
 fn panics_under_c(payload: impl Send + 'static) -> Job<()> {
     let handle = Rc::new(Cell::new(ptr::null_mut()));
     let seen = handle.clone();
-    let job = paused(Job::<()>::start(move || {
+    let job = paused(start_job::<_, ()>(move || {
         seen.set(ASYNC_get_current_job());
         ossl_async::pause();
         std::panic::resume_unwind(Box::new(payload))
@@ -168,7 +168,7 @@ fn a_panic_under_c_while_a_thread_ends_is_not_lost_and_leaves_nothing() {
         drop(second);
         let payload = catch_unwind(AssertUnwindSafe(|| first.resume().map(|_| ()))).unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&7));
-        let payload = finished(Job::start(move || {
+        let payload = finished(start_job(move || {
             catch_unwind(AssertUnwindSafe(|| inside.cancel())).unwrap_err()
         }));
         assert_eq!(payload.downcast_ref(), Some(&9));
@@ -183,7 +183,7 @@ fn a_panic_that_no_code_has_received_may_start_jobs_where_it_is_dropped() {
     struct Starts;
     impl Drop for Starts {
         fn drop(&mut self) {
-            assert!(finished(Job::start(|| true)));
+            assert!(finished(start_job(|| true)));
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -235,7 +235,7 @@ fn a_job_in_a_thread_local_is_resumed_or_abandoned_by_its_destructor() {
     alone(|| {
         for resumes in [true, false] {
             let thread = std::thread::spawn(move || {
-                let job = paused(Job::start(ossl_async::pause));
+                let job = paused(start_job(ossl_async::pause));
                 HOLDS.set(Some(Holds(Cell::new(Some(job)), resumes)));
             });
             thread.join().unwrap();
@@ -257,7 +257,7 @@ fn a_job_from_before_the_threads_jobs_have_ended_is_refused_afterwards() {
     fn act() {
         let kept = KEPT.replace(ptr::null_mut());
         if kept.is_null() {
-            let job = paused(Job::start(ossl_async::pause));
+            let job = paused(start_job(ossl_async::pause));
             KEPT.set(Box::into_raw(Box::new(job)));
         } else {
             // SAFETY: it came from a box, on this thread.

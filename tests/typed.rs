@@ -2,9 +2,9 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
-use ossl_async::{Error, Job, Pool, StartError, Step, stats};
+use ossl_async::{Error, Job, JobError, Pool, StartError, Step, stats};
 use serial_test::{parallel, serial};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +33,7 @@ fn a_closure_runs_pauses_and_gives_its_value() {
     let log = Rc::new(RefCell::new(vec![]));
     let inner = log.clone();
     let text = String::from("captured");
-    let job = paused(Job::start(move || {
+    let job = paused(start_job(move || {
         inner.borrow_mut().push("start");
         assert!(ossl_async::pause());
         inner.borrow_mut().push("resumed");
@@ -42,8 +42,8 @@ fn a_closure_runs_pauses_and_gives_its_value() {
     log.borrow_mut().push("between");
     assert_eq!(finished(job.resume()), "captured!");
     assert_eq!(*log.borrow(), ["start", "between", "resumed"]);
-    assert_eq!(finished(Job::start(|| [7u64; 100])), [7; 100]);
-    finished(Job::start(|| ()));
+    assert_eq!(finished(start_job(|| [7u64; 100])), [7; 100]);
+    finished(start_job(|| ()));
 }
 
 // Rules: B23
@@ -59,7 +59,7 @@ fn captures_and_values_are_dropped_exactly_once() {
     let (captures, values) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     for pauses in 0..3 {
         let (capture, value) = (Count(captures.clone()), Count(values.clone()));
-        let mut step = Job::start(move || {
+        let mut step = start_job(move || {
             let _capture = &capture;
             (0..pauses).for_each(|_| assert!(ossl_async::pause()));
             value
@@ -78,15 +78,15 @@ fn captures_and_values_are_dropped_exactly_once() {
 #[parallel]
 fn a_full_pool_gives_the_closure_back() {
     Pool::init(1, 1).unwrap();
-    let job = paused(Job::start(ossl_async::pause));
+    let job = paused(start_job(ossl_async::pause));
     let captured = String::from("still here");
-    let error = Job::start(move || captured).unwrap_err();
+    let error = start_job(move || captured).unwrap_err();
     assert_eq!(format!("{error:?}"), "Full(..)");
     assert_eq!(error.to_string(), "all jobs of the pool are in use");
     assert_eq!(error.error(), None);
     let closure = error.into_closure();
     assert!(finished(job.resume()));
-    assert_eq!(finished(Job::start(closure)), "still here");
+    assert_eq!(finished(start_job(closure)), "still here");
     assert_eq!(errors(), [], "the Rust face leaves no entries");
 }
 
@@ -94,14 +94,14 @@ fn a_full_pool_gives_the_closure_back() {
 #[test]
 #[parallel]
 fn a_start_and_a_resume_inside_a_job_are_refused_and_give_back_what_they_got() {
-    let other = paused(Job::start(|| {
+    let other = paused(start_job(|| {
         ossl_async::pause();
         "other"
     }));
     let slot = Rc::new(RefCell::new(Some(other)));
     let inside = slot.clone();
-    let text = finished(Job::start(move || {
-        let refused = Job::start(|| "inner").unwrap_err();
+    let text = finished(start_job(move || {
+        let refused = start_job(|| "inner").unwrap_err();
         assert!(matches!(refused, StartError::Failed(Error::Nested, _)));
         assert_eq!(format!("{refused:?}"), "Failed(Nested, ..)");
         assert_eq!(refused.to_string(), Error::Nested.to_string());
@@ -119,6 +119,59 @@ fn a_start_and_a_resume_inside_a_job_are_refused_and_give_back_what_they_got() {
     assert_eq!(finished(slot.take().unwrap().resume()), "other");
 }
 
+/// An error that may be sent anywhere.
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+// Rules: P2, B19
+#[test]
+#[parallel]
+fn a_question_mark_boxes_an_error_and_drops_the_closure_or_the_job() {
+    /// Starts a job with a capture that belongs to its thread, or resumes one.
+    fn begins(captured: Rc<u32>) -> Result<Step<u32>, Boxed> {
+        Ok(start_job(move || {
+            ossl_async::pause();
+            *captured
+        })?)
+    }
+    fn resumes(job: Job<u32>) -> Result<Step<u32>, Boxed> {
+        Ok(job.resume()?)
+    }
+    fn begins_for_this_thread() -> Result<(), Box<dyn std::error::Error>> {
+        start_job(|| ())?;
+        Ok(())
+    }
+    fn cancels(job: Job<u32>) -> Result<u32, JobError> {
+        Ok(job.cancel()?)
+    }
+    Pool::init(1, 1).unwrap();
+    let captured = Rc::new(5);
+    let job = paused(begins(captured.clone()));
+    let refused = begins(captured.clone()).unwrap_err();
+    assert_eq!(refused.downcast_ref(), Some(&JobError::Full));
+    assert_eq!(refused.to_string(), "all jobs of the pool are in use");
+    assert_eq!(Rc::strong_count(&captured), 2, "the closure was dropped");
+    let refused = begins_for_this_thread().unwrap_err();
+    assert_eq!(refused.downcast_ref(), Some(&JobError::Full));
+    let job = paused::<_, ()>(Ok(Step::Paused(job)));
+    assert_eq!(finished(resumes(job)), 5);
+
+    Pool::init(0, 0).unwrap();
+    let (first, second) = (paused(begins(captured.clone())), paused(begins(captured)));
+    let inside = finished(start_job(move || {
+        let refused = resumes(first).unwrap_err();
+        let cancelled = cancels(second).unwrap_err();
+        (refused, cancelled, begins(Rc::new(6)).unwrap_err())
+    }));
+    let nested = JobError::Failed(Error::Nested);
+    let (refused, cancelled, begun) = std::thread::spawn(move || inside).join().unwrap();
+    assert_eq!(refused.downcast_ref(), Some(&nested));
+    assert_eq!(begun.downcast_ref(), Some(&nested));
+    assert_eq!(cancelled, nested);
+    assert_eq!(cancelled.to_string(), Error::Nested.to_string());
+    assert_eq!(JobError::from(Error::Nested), nested);
+    drop(begun);
+}
+
 // Rules: B8
 #[test]
 #[parallel]
@@ -129,11 +182,11 @@ fn the_pools_errors_are_values() {
     assert_eq!(errors(), []);
     Pool::free();
     let jobs: Vec<_> = (0..3)
-        .map(|_| paused(Job::start(ossl_async::pause)))
+        .map(|_| paused(start_job(ossl_async::pause)))
         .collect();
     jobs.into_iter()
         .for_each(|job| assert!(finished(job.resume())));
-    finished(Job::start(Pool::free)); // inside a job: no effect
+    finished(start_job(Pool::free)); // inside a job: no effect
     Pool::free();
 }
 
@@ -158,7 +211,7 @@ fn jobs_made_up_front_by_rust_have_no_pipe_until_c_starts_them() {
 fn pause_says_whether_it_paused() {
     assert!(!ossl_async::in_job());
     assert!(!ossl_async::pause(), "outside a job");
-    let job = paused(Job::start(|| {
+    let job = paused(start_job(|| {
         assert!(ossl_async::in_job());
         let guard = ossl_async::block_pause();
         let inner = ossl_async::block_pause();
@@ -187,7 +240,7 @@ fn a_panic_reappears_where_the_job_is_resumed_and_the_thread_goes_on() {
         let paused_in_drop = Rc::new(Cell::new(None));
         let drops = paused_in_drop.clone();
         let start = AssertUnwindSafe(move || {
-            let mut step = Job::start(move || {
+            let mut step = start_job(move || {
                 let _pauses = PauseOnDrop(drops);
                 (0..pauses).for_each(|_| assert!(ossl_async::pause()));
                 panic!("from the job {pauses}");
@@ -208,7 +261,7 @@ fn a_panic_reappears_where_the_job_is_resumed_and_the_thread_goes_on() {
         );
         assert!(!ossl_async::in_job());
         assert_eq!(
-            finished(Job::start(|| 5)),
+            finished(start_job(|| 5)),
             5,
             "the one job of the pool is back"
         );
@@ -220,31 +273,31 @@ fn a_panic_reappears_where_the_job_is_resumed_and_the_thread_goes_on() {
 #[parallel]
 fn a_guard_blocks_until_it_is_dropped_wherever_that_is() {
     let outside = ossl_async::block_pause(); // outside a job there is nothing to block
-    let job = paused(Job::start(|| {
+    let job = paused(start_job(|| {
         ossl_async::pause();
         ossl_async::block_pause()
     }));
     drop(outside);
     let guard = finished(job.resume());
     assert!(
-        !finished(Job::start(ossl_async::pause)),
+        !finished(start_job(ossl_async::pause)),
         "the guard came out of the job and still blocks"
     );
     drop(guard);
-    let job = paused(Job::start(ossl_async::pause));
+    let job = paused(start_job(ossl_async::pause));
     assert!(finished(job.resume()));
     // A guard made outside takes no block back inside.
     let outside = ossl_async::block_pause();
-    finished(Job::start(move || {
+    finished(start_job(move || {
         let _inside = ossl_async::block_pause();
         drop(outside);
         assert!(!ossl_async::pause());
     }));
     // One more drop than there are blocks leaves the counter at 0.
-    let guard = finished(Job::start(ossl_async::block_pause));
+    let guard = finished(start_job(ossl_async::block_pause));
     Pool::free(); // forgets the block
     drop(guard);
-    let job = paused(Job::start(ossl_async::pause));
+    let job = paused(start_job(ossl_async::pause));
     assert!(finished(job.resume()));
 }
 
@@ -252,9 +305,9 @@ fn a_guard_blocks_until_it_is_dropped_wherever_that_is() {
 #[test]
 #[parallel]
 fn a_guard_whose_block_was_reset_takes_no_other_block_back() {
-    let stale = finished(Job::start(ossl_async::block_pause));
+    let stale = finished(start_job(ossl_async::block_pause));
     Pool::free(); // forgets the block
-    finished(Job::start(move || {
+    finished(start_job(move || {
         let _guard = ossl_async::block_pause();
         drop(stale);
         assert!(!ossl_async::pause(), "this one still blocks");
@@ -270,7 +323,7 @@ fn a_dropped_job_is_abandoned_and_counted_and_counts_as_in_use() {
         Pool::init(2, 0).unwrap();
         let dropped = Rc::new(());
         let held = dropped.clone();
-        let job = paused(Job::start(move || {
+        let job = paused(start_job(move || {
             ossl_async::pause();
             drop(held);
         }));
@@ -282,8 +335,8 @@ fn a_dropped_job_is_abandoned_and_counted_and_counts_as_in_use() {
             2,
             "nothing on its stack is dropped"
         );
-        let other = paused(Job::start(ossl_async::pause));
-        assert!(matches!(Job::start(|| ()), Err(StartError::Full(_))));
+        let other = paused(start_job(ossl_async::pause));
+        assert!(matches!(start_job(|| ()), Err(StartError::Full(_))));
         assert!(finished(other.resume()));
     })
     .join()
@@ -306,7 +359,7 @@ fn jobs_that_are_paused_when_their_thread_ends_are_counted() {
         jobs[0].pause(); // a resume does not count it twice
         jobs[1].pause();
         jobs[1].finish(1);
-        std::mem::forget(paused(Job::start(ossl_async::pause)));
+        std::mem::forget(paused(start_job(ossl_async::pause)));
     })
     .join()
     .unwrap();
@@ -320,7 +373,7 @@ fn a_job_that_c_code_ended_cannot_be_resumed_and_dropping_it_does_no_harm() {
     let before = stats::process().abandoned;
     let handle = Rc::new(Cell::new(std::ptr::null_mut()));
     let seen = handle.clone();
-    let job = paused(Job::start(move || {
+    let job = paused(start_job(move || {
         seen.set(ASYNC_get_current_job());
         ossl_async::pause();
         String::from("nobody wants it")
@@ -361,7 +414,7 @@ impl Drop for Payload {
 fn panics(number: u32, pauses: u32, dropped: &Dropped) -> (Job<u32>, *mut ASYNC_JOB) {
     let handle = Rc::new(Cell::new(std::ptr::null_mut()));
     let (seen, payload) = (handle.clone(), Payload(number, dropped.clone()));
-    let job = paused(Job::start(move || {
+    let job = paused(start_job(move || {
         seen.set(ASYNC_get_current_job());
         (0..pauses).for_each(|_| assert!(ossl_async::pause()));
         std::panic::resume_unwind(Box::new(payload))
@@ -425,7 +478,7 @@ fn a_panic_that_ended_a_job_under_c_reappears_where_rust_goes_on_with_the_job() 
             assert_eq!(panic_of(|| go_on(job)), expected);
             expected += 1;
             assert_eq!(count(&dropped), expected, "once");
-            assert_eq!(finished(Job::start(|| 5)), 5);
+            assert_eq!(finished(start_job(|| 5)), 5);
         }
     }
 }
@@ -477,7 +530,7 @@ fn several_panics_under_c_are_kept_each_for_its_own_job() {
     }
     // The records have newer jobs by now. They must not get these panics.
     let newer: Vec<_> = (0..6)
-        .map(|_| paused(Job::start(ossl_async::pause)))
+        .map(|_| paused(start_job(ossl_async::pause)))
         .collect();
     for number in [5, 2, 0, 4] {
         let (job, _) = jobs[number].take().expect("still there");
@@ -499,7 +552,7 @@ fn a_panic_under_c_reappears_inside_another_job_too() {
     let dropped = Dropped::default();
     let (job, handle) = panics(7, 1, &dropped);
     c_ends(handle, by_2015);
-    assert_eq!(finished(Job::start(move || panic_of(|| job.resume()))), 7);
+    assert_eq!(finished(start_job(move || panic_of(|| job.resume()))), 7);
     assert_eq!(count(&dropped), 1);
 }
 
@@ -525,7 +578,7 @@ fn a_panic_that_no_code_has_received_goes_with_its_thread() {
         let handle = Rc::new(Cell::new(std::ptr::null_mut()));
         let seen = handle.clone();
         let last = theirs.clone();
-        let job = paused(Job::<()>::start(move || {
+        let job = paused(start_job::<_, ()>(move || {
             seen.set(ASYNC_get_current_job());
             ossl_async::pause();
             std::panic::resume_unwind(Box::new(PanicsWhenDropped(last)))
@@ -543,7 +596,7 @@ fn a_panic_that_no_code_has_received_goes_with_its_thread() {
 #[parallel]
 fn rust_and_c_share_the_pool_and_the_current_job() {
     assert_eq!(ASYNC_init_pool(1, 1), 1);
-    let job = paused(Job::start(|| {
+    let job = paused(start_job(|| {
         assert_eq!(ASYNC_in_job(), 1);
         assert_eq!(ASYNC_pause_job(), 1);
         assert!(!ASYNC_get_current_job().is_null());
@@ -558,7 +611,7 @@ fn rust_and_c_share_the_pool_and_the_current_job() {
 #[test]
 #[parallel]
 fn handles_and_jobs_can_be_printed() {
-    let job = paused(Job::start(ossl_async::pause));
+    let job = paused(start_job(ossl_async::pause));
     assert!(format!("{job:?}").starts_with("Job {"));
     assert!(format!("{:?}", job.wake_handle()).starts_with("WakeHandle {"));
     assert!(format!("{:?}", ossl_async::block_pause()).starts_with("BlockPause"));

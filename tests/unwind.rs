@@ -5,10 +5,10 @@
 mod common;
 #[path = "common/ignorable.rs"]
 mod ignorable;
+use common::capi::*;
 use common::*;
 use ignorable::{ignore, ignore_for_want, ignore_with_sanitizers};
-use ossl_async::capi::*;
-use ossl_async::{Job, Step};
+use ossl_async::Step;
 use std::backtrace::Backtrace;
 use std::env;
 use std::ffi::{c_int, c_void};
@@ -142,7 +142,7 @@ fn a_backtrace_of_rusts_library_has_the_jobs_frames_and_ends_at_its_base() {
     }
     alone(|| {
         for _ in 0..2 {
-            let Ok(Step::Paused(job)) = Job::start(|| {
+            let Ok(Step::Paused(job)) = start_job(|| {
                 let before = named_and_found_again();
                 assert!(ossl_async::pause());
                 (before, named_and_found_again())
@@ -193,8 +193,8 @@ fn is_inside() -> bool {
 fn a_panic_prints_the_jobs_frames_and_reaches_the_resume() {
     if is_inside() {
         // In the second use of its stack, after a pause, many calls deep.
-        assert!(matches!(Job::start(|| ()), Ok(Step::Finished(()))));
-        let Ok(Step::Paused(job)) = Job::start(|| {
+        assert!(matches!(start_job(|| ()), Ok(Step::Finished(()))));
+        let Ok(Step::Paused(job)) = start_job(|| {
             ossl_async::pause();
             from_depth(7, &|| panic!("from inside"));
         }) else {

@@ -3,8 +3,8 @@
 #![cfg(not(ossl_async_null))]
 
 mod common;
+use common::capi::*;
 use common::*;
-use ossl_async::capi::*;
 use ossl_async::{Job, Step, WakeHandle};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -391,7 +391,7 @@ fn two_pauses() -> i32 {
 fn a_job_that_rust_started_gets_its_pipe_when_it_is_first_asked_for() {
     alone(|| {
         let before = descriptors();
-        let job = paused(Job::start(two_pauses));
+        let job = paused(start_job(two_pauses));
         assert_eq!(descriptors(), before);
         let fd = job.wait_fd().unwrap().as_raw_fd();
         assert_eq!(job.wait_fd().unwrap().as_raw_fd(), fd);
@@ -407,7 +407,7 @@ fn a_job_that_rust_started_gets_its_pipe_when_it_is_first_asked_for() {
 // Rules: B37, W6
 #[test]
 fn a_job_woken_before_it_had_a_pipe_is_readable_once_it_has_one() {
-    let job = paused(Job::start(two_pauses));
+    let job = paused(start_job(two_pauses));
     let handle = job.wake_handle();
     handle.wake();
     assert!(readable(job.wait_fd().unwrap().as_raw_fd()));
@@ -422,12 +422,12 @@ fn a_job_woken_before_it_had_a_pipe_is_readable_once_it_has_one() {
 // Rules: D19, D24
 #[test]
 fn a_wake_handle_is_bound_to_one_use_of_the_record() {
-    let job = paused(Job::start(two_pauses));
+    let job = paused(start_job(two_pauses));
     let fd = job.wait_fd().unwrap().as_raw_fd();
     let old = job.wake_handle();
     let job = paused(job.resume());
     drop(job.resume().unwrap());
-    let job = paused(Job::start(two_pauses));
+    let job = paused(start_job(two_pauses));
     assert_eq!(job.wait_fd().unwrap().as_raw_fd(), fd, "the same record");
     old.wake();
     assert!(!readable(fd), "the old use is over");
@@ -449,7 +449,7 @@ fn a_job_can_hand_out_its_wake_handle_before_its_first_pause() {
     }
     assert!(ossl_async::current().is_none());
     let (sender, receiver) = std::sync::mpsc::channel::<WakeHandle>();
-    let job = paused(Job::start(move || {
+    let job = paused(start_job(move || {
         let handle = shared(ossl_async::current().expect("inside a job"));
         std::thread::spawn(move || handle.wake()).join().unwrap();
         sender.send(ossl_async::current().unwrap().clone()).unwrap();

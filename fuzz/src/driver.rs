@@ -151,7 +151,8 @@ impl<'a> Driver<'a> {
                 self.model.borrow_mut().block();
             }
             Operation::Unblock => {
-                ASYNC_unblock_pause();
+                // SAFETY: no frame relies on a block.
+                unsafe { ASYNC_unblock_pause() };
                 self.model.borrow_mut().unblock();
             }
             Operation::Wake(handle) => self.set_woken(self.handle(handle), true),

@@ -120,7 +120,8 @@ fn is_open(fd: c_int) -> bool {
 /// Leaves a job of each generation paused. The calling thread must end then (D15).
 fn abandon_two_jobs() -> ([Abandoned; 2], usize) {
     unsafe extern "C" fn pause(_: *mut c_void) -> c_int {
-        ASYNC_pause_job()
+        // SAFETY: no frame of the job relies on nested calls.
+        unsafe { ASYNC_pause_job() }
     }
     let mut jobs = [ptr::null_mut::<ASYNC_JOB>(); 2];
     let mut ret = 0;

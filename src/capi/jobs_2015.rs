@@ -103,12 +103,17 @@ pub unsafe extern "C" fn ASYNC_start_job_2015(
 /// Returns 1 at once outside a job and while pausing is blocked ([B31], [B34]). Returns 0 at once
 /// in a job that was cancelled ([`OSSL_ASYNC_cancel_job`](super::OSSL_ASYNC_cancel_job)).
 ///
+/// # Safety
+///
+/// No frame of the job relies, for memory safety, on the calls of its thread being strictly nested.
+/// [`Job::start`](crate::Job::start) says what that means in Rust.
+///
 /// [B32]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#15-async_pause_job
 /// [B31]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#15-async_pause_job
 /// [B34]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#15-async_pause_job
 #[inline(always)]
-pub extern "C" fn ASYNC_pause_job() -> c_int {
-    dispatch::pause(1, 0)
+pub unsafe extern "C" fn ASYNC_pause_job() -> c_int {
+    dispatch::pause(1, 0, |_| true)
 }
 
 /// Returns 1 inside a job, else 0 ([B42]).
@@ -196,9 +201,14 @@ pub extern "C" fn ASYNC_block_pause() {
 
 /// Inside a job: takes one from that count, if it is not 0 ([B41], [K3]).
 ///
+/// # Safety
+///
+/// No frame of the job relies, for memory safety, on the block that this takes back. A
+/// [`BlockPause`](crate::BlockPause) that lives may be that block.
+///
 /// [B41]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#18-async_block_pause-async_unblock_pause
 /// [K3]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#6-block--unblock
 #[inline(always)]
-pub extern "C" fn ASYNC_unblock_pause() {
+pub unsafe extern "C" fn ASYNC_unblock_pause() {
     block::unblock_pause();
 }

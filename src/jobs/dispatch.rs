@@ -148,20 +148,21 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
 ///
 /// Returns `skipped` at once if nothing can be paused: outside a job, and while pausing is blocked
 /// (B31). Also while the thread unwinds from a panic, because Rust counts panics by thread and not
-/// by stack. Returns `refused` at once in a job that was cancelled.
+/// by stack. Returns `refused` at once in a job that was cancelled, and in one that the caller,
+/// by `allows`, does not want to pause.
 ///
 /// The switch must come last, and this function must have no frame of its own: it is inlined into
 /// the entry point. Then the processor returns straight to the caller of the entry point. Each
 /// return on a stack that was switched to costs as much as the switch.
 #[inline(always)]
-pub fn pause(skipped: c_int, refused: c_int) -> c_int {
+pub fn pause(skipped: c_int, refused: c_int, allows: impl FnOnce(&Record) -> bool) -> c_int {
     let Some(thread) = thread::this() else {
         return skipped;
     };
     let Some(record) = thread.currjob.get() else {
         return skipped;
     };
-    if record.cancelled.get() {
+    if record.cancelled.get() || !allows(record) {
         return refused;
     }
     if thread.blocked.get() != 0 || std::thread::panicking() {

@@ -96,6 +96,9 @@ pub struct Record {
     /// Whether `exceptions` is used in this use of the record. Not if the thread knew of no C++
     /// run-time when the use began.
     keeps_exceptions: Cell<bool>,
+    /// Whether the function of this use is a closure whose starter has promised that its frames
+    /// allow pauses. The closure's wrapper sets and clears it, so that C's starts need not.
+    pub has_promise: Cell<bool>,
     small: UnsafeCell<Small>,
 }
 
@@ -123,6 +126,15 @@ impl Record {
         } else {
             stack::used(self.stack())
         }
+    }
+
+    /// Whether safe Rust code may pause the job: Rust started it.
+    ///
+    /// While Rust waits for it, it has a port. So only a job that C has started or resumed costs
+    /// the cache line where the promise is.
+    #[inline(always)]
+    pub fn allows_safe_pauses(&self) -> bool {
+        !self.port.get().is_null() || self.has_promise.get()
     }
 
     /// The record that a handle stands for, or none for NULL.

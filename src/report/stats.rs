@@ -111,7 +111,8 @@ static MEASURES_STACKS: AtomicBool = AtomicBool::new(false);
 /// # if !ossl_async::is_capable() { return }
 ///
 /// stats::measure_stacks(true);
-/// let _ = Job::start(|| ());
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// let _ = unsafe { Job::start(|| ()) };
 /// assert!(stats::thread().stack_high_water > 0);
 /// ```
 pub fn measure_stacks(measure: bool) {

@@ -4,7 +4,6 @@ use crate::jobs::job::Record;
 use crate::jobs::thread;
 use core::any::Any;
 use core::ffi::{c_int, c_void};
-use core::ptr;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What the frame of a start or a resume shares with the job: where the result goes.
@@ -30,23 +29,31 @@ pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -
     // SAFETY: `Job::start` passes its launch, which is valid until the job first pauses, and that is not before the
     // closure has been taken out of it here.
     let closure = unsafe { (*launch.cast::<Launch<F, T>>()).closure.take() };
-    let result = panic::catch_unwind(AssertUnwindSafe(closure.expect("a job is started once")));
-    let port = running_job()
-        .map_or(ptr::null_mut(), |record| record.port.get())
-        .cast::<Port<T>>();
+    let closure = closure.expect("a job is started once");
+    // A job never changes threads, and its record is the same across its pauses.
+    let record = running_job().expect("this is the function of a job");
+    record.has_promise.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(closure));
+    let port = record.port.get().cast::<Port<T>>();
     // SAFETY: null, or what `start` or `resume` of this very job passed last; it waits in that call and holds a port
     // of this type.
     match unsafe { port.as_mut() } {
         Some(port) => *port = Some(result),
-        None => end_under_c(result.err()),
+        None => end_under_c(record, result),
     }
+    record.has_promise.set(false);
     0
 }
 
-/// C code resumed a job of Rust's, which has ended. C takes no value and no panic; a panic is kept for the [`Job`](crate::Job).
+/// C code resumed a job of Rust's, which has ended. C takes no value and no panic. A panic is kept
+/// for the [`Job`](crate::Job), also one of the value's destructor.
 #[cold]
-fn end_under_c(panic: Option<Box<dyn Any + Send>>) {
-    if let (Some(panic), Some(thread), Some(record)) = (panic, thread::this(), running_job()) {
+fn end_under_c<T>(record: &Record, result: Result<T, Box<dyn Any + Send>>) {
+    let panic = match result {
+        Ok(value) => panic::catch_unwind(AssertUnwindSafe(|| drop(value))).err(),
+        Err(panic) => Some(panic),
+    };
+    if let (Some(panic), Some(thread)) = (panic, thread::this()) {
         thread.panics.keep(record.current_use(), panic);
     }
 }

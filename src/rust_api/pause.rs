@@ -1,5 +1,6 @@
 //! Pausing the running job, and blocking of pauses.
 
+use crate::jobs::job::Record;
 use crate::jobs::{block, current, dispatch};
 use core::marker::PhantomData;
 
@@ -9,28 +10,48 @@ use core::marker::PhantomData;
 /// [cancelled](crate::Job::cancel), while pausing is blocked ([B31]), and while the thread unwinds
 /// from a panic.
 ///
+/// It also returns false, at once, in a job that C code has started, as libssl does. Rust code in
+/// a callback there has nobody's promise that the job may pause. [`pause_any_job`] pauses it.
+///
 /// ```
 /// use ossl_async::{Job, Step};
 /// # if !ossl_async::is_capable() { return }
 ///
 /// assert!(!ossl_async::pause()); // not in a job
-/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(|| ossl_async::pause()) };
+/// let Ok(Step::Paused(job)) = step else { panic!() };
 /// assert!(matches!(job.resume(), Ok(Step::Finished(true))));
 /// ```
 ///
-/// # Where a job must not pause
-///
-/// Other code runs on the thread while the job is paused, for any time. If the job is abandoned,
-/// `pause` never returns. Two things in Rust rely on that not happening. Do not pause
-///
-/// - inside the initialiser of a `thread_local!`, because another job could enter it too;
-/// - inside a scope in which other threads borrow from this thread's thread-local storage
-///   (`LocalKey::with` around `std::thread::scope`), if the job may be abandoned there and the
-///   thread end.
+/// It is safe to call anywhere. [`Job::start`](crate::Job::start) is the unsafe one: its caller
+/// promises that the job pauses only where that does no harm.
 ///
 /// [B31]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#15-async_pause_job
 pub fn pause() -> bool {
-    dispatch::pause(0, 0) != 0
+    dispatch::pause(0, 0, Record::allows_safe_pauses) != 0
+}
+
+/// As [`pause`], also in a job that C code has started.
+///
+/// ```
+/// use ossl_async::{Job, Step};
+/// # if !ossl_async::is_capable() { return }
+///
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(|| unsafe { ossl_async::pause_any_job() }) };
+/// let Ok(Step::Paused(job)) = step else { panic!() };
+/// assert!(matches!(job.resume(), Ok(Step::Finished(true))));
+/// ```
+///
+/// # Safety
+///
+/// The contract of [`Job::start`](crate::Job::start) holds for this pause. No frame between the
+/// start of the job and this call relies, for memory safety, on the calls of its thread being
+/// strictly nested. A job that C code has started is never unwound, so point 5 does not apply to
+/// it.
+pub unsafe fn pause_any_job() -> bool {
+    dispatch::pause(0, 0, |_| true) != 0
 }
 
 /// Whether this is called inside a job.
@@ -40,7 +61,8 @@ pub fn pause() -> bool {
 /// # if !ossl_async::is_capable() { return }
 ///
 /// assert!(!ossl_async::in_job());
-/// assert!(matches!(Job::start(|| ossl_async::in_job()), Ok(Step::Finished(true))));
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// assert!(matches!(unsafe { Job::start(|| ossl_async::in_job()) }, Ok(Step::Finished(true))));
 /// ```
 pub fn in_job() -> bool {
     current::current().is_some()
@@ -56,12 +78,14 @@ pub fn in_job() -> bool {
 /// use ossl_async::{Job, Step};
 /// # if !ossl_async::is_capable() { return }
 ///
-/// let step = Job::start(|| {
+/// let work = || {
 ///     let guard = ossl_async::block_pause();
 ///     assert!(!ossl_async::pause()); // returns at once
 ///     drop(guard);
 ///     ossl_async::pause()
-/// });
+/// };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(work) };
 /// let Ok(Step::Paused(job)) = step else { panic!() };
 /// # drop(job.resume());
 /// ```
@@ -85,10 +109,12 @@ pub fn block_pause() -> BlockPause {
 ///     _no_pause: BlockPause,
 /// }
 ///
-/// let step = Job::start(|| {
+/// let work = || {
 ///     let _locked = Locked { _no_pause: ossl_async::block_pause() };
 ///     ossl_async::pause()
-/// });
+/// };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(work) };
 /// assert!(matches!(step, Ok(Step::Finished(false))));
 /// ```
 #[derive(Debug)]

@@ -13,8 +13,11 @@ use crate::jobs::pools;
 /// # if !ossl_async::is_capable() { return }
 ///
 /// Pool::init(1, 0).unwrap();
-/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
-/// assert!(matches!(Job::start(|| ()), Err(StartError::Full(_))));
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(|| ossl_async::pause()) };
+/// let Ok(Step::Paused(job)) = step else { panic!() };
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// assert!(matches!(unsafe { Job::start(|| ()) }, Err(StartError::Full(_))));
 /// # drop(job.resume());
 /// ```
 #[derive(Debug)]
@@ -60,7 +63,9 @@ impl Pool {
     /// # if !ossl_async::is_capable() { return }
     ///
     /// Pool::init(8, 2).unwrap();
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+    /// let step = unsafe { Job::start(|| ossl_async::pause()) };
+    /// let Ok(Step::Paused(job)) = step else { panic!() };
     /// Pool::free();
     /// assert_eq!(ossl_async::stats::thread().idle, 0);
     /// assert!(matches!(job.resume(), Ok(Step::Finished(true))));

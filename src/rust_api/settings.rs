@@ -10,7 +10,8 @@ use crate::stack;
 /// ```
 /// use ossl_async::{Error, Job, StartError};
 ///
-/// let started = Job::start(|| ());
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// let started = unsafe { Job::start(|| ()) };
 /// let unavailable = matches!(started, Err(StartError::Failed(Error::Unavailable, _)));
 /// assert_eq!(unavailable, !ossl_async::is_capable());
 /// ```
@@ -30,7 +31,8 @@ pub fn is_capable() -> bool {
 /// # if !ossl_async::is_capable() { return }
 ///
 /// ossl_async::set_stack_size(256 * 1024).unwrap();
-/// let _ = Job::start(|| ());
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// let _ = unsafe { Job::start(|| ()) };
 /// assert_eq!(ossl_async::set_stack_size(64 * 1024), Err(Error::StackSize)); // too late
 /// ```
 ///

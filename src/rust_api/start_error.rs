@@ -3,20 +3,25 @@
 use crate::error::Error;
 use core::fmt;
 
-/// A job could not be started. The error has the closure.
+/// A job could not be started. The error has the closure. [`JobError`](crate::JobError) is the same
+/// without it, and says how `?` works.
 ///
 /// ```
 /// use ossl_async::{Job, Pool, StartError, Step};
 /// # if !ossl_async::is_capable() { return }
 ///
 /// Pool::init(1, 0).unwrap();
-/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
-/// let later = match Job::start(|| "later") {
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(|| ossl_async::pause()) };
+/// let Ok(Step::Paused(job)) = step else { panic!() };
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// let later = match unsafe { Job::start(|| "later") } {
 ///     Err(StartError::Full(closure)) => closure, // try again when a job has ended
 ///     _ => panic!("the pool has no job left"),
 /// };
 /// let _ = job.resume();
-/// assert!(matches!(Job::start(later), Ok(Step::Finished("later"))));
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// assert!(matches!(unsafe { Job::start(later) }, Ok(Step::Finished("later"))));
 /// ```
 pub enum StartError<F> {
     /// All jobs that the pool may have are in use. Try again when a job has ended.
@@ -32,8 +37,11 @@ impl<F> StartError<F> {
     /// use ossl_async::{Job, Step};
     /// # if !ossl_async::is_capable() { return }
     ///
-    /// let nested = || Job::start(|| 42).unwrap_err().into_closure();
-    /// let Ok(Step::Finished(closure)) = Job::start(nested) else { panic!() };
+    /// // SAFETY: the contract of `start` is about pauses, and there is none.
+    /// let nested = || unsafe { Job::start(|| 42) }.unwrap_err().into_closure();
+    /// // SAFETY: the contract of `start` is about pauses, and there is none.
+    /// let step = unsafe { Job::start(nested) };
+    /// let Ok(Step::Finished(closure)) = step else { panic!() };
     /// assert_eq!(closure(), 42);
     /// ```
     pub fn into_closure(self) -> F {
@@ -48,8 +56,10 @@ impl<F> StartError<F> {
     /// use ossl_async::{Error, Job, Step};
     /// # if !ossl_async::is_capable() { return }
     ///
-    /// let nested = || Job::start(|| ()).unwrap_err().error();
-    /// assert!(matches!(Job::start(nested), Ok(Step::Finished(Some(Error::Nested)))));
+    /// // SAFETY: the contract of `start` is about pauses, and there is none.
+    /// let nested = || unsafe { Job::start(|| ()) }.unwrap_err().error();
+    /// // SAFETY: the contract of `start` is about pauses, and there is none.
+    /// assert!(matches!(unsafe { Job::start(nested) }, Ok(Step::Finished(Some(Error::Nested)))));
     /// ```
     pub fn error(&self) -> Option<Error> {
         match self {
@@ -76,5 +86,3 @@ impl<F> fmt::Display for StartError<F> {
         }
     }
 }
-
-impl<F> std::error::Error for StartError<F> {}

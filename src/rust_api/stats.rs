@@ -4,7 +4,8 @@
 //! use ossl_async::{Job, stats};
 //! # if !ossl_async::is_capable() { return }
 //!
-//! let _ = Job::start(|| ());
+//! // SAFETY: the contract of `start` is about pauses, and there is none.
+//! let _ = unsafe { Job::start(|| ()) };
 //! let counts = stats::process();
 //! println!("{} jobs were started, {} are idle", counts.starts, counts.idle);
 //! ```
@@ -20,7 +21,8 @@ pub use crate::report::{Stats, measure_stacks};
 /// use ossl_async::{Job, stats};
 /// # if !ossl_async::is_capable() { return }
 ///
-/// std::thread::spawn(|| drop(Job::start(|| ()))).join().unwrap();
+/// // SAFETY: the contract of `start` is about pauses, and there is none.
+/// std::thread::spawn(|| drop(unsafe { Job::start(|| ()) })).join().unwrap();
 /// assert!(stats::process().starts >= 1);
 /// ```
 pub fn process() -> Stats {
@@ -33,7 +35,9 @@ pub fn process() -> Stats {
 /// use ossl_async::{Job, Step, stats};
 /// # if !ossl_async::is_capable() { return }
 ///
-/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(|| ossl_async::pause()) };
+/// let Ok(Step::Paused(job)) = step else { panic!() };
 /// assert_eq!(stats::thread().paused, 1);
 /// # drop(job.resume());
 /// ```

@@ -13,7 +13,9 @@ use core::sync::atomic::AtomicU64;
 /// use ossl_async::{Job, Step};
 /// # if !ossl_async::is_capable() { return }
 ///
-/// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(|| ossl_async::pause()) };
+/// let Ok(Step::Paused(job)) = step else { panic!() };
 /// let handle = job.wake_handle();
 /// let copy = handle.clone();
 /// std::thread::spawn(move || copy.wake()).join().unwrap();
@@ -40,9 +42,11 @@ impl WakeHandle {
     ///
     /// ```
     /// # if !ossl_async::is_capable() { return }
-    /// let started = ossl_async::Job::start(|| {
+    /// let work = || {
     ///     ossl_async::current().expect("in a job").wake(); // a job may wake itself
-    /// });
+    /// };
+    /// // SAFETY: the contract of `start` is about pauses, and there is none.
+    /// let started = unsafe { ossl_async::Job::start(work) };
     /// # assert!(started.is_ok());
     /// ```
     pub fn wake(&self) {
@@ -53,11 +57,13 @@ impl WakeHandle {
     ///
     /// ```
     /// # if !ossl_async::is_capable() { return }
-    /// let started = ossl_async::Job::start(|| {
+    /// let work = || {
     ///     let this_job = ossl_async::current().expect("in a job");
     ///     this_job.wake();
     ///     this_job.clear();
-    /// });
+    /// };
+    /// // SAFETY: the contract of `start` is about pauses, and there is none.
+    /// let started = unsafe { ossl_async::Job::start(work) };
     /// # assert!(started.is_ok());
     /// ```
     pub fn clear(&self) {
@@ -80,11 +86,13 @@ impl fmt::Debug for WakeHandle {
 /// # if !ossl_async::is_capable() { return }
 ///
 /// assert!(ossl_async::current().is_none());
-/// let step = Job::start(|| {
+/// let work = || {
 ///     let handle = ossl_async::current().expect("in a job");
 ///     std::thread::spawn(move || handle.wake());
 ///     ossl_async::pause()
-/// });
+/// };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(work) };
 /// # let Ok(Step::Paused(job)) = step else { panic!() };
 /// # drop(job.resume());
 /// ```

@@ -7,13 +7,44 @@
 #[cfg(not(feature = "capi"))]
 compile_error!("the tests call the C functions too: cargo test --features capi");
 
-use ossl_async::capi::*;
+use capi::*;
+use ossl_async::{Job, StartError, Step};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+/// The C functions, as the tests call them.
+#[allow(non_snake_case, reason = "C's names")]
+pub mod capi {
+    pub use ossl_async::capi::*;
+
+    /// Pauses a job of a test's.
+    pub fn ASYNC_pause_job() -> i32 {
+        // SAFETY: no frame of a test's job relies on nested calls: the closures of the tests keep
+        // nothing of a thread-local's and no scope that puts something back.
+        unsafe { ossl_async::capi::ASYNC_pause_job() }
+    }
+
+    /// Takes a block back.
+    pub fn ASYNC_unblock_pause() {
+        // SAFETY: no frame of a test's job relies on a block.
+        unsafe { ossl_async::capi::ASYNC_unblock_pause() }
+    }
+}
+
+/// Starts a job of the Rust face.
+pub fn start_job<F, T>(closure: F) -> Result<Step<T>, StartError<F>>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    // SAFETY: the closures of the tests keep the contract of `start`: at a pause they hold nothing
+    // of a thread-local's, are in no initialiser and in no scope that puts something back.
+    unsafe { Job::start(closure) }
+}
 
 /// A job of the C face whose function is a closure.
 pub struct CJob {

@@ -5,7 +5,7 @@
 use super::common::*;
 use super::fault::*;
 use super::interpose::{library, outside};
-use ossl_async::capi::*;
+use crate::common::capi::*;
 use ossl_async::{Error, StartError, Step, stats};
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -392,7 +392,7 @@ pub fn start_rust_job() -> Option<ossl_async::Job<usize>> {
     let before = stats::thread();
     let watch = Watch::begin();
     let started = library(|| {
-        ossl_async::Job::start(move || {
+        start_job(move || {
             ossl_async::pause();
             captured
                 .iter()

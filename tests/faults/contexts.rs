@@ -2,8 +2,8 @@
 
 use super::common::*;
 use super::fault::*;
-use ossl_async::capi::*;
-use ossl_async::{Error, Job};
+use crate::common::capi::*;
+use ossl_async::Error;
 
 /// The call of a first entry that can fail. swapcontext enters by itself, and registers are loaded
 /// without a call.
@@ -35,7 +35,7 @@ fn a_stack_that_cannot_be_entered_is_an_error_and_the_next_start_runs() {
                 assert_eq!(errors(), [E11_ENTER]);
                 assert_eq!(ASYNC_in_job(), 0);
                 let text = String::from("captured");
-                let error = Job::start(move || text).unwrap_err();
+                let error = start_job(move || text).unwrap_err();
                 assert_eq!(error.error(), Some(Error::Enter));
                 assert_eq!(error.into_closure()(), "captured");
             }

@@ -4,8 +4,8 @@ use super::checked::{Generation, Task};
 use super::common::*;
 use super::fault::*;
 use super::interpose::{INTERRUPTIONS, library};
-use ossl_async::capi::*;
-use ossl_async::{Job, Pool};
+use crate::common::capi::*;
+use ossl_async::Pool;
 use std::sync::atomic::Ordering;
 
 // Rules: B10, B19, D18, P7, P8
@@ -41,7 +41,7 @@ fn a_pooled_job_that_gets_no_pipe_stays_in_the_pool() {
         Pool::init(1, 1).unwrap(); // without a pipe
         PIPE.after(0);
         no_job(E6_PIPE);
-        let Ok(ossl_async::Step::Paused(job)) = Job::start(ossl_async::pause) else {
+        let Ok(ossl_async::Step::Paused(job)) = start_job(ossl_async::pause) else {
             panic!("the job is there")
         };
         assert_eq!(

@@ -5,7 +5,7 @@ use super::checked::*;
 use super::common::*;
 use super::fault::*;
 use super::interpose::in_library_until_the_end;
-use ossl_async::capi::*;
+use crate::common::capi::*;
 use ossl_async::{Pool, stats};
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;

@@ -2,8 +2,8 @@
 
 use super::common::*;
 use super::fault::*;
-use ossl_async::capi::*;
-use ossl_async::{Error, Job, Pool, StartError};
+use crate::common::capi::*;
+use ossl_async::{Error, Pool, StartError};
 
 /// The first byte below a paused job's stack, going down from its record.
 fn below_stack(job: &CJob) -> usize {
@@ -23,7 +23,7 @@ fn without_memory_for_a_stack_there_is_no_job_and_later_there_is() {
         no_job(E5_JOB);
         no_job(E5_JOB);
         assert!(matches!(
-            Job::start(|| ()),
+            start_job(|| ()),
             Err(StartError::Failed(Error::Job, _))
         ));
         MMAP.never();

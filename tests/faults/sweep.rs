@@ -8,7 +8,7 @@ use super::common::*;
 use super::fault::{FAULTS, Fault, MMAP};
 use super::interpose::{blocks, keys, slabs, small_mappings};
 use super::scenarios::{self, Scenario};
-use ossl_async::capi::*;
+use crate::common::capi::*;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

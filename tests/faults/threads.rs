@@ -3,7 +3,7 @@
 use super::common::*;
 use super::fault::*;
 use super::interpose::{BEFORE_A_KEY, NO_FORK_HANDLERS, in_library_until_the_end, keys, library};
-use ossl_async::capi::*;
+use crate::common::capi::*;
 use std::ffi::c_void;
 
 /// Uses the library as another library's key destructor might, before or after the library's own.

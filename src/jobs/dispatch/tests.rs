@@ -6,7 +6,7 @@ unsafe extern "C" fn look_around(_: *mut c_void) -> c_int {
     let record = current().expect("inside a job");
     for _ in 0..2 {
         assert_eq!(record.state(), State::Running);
-        assert_eq!(pause(0, 0), 1);
+        assert_eq!(pause(0, 0, |_| true), 1);
     }
     8
 }

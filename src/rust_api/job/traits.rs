@@ -1,6 +1,6 @@
-//! What is printed of a job, and of a resume that was refused.
+//! What is printed of a job.
 
-use super::{Job, ResumeError};
+use super::Job;
 use core::fmt;
 
 impl<T> fmt::Debug for Job<T> {
@@ -10,20 +10,3 @@ impl<T> fmt::Debug for Job<T> {
             .finish_non_exhaustive()
     }
 }
-
-impl<T> fmt::Debug for ResumeError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResumeError")
-            .field("job", &self.job)
-            .field("error", &self.error)
-            .finish()
-    }
-}
-
-impl<T> fmt::Display for ResumeError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<T> std::error::Error for ResumeError<T> {}

@@ -15,7 +15,9 @@ impl<T: 'static> Job<T> {
     /// use std::os::fd::AsRawFd;
     /// # if !ossl_async::is_capable() { return }
     ///
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+    /// let step = unsafe { Job::start(|| ossl_async::pause()) };
+    /// let Ok(Step::Paused(job)) = step else { panic!() };
     /// job.wake_handle().wake();
     ///
     /// let fd = job.wait_fd().unwrap().as_raw_fd();
@@ -55,7 +57,9 @@ impl<T: 'static> Job<T> {
     /// use ossl_async::{Job, Step};
     /// # if !ossl_async::is_capable() { return }
     ///
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+    /// let step = unsafe { Job::start(|| ossl_async::pause()) };
+    /// let Ok(Step::Paused(job)) = step else { panic!() };
     /// assert!(job.stack_used() > 0);
     /// assert!(job.stack_used() <= ossl_async::stack_size() * 2);
     /// # drop(job.resume());
@@ -74,7 +78,9 @@ impl<T: 'static> Job<T> {
     /// use ossl_async::{Job, Step};
     /// # if !ossl_async::is_capable() { return }
     ///
-    /// let Ok(Step::Paused(job)) = Job::start(|| ossl_async::pause()) else { panic!() };
+    /// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+    /// let step = unsafe { Job::start(|| ossl_async::pause()) };
+    /// let Ok(Step::Paused(job)) = step else { panic!() };
     /// let handle = job.wake_handle();
     /// std::thread::spawn(move || handle.wake()).join().unwrap();
     /// # drop(job.resume());
