@@ -69,7 +69,7 @@ fn a_program_that_ran_against_another_library_fails() {
     let ending = ending_of(ONE, |_| {
         result(&format!("echo library /bin/cat; echo ok {ONE}"))
     });
-    assert!(ending.contains("the wrong library answered"), "{ending}");
+    assert!(ending.contains("the wrong library was called"), "{ending}");
     let ending = ending_of(ONE, |_| result("echo nothing"));
     assert!(ending.starts_with("failed: "), "{ending}");
 }
