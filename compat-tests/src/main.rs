@@ -4,6 +4,7 @@
 
 mod asynctest;
 mod report;
+mod versions;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,12 +23,15 @@ enum Command {
     Report(report::Options),
     /// Compiles test/asynctest.c of an unpacked OpenSSL as it is, and runs it on this library
     Asynctest(asynctest::Options),
+    /// Prints a table of versions of OpenSSL, made of reports in JSON. compat-tests/oracles makes those
+    Versions(versions::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Report(options) => report::run(&options),
         Command::Asynctest(options) => asynctest::run(&options),
+        Command::Versions(options) => versions::run(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

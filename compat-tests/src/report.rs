@@ -15,7 +15,7 @@ mod table;
 use clap::Args;
 use compat_tests::{Linkage, expected_library};
 use std::fs;
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
 
 /// What the report is asked for.
@@ -50,7 +50,7 @@ pub struct Options {
 /// Makes the report. True if every result is the expected one.
 pub fn run(options: &Options) -> Result<bool, String> {
     if let Some(rule) = &options.explain {
-        print!("{}", explain::rule(rule)?);
+        put_out(&explain::rule(rule)?);
         return Ok(true);
     }
     let selected = cases::selected(&options.rule, &options.case)?;
@@ -71,10 +71,14 @@ pub fn run(options: &Options) -> Result<bool, String> {
         fs::write(file, html::page(&report))
             .map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    if options.json {
-        println!("{}", json::text(&report));
-    } else {
-        table::print(&report, stdout().is_terminal());
-    }
+    put_out(&match options.json {
+        true => json::text(&report) + "\n",
+        false => table::text(&report, stdout().is_terminal()),
+    });
     Ok(report.differences().is_empty())
+}
+
+/// Writes to standard output. Whoever reads it may have seen enough, as `head` has.
+fn put_out(text: &str) {
+    let _may_be_closed = stdout().write_all(text.as_bytes());
 }

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         rules_are_explained,
         the_document_names_cases_that_there_are,
         what_cannot_be_used_is_one_line_and_status_2,
+        processes_of_a_library_that_hangs_are_ended,
     ]
     .run()
 }
@@ -310,6 +311,25 @@ fn what_cannot_be_used_is_one_line_and_status_2() {
         let report = json(&["--only", "--library", text(&copy), "--case", WAKE], 0);
         assert_eq!(results(&report, WAKE), ["ok"]);
     }
+}
+
+fn processes_of_a_library_that_hangs_are_ended() {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("odd-child");
+    let _left_by_an_earlier_run = fs::remove_file(&place);
+    let output = Command::new(env!("CARGO_BIN_EXE_compat-tests"))
+        .args(["report", "--time-limit", "1", "--only", "--library"])
+        .arg(odd("HANGS"))
+        .env("ODD_CHILD", &place)
+        .output()
+        .expect("it was built");
+    assert_is_refused(&output, "does not end within 3 seconds");
+    let child = fs::read_to_string(&place).expect("the child has written its number");
+    // Ended, and perhaps not waited for yet by whoever inherits it.
+    let state = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+    assert!(
+        state.is_err() || state.is_ok_and(|state| state.contains(") Z ")),
+        "it runs"
+    );
 }
 
 fn the_document_names_cases_that_there_are() {

@@ -1,7 +1,7 @@
 /*
  * Shared libraries that the report has to cope with, for its own test: one for each definition.
  *
- * HANGS: does not come to the end of its constructor. HANGS_IN_A_JOB: has the functions of 2015, and its start never returns.
+ * HANGS: does not come to the end of its constructor, and starts a process that has no end either. HANGS_IN_A_JOB: has the functions of 2015, and its start never returns.
  * PRINTS: writes to standard output when it is loaded. CRASHES: has them, and its start crashes. Nothing defined: has no such function.
  */
 #include <stdio.h>
@@ -19,6 +19,14 @@ int some_function(void)
 __attribute__((constructor)) static void when_loaded(void)
 {
 # ifdef HANGS
+    /* Nor does a process that it starts, which writes its number where the test looks. */
+    const char *place = getenv("ODD_CHILD");
+    FILE *file;
+
+    if (place != NULL && fork() == 0 && (file = fopen(place, "w")) != NULL) {
+        fprintf(file, "%d\n", (int)getpid());
+        fclose(file);
+    }
     for (;;)
         pause();
 # else

@@ -167,3 +167,33 @@ pub fn who_answered(program: &Path, build: Build, log: &str) -> Result<String, T
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(build: Build, lines: &[(&str, &str)]) -> Result<String, String> {
+        let lines = lines.iter().map(|(to, symbol)| {
+            format!("1: binding file /bin/true [0] to {to} [0]: normal symbol `{symbol}' [V]\n")
+        });
+        match who_answered(Path::new("/bin/true"), build, &lines.collect::<String>()) {
+            Ok(file) => Ok(file),
+            Err(Trouble::Wrong(why) | Trouble::NotRun(why)) => Err(why),
+        }
+    }
+
+    #[test]
+    fn a_function_of_another_library_is_an_error() {
+        let ours = expected_library(Path::new(""), Linkage::Shared);
+        let ours = ours.to_str().expect("the path is text");
+        let other = "/lib/libcrypto.so.3";
+        let both = [(ours, "ASYNC_pause_job"), (other, "ASYNC_start_job")];
+        let wrong = Err(format!("ASYNC_start_job was answered by {other}"));
+        assert_eq!(answered(Build::Shared, &both), wrong);
+        assert_eq!(answered(Build::Preloaded, &both), wrong);
+        assert_eq!(answered(Build::Shared, &both[..1]), Ok(ours.to_owned()));
+        assert!(answered(Build::Shared, &[]).is_err());
+        // A program that has none of the functions in it.
+        assert!(answered(Build::Static, &[]).is_err());
+    }
+}

@@ -22,23 +22,23 @@ const COLOURS: [(char, &str); 5] = [
 /// The width where there is no terminal, and the most that a table takes.
 const WIDTH: u16 = 120;
 
-/// Prints the report.
-pub fn print(report: &Report, is_terminal: bool) {
+/// The report, in colours for a terminal.
+pub fn text(report: &Report, is_terminal: bool) -> String {
     let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0);
     let width = if is_terminal {
         width.clamp(60, 160)
     } else {
         WIDTH
     };
-    let mut text = text(report, width);
+    let mut text = marked_text(report, width);
     for (mark, colour) in COLOURS {
         text = text.replace(mark, if is_terminal { colour } else { "" });
     }
-    print!("{text}");
+    text
 }
 
 /// The report with marks for colours.
-fn text(report: &Report, width: u16) -> String {
+fn marked_text(report: &Report, width: u16) -> String {
     let mut text = String::new();
     let mut line = |line: &str| writeln!(text, "{line}").expect("a string takes it");
     for library in &report.libraries {
