@@ -188,7 +188,7 @@ pub mod capi;
 
 pub use error::Error;
 pub use rust_api::{
-    BlockPause, Job, JobError, Pool, ResumeError, StartError, Step, WakeHandle, block_pause,
-    current, in_job, is_capable, nesting, pause, pause_any_job, set_stack_size, stack_size, stats,
-    switch_method,
+    BlockPause, Job, JobError, OnDrop, Pool, ResumeError, StartError, Step, WakeHandle,
+    block_pause, current, in_job, is_capable, nesting, pause, pause_any_job, set_stack_size,
+    stack_size, stats, switch_method,
 };

@@ -4,7 +4,7 @@
 mod common;
 use common::capi::*;
 use common::*;
-use ossl_async::{Error, Job, JobError, Pool, StartError, Step, stats};
+use ossl_async::{Error, Job, JobError, OnDrop, Pool, StartError, Step, stats};
 use serial_test::{parallel, serial};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -317,16 +317,18 @@ fn a_guard_whose_block_was_reset_takes_no_other_block_back() {
 // Rules: D15
 #[test]
 #[serial]
-fn a_dropped_job_is_abandoned_and_counted_and_counts_as_in_use() {
+fn an_abandoned_job_is_counted_and_counts_as_in_use() {
     let before = stats::process().abandoned;
     std::thread::spawn(|| {
         Pool::init(2, 0).unwrap();
         let dropped = Rc::new(());
         let held = dropped.clone();
-        let job = paused(start_job(move || {
+        let work = move || {
             ossl_async::pause();
             drop(held);
-        }));
+        };
+        // SAFETY: the contract of `start`, as in `start_job`.
+        let job = paused(unsafe { Job::start_with(OnDrop::Abandon, work) });
         let wake = job.wake_handle();
         drop(job);
         wake.wake(); // has no effect

@@ -2,7 +2,8 @@
 //! job, the size of stacks, statistics.
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, fail, record, resume};
-use crate::jobs::requests::{Resume, StartFailure};
+use crate::jobs::job::Resume;
+use crate::jobs::requests::StartFailure;
 use crate::jobs::{current, thread};
 use crate::libcrypto;
 use crate::report::{self, Stats};

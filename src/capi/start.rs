@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::jobs::current;
 use crate::jobs::dispatch;
-use crate::jobs::job::Record;
-use crate::jobs::requests::{Outcome, Resume, Start, StartFailure};
+use crate::jobs::job::{Record, Resume};
+use crate::jobs::requests::{Outcome, Start, StartFailure};
 use core::ffi::c_int;
 use core::ptr;
 

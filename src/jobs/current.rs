@@ -31,6 +31,15 @@ pub fn stats() -> Stats {
         .unwrap_or_default()
 }
 
+/// Whether the calling thread can resume the job here and now.
+pub fn is_resumable_here(record: &Record) -> bool {
+    thread::this().is_some_and(|thread| {
+        let owner = thread.owner();
+        thread.currjob.get().is_none()
+            && owner.is_some_and(|owner| record.is_resumable_by(owner.number))
+    })
+}
+
 /// Abandons a paused job of this thread: its stack and wait fd stay, and nothing can resume or wake
 /// it.
 ///

@@ -22,10 +22,10 @@
 //! that runs a job refuses every other start.
 
 use super::current::refused;
-use super::job::{Record, State};
+use super::job::{Record, Resume, State};
 use super::pool::NoJob;
 use super::pools;
-use super::requests::{Argument, Outcome, Resume, Start, StartFailure};
+use super::requests::{Argument, Outcome, Start, StartFailure};
 use super::thread::{self, Thread};
 use crate::error::Error;
 use crate::libcrypto::LibCtx;
@@ -137,7 +137,7 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
     if let Some(ctx) = unsafe { record.wait_ctx().as_ref() } {
         ctx.reset(); // G13, G30
     }
-    record.cancelled.set(how == Resume::Cancelled);
+    record.resumed_as.set(how);
     record.port.set(port);
     record.work.resumed.set(1);
     owner.counters.resumes.add(1);
@@ -155,14 +155,18 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
 /// the entry point. Then the processor returns straight to the caller of the entry point. Each
 /// return on a stack that was switched to costs as much as the switch.
 #[inline(always)]
-pub fn pause(skipped: c_int, refused: c_int, allows: impl FnOnce(&Record) -> bool) -> c_int {
+pub fn pause(
+    skipped: c_int,
+    refused: c_int,
+    allows: impl FnOnce(&'static Record) -> bool,
+) -> c_int {
     let Some(thread) = thread::this() else {
         return skipped;
     };
     let Some(record) = thread.currjob.get() else {
         return skipped;
     };
-    if record.cancelled.get() || !allows(record) {
+    if record.resumed_as.get() == Resume::Cancelled || !allows(record) {
         return refused;
     }
     if thread.blocked.get() != 0 || std::thread::panicking() {
@@ -223,7 +227,7 @@ fn run(
     let result = record.work.ret.get();
     record.set_state(State::Idle);
     record.signal.end();
-    record.cancelled.set(false);
+    record.resumed_as.set(Resume::Normal);
     record.drop_arguments();
     record.clear_wait_ctx();
     if entered {

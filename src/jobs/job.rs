@@ -33,8 +33,21 @@ pub enum State {
     Running = 1,
     /// Its function is in `ASYNC_pause_job`.
     Paused = 2,
-    /// Its Rust handle was dropped while it was paused. It is never resumed.
+    /// Its Rust handle was dropped while it was paused, and it could not or should not end. It is
+    /// never resumed.
     Abandoned = 3,
+}
+
+/// How a paused job is resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Resume {
+    /// It runs on, and may pause again.
+    Normal = 0,
+    /// It runs on and cannot pause again: the dispatcher refuses its pauses until it has ended.
+    Cancelled = 1,
+    /// Its Rust handle was dropped: the Rust face's pause unwinds.
+    Unwinding = 2,
 }
 
 /// A record's place in the list of its pool's idle jobs (`idle.rs`).
@@ -57,8 +70,8 @@ pub struct Record {
     /// The job's side: function, argument, result, and the fibre.
     pub work: Work,
     state: AtomicU8,
-    /// Whether the job was cancelled, and may not pause again.
-    pub cancelled: Cell<bool>,
+    /// How the job was resumed last.
+    pub resumed_as: Cell<Resume>,
     /// Whether the block for arguments is too large to keep for the next use.
     large: Cell<bool>,
     /// Whether the program's own functions made the stack (7.8).

@@ -49,16 +49,6 @@ pub struct Start {
     pub wait_ctx: *mut WaitCtx,
 }
 
-/// How a paused job is resumed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Resume {
-    /// It runs on, and may pause again.
-    Normal,
-    /// It runs on and cannot pause again: [`pause`](super::dispatch::pause) refuses until the job
-    /// has ended.
-    Cancelled,
-}
-
 impl From<NoJob> for StartFailure {
     fn from(none: NoJob) -> StartFailure {
         StartFailure::NoJob(match none {

@@ -24,7 +24,8 @@ pub struct Stats {
     /// Jobs paused now.
     pub paused: u64,
     /// Jobs that will never end: paused or running when their thread ended ([D15]), or paused when
-    /// their [`Job`](crate::Job) was dropped. Each keeps its stack and its wait fd.
+    /// their [`Job`](crate::Job) was dropped and could not end them
+    /// ([`OnDrop`](crate::OnDrop)). Each keeps its stack and its wait fd.
     ///
     /// [D15]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#8-defects-and-undefined-cases-with-the-librarys-behaviour
     pub abandoned: u64,

@@ -1,14 +1,16 @@
 //! A job that ends with a value.
 
+mod drop;
 mod resume;
 mod start;
 mod traits;
 mod waiting;
 
 use super::launch::Port;
+use super::on_drop::OnDrop;
 use crate::jobs::job::Record;
 use crate::jobs::requests::Outcome;
-use crate::jobs::{current, thread};
+use crate::jobs::thread;
 use crate::wake::Use;
 use core::any::Any;
 use core::marker::PhantomData;
@@ -70,13 +72,12 @@ pub enum Step<T> {
 /// }
 /// ```
 ///
-/// Dropping it abandons the job. Nothing on the job's stack is dropped. Its memory and descriptors
-/// stay allocated, and it still counts against its pool's limit.
-/// [`stats::process`](crate::stats::process) counts it as abandoned.
-#[must_use = "a job that is dropped never ends, and its stack stays allocated"]
+/// Dropping it unwinds the job, unless it was started otherwise: see [`OnDrop`].
+#[must_use = "a paused job that is dropped unwinds, and does not finish its work"]
 pub struct Job<T> {
     record: &'static Record,
     this_use: Use,
+    on_drop: OnDrop,
     /// The closure's captures lie on the job's stack; whether they may move to another thread is not known.
     result: PhantomData<*mut T>,
 }
@@ -100,25 +101,13 @@ impl<T> Job<T> {
     }
 }
 
-impl<T> Drop for Job<T> {
-    // Rare, and kept out of the code of callers whose jobs end at once.
-    #[cold]
-    #[inline(never)]
-    fn drop(&mut self) {
-        if self.is_live() {
-            current::abandon(self.record);
-        } else {
-            drop(self.unseen_panic());
-        }
-    }
-}
-
 /// What an outcome means to Rust.
-fn step<T>(outcome: Outcome, port: Port<T>) -> Step<T> {
+fn step<T>(outcome: Outcome, port: Port<T>, on_drop: OnDrop) -> Step<T> {
     match outcome {
         Outcome::Paused(record) => Step::Paused(Job {
             record,
             this_use: record.current_use(),
+            on_drop,
             result: PhantomData,
         }),
         Outcome::Finished(_) => match port.expect("a job that ends leaves its result") {

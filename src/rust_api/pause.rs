@@ -1,5 +1,6 @@
 //! Pausing the running job, and blocking of pauses.
 
+use super::unwinding::unwind_if_dropped;
 use crate::jobs::job::Record;
 use crate::jobs::{block, current, dispatch};
 use core::marker::PhantomData;
@@ -9,6 +10,8 @@ use core::marker::PhantomData;
 /// Returns false, at once, if nothing can be paused: outside a job, in a job that was
 /// [cancelled](crate::Job::cancel), while pausing is blocked ([B31]), and while the thread unwinds
 /// from a panic.
+///
+/// It never returns if the job is dropped meanwhile and unwinds ([`OnDrop`](crate::OnDrop)).
 ///
 /// It also returns false, at once, in a job that C code has started, as libssl does. Rust code in
 /// a callback there has nobody's promise that the job may pause. [`pause_any_job`] pauses it.
@@ -29,7 +32,7 @@ use core::marker::PhantomData;
 ///
 /// [B31]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#15-async_pause_job
 pub fn pause() -> bool {
-    dispatch::pause(0, 0, Record::allows_safe_pauses) != 0
+    pause_if(Record::allows_safe_pauses)
 }
 
 /// As [`pause`], also in a job that C code has started.
@@ -51,7 +54,24 @@ pub fn pause() -> bool {
 /// strictly nested. A job that C code has started is never unwound, so point 5 does not apply to
 /// it.
 pub unsafe fn pause_any_job() -> bool {
-    dispatch::pause(0, 0, |_| true) != 0
+    pause_if(|_| true)
+}
+
+/// Pauses the running job if `allows` allows it, and unwinds it if it was dropped meanwhile.
+#[inline(always)]
+fn pause_if(allows: impl FnOnce(&Record) -> bool) -> bool {
+    let mut running = None;
+    let has_paused = dispatch::pause(0, 0, |record| {
+        running = Some(record);
+        allows(record)
+    });
+    match running {
+        Some(record) if has_paused != 0 => {
+            unwind_if_dropped(record);
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Whether this is called inside a job.

@@ -105,9 +105,10 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
 
 /// What is used of Rust's standard library beyond `core` and `alloc`. `alloc` allocates as C does.
 const STANDARD: &[&str] = &[
-    "panicking",   // counts panics
-    "panic_count", // the same
-    "yield_now",   // whose result is ignored
+    "panicking",     // counts panics
+    "panic_count",   // the same
+    "resume_unwind", // ends the process where there is no memory for an exception
+    "yield_now",     // whose result is ignored
     "thread5local",
     "4sync4once", // OnceLock, which needs no memory
 ];

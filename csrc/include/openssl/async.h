@@ -913,8 +913,8 @@ typedef struct ossl_async_stats_st {
     size_t jobs_idle;      /* now in a pool, waiting for a function */
     size_t jobs_running;   /* now running */
     size_t jobs_paused;    /* now paused, and can be resumed */
-    size_t jobs_abandoned; /* paused when their thread ended, or dropped in
-                              Rust: never resumed again, not freed */
+    size_t jobs_abandoned; /* paused when their thread ended, or abandoned by
+                              Rust code: never resumed again, not freed */
     size_t starts;         /* functions started */
     size_t pauses;         /* pauses that happened; blocked ones do not count */
     size_t resumes;        /* paused jobs resumed */

@@ -3,7 +3,8 @@
 use super::{Job, Step, step};
 use crate::error::Error;
 use crate::jobs::dispatch;
-use crate::jobs::requests::{Outcome, Resume};
+use crate::jobs::job::Resume;
+use crate::jobs::requests::Outcome;
 use crate::rust_api::launch::Port;
 use crate::rust_api::resume_error::ResumeError;
 use core::mem;
@@ -93,8 +94,9 @@ impl<T: 'static> Job<T> {
             // It ended here without a result: its value was dropped under C, and paused meanwhile.
             Ok(Outcome::Finished(_)) if port.is_none() => self.refuse(Error::NotResumable),
             Ok(outcome) => {
+                let on_drop = self.on_drop;
                 mem::forget(self);
-                Ok(step(outcome, port))
+                Ok(step(outcome, port, on_drop))
             }
             Err(error) => self.refuse(error),
         }

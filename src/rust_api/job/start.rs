@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::jobs::dispatch;
 use crate::jobs::requests::{Argument, Start, StartFailure};
 use crate::rust_api::launch::{Launch, run_closure};
+use crate::rust_api::on_drop::OnDrop;
 use crate::rust_api::start_error::StartError;
 use core::ptr;
 
@@ -57,7 +58,8 @@ impl<T: 'static> Job<T> {
     ///    state too: no value is alive that is sound only because it unwinds if, and only if, that
     ///    is true when it is dropped;
     /// 5. below a frame of C or of an `extern "C"` function, if the [`Job`] may be dropped there.
-    ///    Dropping a job may unwind its frames, and these cannot be unwound;
+    ///    Dropping a job unwinds its frames, and these cannot be unwound. Start such a job with
+    ///    [`OnDrop::Cancel`];
     /// 6. on a stack of the program's own (`ASYNC_set_mem_functions`) that is too small for the
     ///    closure. This one holds whether the job pauses or not.
     ///
@@ -67,6 +69,39 @@ impl<T: 'static> Job<T> {
     /// Not forbidden are pauses inside a tracing span, with a `RefCell` borrowed, or with a mutex
     /// locked. They may give wrong data, a panic or a deadlock, but no undefined behaviour.
     pub unsafe fn start<F>(closure: F) -> Result<Step<T>, StartError<F>>
+    where
+        F: FnOnce() -> T + 'static,
+    {
+        // SAFETY: the caller guarantees it.
+        unsafe { Job::start_with(OnDrop::Unwind, closure) }
+    }
+
+    /// As [`start`](Job::start). `on_drop` says what becomes of the job if it is dropped while it is
+    /// paused.
+    ///
+    /// ```
+    /// use ossl_async::{Job, OnDrop, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// // SAFETY: the contract of `start`: at the pause, no frame relies on nested calls.
+    /// let step = unsafe { Job::start_with(OnDrop::Cancel, ossl_async::pause) };
+    /// let Ok(Step::Paused(job)) = step else { panic!() };
+    /// drop(job); // `pause` returns true, and the job ends
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Job::start).
+    ///
+    /// # Panics
+    ///
+    /// A panic of the closure reappears here, or where the job is resumed.
+    ///
+    /// # Safety
+    ///
+    /// The contract of [`start`](Job::start). Its point 5 is for [`OnDrop::Unwind`] alone: with
+    /// [`OnDrop::Cancel`] and [`OnDrop::Abandon`] a job may pause below frames of C.
+    pub unsafe fn start_with<F>(on_drop: OnDrop, closure: F) -> Result<Step<T>, StartError<F>>
     where
         F: FnOnce() -> T + 'static,
     {
@@ -84,7 +119,7 @@ impl<T: 'static> Job<T> {
         // SAFETY: `run_closure::<F, T>` wants a pointer to such a launch, which stays valid until `start` returns; it catches
         // panics.
         match unsafe { dispatch::start(what) } {
-            Ok(outcome) => Ok(step(outcome, launch.port)),
+            Ok(outcome) => Ok(step(outcome, launch.port, on_drop)),
             Err(failure) => {
                 let closure = launch
                     .closure
