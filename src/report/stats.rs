@@ -48,7 +48,7 @@ pub struct Stats {
 
 impl Stats {
     /// The statistics of one thread.
-    pub fn of_thread(counters: &Counters) -> Stats {
+    pub(crate) fn of_thread(counters: &Counters) -> Stats {
         Stats {
             stack_high_water: counters.stack_high_water.get(),
             ..Stats::of(&counters.each().map(Counter::get))
