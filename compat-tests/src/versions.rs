@@ -89,10 +89,11 @@ fn table(versions: &[Version]) -> String {
     let kind = |word: &str| match word {
         "ok" => "ok",
         word if word.starts_with("absent:") => "absent",
+        "too-old" => "left out",
         word if word.starts_with("SIG") => "a crash",
         _ => "another result",
     };
-    for wanted in ["ok", "another result", "a crash", "absent"] {
+    for wanted in ["ok", "another result", "a crash", "absent", "left out"] {
         let count = |version: &Version| {
             let results = version.results.iter();
             results
@@ -118,7 +119,11 @@ fn table(versions: &[Version]) -> String {
             .iter()
             .map(|version| kind(&of(version, name).0).to_owned())
             .collect();
-        if kinds.len() > 1 {
+        // What a version does not have yet is in the counts.
+        let of_those_that_have_it = kinds
+            .iter()
+            .filter(|kind| !["absent", "left out"].contains(&kind.as_str()));
+        if of_those_that_have_it.count() > 1 {
             let cell = |version: &Version| {
                 let (word, rule) = of(version, name);
                 let rule = if word == "ok" {

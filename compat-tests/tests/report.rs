@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         the_document_names_cases_that_there_are,
         what_cannot_be_used_is_one_line_and_status_2,
         processes_of_a_library_that_hangs_are_ended,
+        reports_make_a_table_of_versions,
     ]
     .run()
 }
@@ -330,6 +331,39 @@ fn processes_of_a_library_that_hangs_are_ended() {
         state.is_err() || state.is_ok_and(|state| state.contains(") Z ")),
         "it runs"
     );
+}
+
+fn reports_make_a_table_of_versions() {
+    let versions = |file: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_compat-tests"))
+            .arg("versions")
+            .args([file, file])
+            .output()
+            .expect("it was built")
+    };
+    assert_is_refused(
+        &versions(Path::new("/nowhere/r.json")),
+        "/nowhere/r.json: No such file",
+    );
+    assert_is_refused(
+        &versions(&root().join("README.md")),
+        "README.md: expected value",
+    );
+    need_jobs();
+    need_openssl();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("versions.json");
+    let made = report(&["--case", NESTED, "--case", WAKE, "--json"]);
+    fs::write(&file, made.stdout).expect("the target directory can be written");
+    let table = versions(&file);
+    let said = String::from_utf8_lossy(&table.stdout);
+    assert!(table.status.success(), "{said}");
+    for row in [
+        "| this library in front of it: ok | 2 of 2 | 2 of 2 |",
+        "| libcrypto: a crash | 1 | 1 |",
+        "| libcrypto: absent | 1 | 1 |",
+    ] {
+        assert!(said.contains(row), "{row}: {said}");
+    }
 }
 
 fn the_document_names_cases_that_there_are() {

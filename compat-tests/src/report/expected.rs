@@ -11,8 +11,8 @@ use std::fs;
 struct Line {
     /// `program::case`, or `*` for any.
     case: String,
-    /// The beginning of a library's key: `libcrypto` for all of them, `libcrypto-3.0` for some.
-    library: String,
+    /// Beginnings of libraries' keys: `libcrypto` for all of them, `libcrypto-3.0` for some.
+    libraries: Vec<String>,
     /// One of these words.
     words: Vec<String>,
     /// The rule that explains it.
@@ -20,6 +20,12 @@ struct Line {
 }
 
 impl Line {
+    /// How closely the line names a library: 0 if it does not.
+    fn closeness(&self, key: &str) -> usize {
+        let names = self.libraries.iter().filter(|begin| is_begin(begin, key));
+        names.map(String::len).max().unwrap_or(0)
+    }
+
     /// Whether it has the outcome, by its word or by what kind it is.
     fn has(&self, outcome: &Outcome) -> bool {
         let names = [outcome.word.as_str(), outcome.kind()];
@@ -49,7 +55,7 @@ impl Expected {
             };
             Ok(Line {
                 case: case.to_owned(),
-                library: library.to_owned(),
+                libraries: library.split(',').map(str::to_owned).collect(),
                 words: result.split('|').map(str::to_owned).collect(),
                 rule: rule.to_owned(),
             })
@@ -61,10 +67,10 @@ impl Expected {
     /// names the library most closely; a function that the list says the library does not have; else `ok`.
     pub fn judge(&self, case: &Case, library: &Library, outcome: Outcome) -> Result {
         let key = case.key();
-        let of_library = |line: &&Line| is_begin(&line.library, &library.key);
+        let of_library = |line: &&Line| line.closeness(&library.key) > 0;
         let lines = self.0.iter().filter(of_library);
         let of_case = lines.clone().filter(|line| line.case == key);
-        let of_case = of_case.max_by_key(|line| line.library.len());
+        let of_case = of_case.max_by_key(|line| line.closeness(&library.key));
         let mut of_any = lines.filter(|line| line.case == "*");
         let of_any = of_any.find(|line| line.has(&outcome));
         let line = of_case.or(of_any);
@@ -98,7 +104,7 @@ mod tests {
     use crate::report::cases;
     use crate::report::library::{Kind, Library};
 
-    const LIST: &str = "# a remark\n\ns::c libcrypto failed|crash D1\ns::c libcrypto-3.0 ok D2\n\
+    const LIST: &str = "# a remark\n\ns::c libcrypto failed|crash D1\ns::c libcrypto-1.1,libcrypto-3.0 ok D2\n\
         * libcrypto absent:f D3\n* five absent -\ns::c five failed D4\n";
 
     /// What the list says of a result, and by which rule.
