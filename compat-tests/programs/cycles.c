@@ -24,7 +24,7 @@ static int mappings(void)
  */
 static void nothing_accumulates(void (*cycle)(void))
 {
-    int i, descriptors, maps, attempts = 3;
+    int i, descriptors, maps, attempts = 10;
 
     open_descriptors(); /* so that the counting itself has allocated what it needs */
     cycle();
@@ -34,7 +34,7 @@ static void nothing_accumulates(void (*cycle)(void))
         for (i = 0; i < 1000; i++)
             cycle();
         CHECK_EQUAL(open_descriptors(), descriptors);
-    } while (mappings() != maps && --attempts > 0);
+    } while (mappings() > maps && --attempts > 0);
     CHECK(attempts > 0);
     CHECK_EQUAL(only_error(), 0);
 }
