@@ -22,6 +22,26 @@ const COLOURS: [(char, &str); 5] = [
 /// The width where there is no terminal, and the most that a table takes.
 const WIDTH: u16 = 120;
 
+/// What a reader of the table wants to know first.
+const LEGEND: [&str; 5] = [
+    "absent NAME: the case calls a function that the library does not have, which is no fault.",
+    "SIGSEGV and other signals: the process of the case died. out of time: it had to be ended.",
+    "no codes: the library has no error queue. extension: only this library has the function.",
+    "A letter and a number is a rule of docs/behaviour.md: it says why the result is expected.",
+    "cargo run -p compat-tests -- report --explain D5 prints one; docs/verify.md has the rest.",
+];
+
+/// What the programs of a folder are about.
+fn about(program: &str) -> &'static str {
+    match program.split_once('/') {
+        Some(("gen2", _)) => {
+            ", six arguments: what it prints, compared with the system's libcrypto"
+        }
+        Some(("gen2_ours", _)) => ", six arguments: where this library differs",
+        _ => ", five arguments (on libcrypto by an adapter)",
+    }
+}
+
 /// The report, in colours for a terminal.
 pub fn text(report: &Report, is_terminal: bool) -> String {
     let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0);
@@ -46,6 +66,8 @@ fn marked_text(report: &Report, width: u16) -> String {
     }
     line("");
     line(&table(report, width));
+    line("");
+    LEGEND.iter().for_each(|words| line(words));
     line("");
     line("All cases of a library:");
     for (number, library) in report.libraries.iter().enumerate() {
@@ -101,7 +123,8 @@ fn table(report: &Report, width: u16) -> String {
         if case.program != program {
             program = &case.program;
             table.add_row([""]);
-            table.add_row([marked(BOLD, &format!("{program}.c"))]);
+            let heading = marked(BOLD, &format!("{program}.c")) + about(program);
+            table.add_row([heading]);
         }
         let results = row.iter().map(|result| Cell::new(shown(result)));
         table.add_row(
