@@ -31,8 +31,9 @@ fn main() -> ExitCode {
 
 /// Runs the report. `temporary` is the folder for its temporary files, which must be empty at the end.
 fn report(arguments: &[&str]) -> Output {
-    let number = std::thread::current().id();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{number:?}"));
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let name = format!("report-{process}-{thread:?}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("the target directory can be written");
     let output = Command::new(env!("CARGO_BIN_EXE_compat-tests"))
         .arg("report")
@@ -42,6 +43,7 @@ fn report(arguments: &[&str]) -> Output {
         .expect("it was built");
     let left: Vec<_> = fs::read_dir(&folder).expect("a folder").collect();
     assert!(left.is_empty(), "{arguments:?}: {left:?} left behind");
+    fs::remove_dir(&folder).expect("it is empty");
     output
 }
 
