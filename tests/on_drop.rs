@@ -18,20 +18,6 @@ fn start<T: 'static>(on_drop: OnDrop, closure: impl FnOnce() -> T + 'static) -> 
     paused(unsafe { Job::start_with(on_drop, closure) })
 }
 
-fn paused<T, E>(step: Result<Step<T>, E>) -> Job<T> {
-    match step {
-        Ok(Step::Paused(job)) => job,
-        _ => panic!("it pauses"),
-    }
-}
-
-fn finished<T, E>(step: Result<Step<T>, E>) -> T {
-    match step {
-        Ok(Step::Finished(value)) => value,
-        _ => panic!("it ends"),
-    }
-}
-
 /// The thread's jobs: paused, abandoned, finished, and calls refused.
 fn counts() -> [u64; 4] {
     let stats = stats::thread();

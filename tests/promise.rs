@@ -18,20 +18,6 @@ fn pause_any_job() -> bool {
     unsafe { ossl_async::pause_any_job() }
 }
 
-fn paused<T, E>(step: Result<Step<T>, E>) -> Job<T> {
-    match step {
-        Ok(Step::Paused(job)) => job,
-        _ => panic!("it pauses"),
-    }
-}
-
-fn finished<T, E>(step: Result<Step<T>, E>) -> T {
-    match step {
-        Ok(Step::Finished(value)) => value,
-        _ => panic!("it ends"),
-    }
-}
-
 /// Resumes a job until it ends.
 fn to_the_end<T: 'static, E>(mut step: Result<Step<T>, E>) -> T {
     while let Ok(Step::Paused(job)) = step {

@@ -10,22 +10,6 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-fn paused<T, E>(step: Result<Step<T>, E>) -> Job<T> {
-    match step {
-        Ok(Step::Paused(job)) => job,
-        Ok(Step::Finished(_)) => panic!("finished"),
-        Err(_) => panic!("failed"),
-    }
-}
-
-fn finished<T, E>(step: Result<Step<T>, E>) -> T {
-    match step {
-        Ok(Step::Finished(value)) => value,
-        Ok(Step::Paused(_)) => panic!("paused"),
-        Err(_) => panic!("failed"),
-    }
-}
-
 // Rules: B19, B32
 #[test]
 #[parallel]

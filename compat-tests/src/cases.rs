@@ -3,9 +3,11 @@
 
 use crate::harness::{Ended, ended, ignore};
 use crate::{
-    Linkage, command, compile, expected_library, program_source, programs_in, report, run,
+    Linkage, command, compile, expected_library, fake_libcryptos, program_source, programs_in,
+    report, run,
 };
 use regex::Regex;
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -24,6 +26,8 @@ type Work = dyn Fn(&[String]) -> Results + Send + Sync;
 pub struct Program {
     name: String,
     title: String,
+    /// The cases that its source file defines.
+    cases: Vec<String>,
     arguments: Vec<String>,
     /// Cases that do not run, with the reason.
     without: Vec<(&'static str, &'static str)>,
@@ -44,6 +48,7 @@ impl Program {
         Program {
             name: name.to_owned(),
             title: title.into(),
+            cases: cases_in_source(name),
             arguments: vec![],
             without: vec![],
             work: Box::new(work),
@@ -78,25 +83,20 @@ impl Program {
     }
 
     /// The cases that its source file defines.
-    pub fn cases(&self) -> impl Iterator<Item = String> + use<> {
-        let source = fs::read_to_string(program_source(&self.name)).expect("the program is there");
-        let case = Regex::new(r#"(?m)^CASE\((\w+), ""#).expect("a pattern");
-        let names = case.captures_iter(&source).map(|found| found[1].to_owned());
-        let names: Vec<String> = names.collect();
-        assert!(!names.is_empty(), "{} has no cases", self.name);
-        names.into_iter()
+    pub fn cases(&self) -> &[String] {
+        &self.cases
     }
 
     /// Runs the program.
     pub(crate) fn run(&self) {
-        let mut arguments = self.arguments.clone();
-        arguments.extend(self.without.iter().map(|(case, _)| format!("-{case}")));
         let results = ended(|| {
+            let mut arguments = needed_arguments(&self.name);
+            arguments.extend_from_slice(&self.arguments);
+            arguments.extend(self.without.iter().map(|(case, _)| format!("-{case}")));
             let results = (self.work)(&arguments);
-            let known: BTreeSet<String> = self.cases().collect();
             let unknown: Vec<_> = results
                 .keys()
-                .filter(|case| !known.contains(*case))
+                .filter(|case| !self.cases.contains(case))
                 .collect();
             assert!(
                 unknown.is_empty(),
@@ -127,13 +127,34 @@ impl Program {
                 None => panic!("the case did not run"),
             },
             Err(Ended::Ignored(why)) => ignore(why),
-            Err(Ended::Failed(payload)) => {
-                let text = payload.downcast_ref::<String>().map(String::as_str);
-                let text = text.or(payload.downcast_ref::<&str>().copied());
-                panic!("{}: {}", self.title, text.unwrap_or("a panic"))
-            }
+            Err(Ended::Failed(payload)) => panic!("{}: {}", self.title, text_of(&**payload)),
         }
     }
+}
+
+/// The cases that the source file of a program defines.
+fn cases_in_source(name: &str) -> Vec<String> {
+    let source = fs::read_to_string(program_source(name)).expect("the program is there");
+    let case = Regex::new(r#"(?m)^CASE\((\w+), ""#).expect("a pattern");
+    let names = case.captures_iter(&source).map(|found| found[1].to_owned());
+    let names: Vec<String> = names.collect();
+    assert!(!names.is_empty(), "{name} has no cases");
+    names
+}
+
+/// The arguments without which a program cannot run. They may have to be compiled.
+fn needed_arguments(name: &str) -> Vec<String> {
+    match name {
+        "gen2_ours/fake_libcrypto" => fake_libcryptos().into(),
+        _ => vec![],
+    }
+}
+
+/// The text of a panic.
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic")
 }
 
 /// Ignores a program that is not for this build of the library, which has jobs or has none.
@@ -242,14 +263,14 @@ pub fn run_transcript(command: &mut Command, expected: &Path) -> Results {
         .collect()
 }
 
-/// A program with cases, linked in one way, and run under another program if one is named.
-pub fn linked(name: &'static str, linkage: Linkage, wrapper: &'static [&'static str]) -> Program {
+/// A program with cases, compiled with these options and linked in one way.
+pub fn linked(name: &'static str, linkage: Linkage, options: &'static [&'static str]) -> Program {
     let title = format!("{}::{}", name.replace('/', "::"), linkage.name());
     Program::new(name, title, move |arguments| {
         ignore_in_other_builds(name);
-        let program = compile(&program_source(name), linkage, &[]);
+        let program = compile(&program_source(name), linkage, options);
         let expected = expected_library(&program, linkage);
-        run_cases(command(wrapper, &program).args(arguments), &expected)
+        run_cases(command(&[], &program).args(arguments), &expected)
     })
 }
 
@@ -301,7 +322,7 @@ impl Checked {
 }
 
 /// The folders of programs with cases, below `programs/`.
-pub const ALL: &[&str] = &["", "gen2/", "gen2_ours/", "stack_use/"];
+const ALL: &[&str] = &["", "gen2/", "gen2_ours/", "stack_use/"];
 
 /// Fails unless each program with cases is tested, and tested once. `directories` lie below
 /// `programs/`.
@@ -321,6 +342,17 @@ pub fn every_program_is_in(tested: &[&str], directories: &[&str]) {
         there.is_empty(),
         "{there:?}: not tested, and no reason is given"
     );
+}
+
+/// Fails unless a checker runs each program with cases, or says why it does not.
+pub fn every_program_is_checked<'a>(
+    checked: impl IntoIterator<Item = &'a Checked>,
+    not_checked: &[(&str, &str)],
+) {
+    let checked = checked.into_iter().map(|program| program.name);
+    let not_checked = not_checked.iter().map(|(name, _)| *name);
+    let listed: Vec<&str> = checked.chain(not_checked).collect();
+    every_program_is_in(&listed, ALL);
 }
 
 #[cfg(test)]

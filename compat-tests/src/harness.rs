@@ -34,7 +34,7 @@ impl Tests {
     /// Adds a test for each case of a C program. The program runs once for all of them.
     pub fn add_program(&mut self, program: Program) {
         let program = Arc::new(program);
-        let cases = program.cases().map(|case| {
+        let cases = program.cases().iter().cloned().map(|case| {
             let (name, of) = (format!("{}::{case}", program.title()), program.clone());
             trial(name, move || of.result_of(&case))
         });

@@ -19,6 +19,18 @@ pub use running::*;
 
 use std::path::Path;
 
+/// What the manual's example prints according to the manual. `examples/hello_job.c` prints the same.
+pub const EXAMPLE_OUTPUT: &str = "\
+Starting...
+Executing within a job
+Passed in message is: Hello world!
+Job was paused
+Waiting for the job to be woken up
+Resumed the job after a pause
+Job finished with return value 1
+Finishing
+";
+
 /// The repository's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,9 +1,10 @@
 //! Runs programs, collects their output, and stops them at a time limit.
 
 use crate::library::release_directory;
+use std::fs;
 use std::io::Read;
-use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio, id};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,4 +79,47 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> 
         pipe.read_to_end(&mut bytes).expect("a pipe can be read");
         bytes
     })
+}
+
+/// A directory for one process, which is removed when this is dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty directory. The number of the process is added to its name.
+    pub fn new(name: &Path) -> Scratch {
+        let mut name = name.as_os_str().to_owned();
+        name.push(format!("-{}", id()));
+        let directory = PathBuf::from(name);
+        let _left_by_an_earlier_run = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).expect("the target directory can be written");
+        Scratch(directory)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _may_stay_behind = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Fails unless the command `compat-tests` has refused its arguments: status 2, and one line on
+/// standard error, with this reason.
+pub fn assert_is_refused(output: &Output, why: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // Cargo's own lines tell that the library was built.
+    let lines: Vec<&str> = errors
+        .lines()
+        .filter(|line| line.starts_with("compat-tests: "))
+        .collect();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(
+        lines.len() == 1 && lines[0].contains(why),
+        "{why:?}: {errors}"
+    );
+    assert!(!errors.contains("panicked"), "{errors}");
 }

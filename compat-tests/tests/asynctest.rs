@@ -1,6 +1,6 @@
 //! `compat-tests asynctest`: programs of ours in the style of OpenSSL's test program, and with `OSSL_ASYNC_OPENSSL` set, its own.
 
-use compat_tests::{ignore, need_jobs, need_openssl, program_source};
+use compat_tests::{assert_is_refused, ignore, need_jobs, need_openssl, program_source};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -158,17 +158,7 @@ fn what_is_no_openssl_is_one_line_and_status_2() {
             command.arg("asynctest");
         }
         let output = command.arg(tree).output().expect("it was built");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = errors
-            .lines()
-            .filter(|line| line.starts_with("compat-tests: "))
-            .collect();
-        assert_eq!(output.status.code(), Some(2), "{errors}");
-        assert!(
-            lines.len() == 1 && lines[0].contains(why),
-            "{why}: {errors}"
-        );
-        assert!(!errors.contains("panicked"), "{errors}");
+        assert_is_refused(&output, why);
     }
 }
 

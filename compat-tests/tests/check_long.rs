@@ -18,18 +18,7 @@ const JOBS: u64 = 10_000_000;
 
 fn main() -> ExitCode {
     let mut tests = compat_tests::tests![];
-    tests.add(
-        "both_libraries_give_the_same_results_on_random_walks",
-        || {
-            walks::both_libraries_give_the_same_results_on_random_walks(CALLS);
-        },
-    );
-    tests.add(
-        "walks_on_several_threads_at_once_do_not_disturb_one_another",
-        || {
-            walks::walks_on_several_threads_at_once_do_not_disturb_one_another(CALLS / 10);
-        },
-    );
+    walks::add_to(&mut tests, CALLS);
     for linkage in LINKAGES {
         for threads in [2, 4] {
             let title = format!("soak::{threads}_threads::{}", linkage.name());

@@ -5,11 +5,11 @@
 //! library. The system's C compiler makes the same calls to it.
 
 use compat_tests::cases::{
-    ALL, Checked, Program, Results, checked, every_program_is_in, run_cases, run_transcript,
+    Checked, Results, checked, every_program_is_checked, run_cases, run_transcript,
 };
 use compat_tests::{
-    build, build_library, fake_libcryptos, ignore, ignore_for_want, need_jobs, need_openssl,
-    program_source, root, run, static_link,
+    build, build_library, ignore, ignore_for_want, need_jobs, need_openssl, program_source, root,
+    run, static_link,
 };
 use std::env;
 use std::fs;
@@ -298,6 +298,7 @@ const RACES: &[Checked] = &[
     checked("gen2_ours/both_generations"),
     checked("gen2_ours/contexts"),
     checked("gen2_ours/custom_stacks"),
+    checked("gen2_ours/fake_libcrypto"),
     checked("gen2_ours/exhaustion").without(WITHOUT_MEMORY),
     checked("gen2_ours/second_misuse"),
     checked("gen2_ours/statistics"),
@@ -374,6 +375,7 @@ const MEMORY: &[Checked] = &[
     checked("gen2/wait_ctx_tables"),
     checked("gen2_ours/both_generations"),
     checked("gen2_ours/contexts"),
+    checked("gen2_ours/fake_libcrypto"),
     checked("gen2_ours/exhaustion").without(WITHOUT_MEMORY),
     checked("gen2_ours/second_misuse"),
     checked("gen2_ours/statistics"),
@@ -421,8 +423,6 @@ const NO_MEMORY: &[(&str, &str)] = &[
     ("thread_end", ENDS_ON_ANOTHER_STACK),
 ];
 
-const FAKE: &str = "gen2_ours/fake_libcrypto";
-
 fn main() -> ExitCode {
     let mut tests = compat_tests::tests![
         every_program_is_listed,
@@ -437,22 +437,22 @@ fn main() -> ExitCode {
     ];
     // ThreadSanitizer has only one set of options.
     let [leaks, after_return] = ["address", "address_after_return"];
-    for program in RACES.iter().chain(&[checked(FAKE)]) {
+    for program in RACES.iter() {
         let name = program.name;
         // ThreadSanitizer has freed its thread-specific data before the last round of destructors.
         let options = ["-DWITHOUT_THE_LAST_ROUND"];
         let check =
             move |arguments: &[String]| THREAD.check(name, &options, THREAD.ways[0], arguments);
-        tests.add_program(with_fakes(program.program("thread", check), name));
+        tests.add_program(program.program("thread", check));
     }
     for (part, way, more) in [
         (leaks, LEAKS, MEMORY_WITH_LEAKS),
         (after_return, USES_AFTER_RETURN, MEMORY_USED_AFTER_RETURN),
     ] {
-        for program in MEMORY.iter().chain(more).chain(&[checked(FAKE)]) {
+        for program in MEMORY.iter().chain(more) {
             let name = program.name;
             let check = move |arguments: &[String]| ADDRESS.check(name, &[], way, arguments);
-            tests.add_program(with_fakes(program.program(part, check), name));
+            tests.add_program(program.program(part, check));
         }
     }
     for (part, not_checked) in [("thread", NO_RACES), ("address", NO_MEMORY)] {
@@ -465,25 +465,13 @@ fn main() -> ExitCode {
     tests.run()
 }
 
-/// The program about replacements for libcrypto takes their files as arguments.
-fn with_fakes(program: Program, name: &str) -> Program {
-    if name == FAKE {
-        program.with(&fake_libcryptos())
-    } else {
-        program
-    }
-}
-
 fn every_program_is_listed() {
     for (checked, not_checked) in [
         ([RACES, &[]], NO_RACES),
         ([MEMORY, MEMORY_WITH_LEAKS], NO_MEMORY),
         ([MEMORY, MEMORY_USED_AFTER_RETURN], NO_MEMORY),
     ] {
-        let checked = checked.into_iter().flatten().map(|program| program.name);
-        let not_checked = not_checked.iter().map(|(name, _)| *name);
-        let listed: Vec<&str> = checked.chain(not_checked).chain([FAKE]).collect();
-        every_program_is_in(&listed, ALL);
+        every_program_is_checked(checked.into_iter().flatten(), not_checked);
     }
 }
 

@@ -2,12 +2,12 @@
 //! where a rule allows it.
 
 use compat_tests::cases::{
-    ALL, Checked, Results, checked, every_program_is_in, ignore_in_other_builds, run_cases,
+    Checked, Results, checked, every_program_is_checked, ignore_in_other_builds, run_cases,
     run_transcript,
 };
 use compat_tests::{
-    Linkage, command, compile, compile_with_openssl, expected_library, fake_libcryptos, ignore,
-    need_jobs, need_openssl, need_tool, program_source, run, with_ossl_async,
+    Linkage, command, compile, compile_with_openssl, expected_library, ignore, need_jobs,
+    need_openssl, need_tool, program_source, run, with_ossl_async,
 };
 use std::fs;
 use std::path::Path;
@@ -68,6 +68,7 @@ const CHECKED: &[Checked] = &[
     checked("gen2_ours/both_generations"),
     checked("gen2_ours/contexts"),
     checked("gen2_ours/custom_stacks"),
+    checked("gen2_ours/fake_libcrypto"),
     checked("gen2_ours/second_misuse"),
     checked("gen2_ours/second_null"),
     checked("gen2_ours/statistics"),
@@ -98,11 +99,6 @@ fn main() -> ExitCode {
         let name = program.name;
         tests.add_program(program.program("", move |arguments| check(name, arguments)));
     }
-    let fake = checked("gen2_ours/fake_libcrypto");
-    tests.add_program(
-        fake.program("", |arguments| check("gen2_ours/fake_libcrypto", arguments))
-            .with(&fake_libcryptos()),
-    );
     for (name, why) in NOT_CHECKED {
         tests.add(name.replace('/', "::"), || ignore(*why));
     }
@@ -131,13 +127,7 @@ fn check(name: &str, arguments: &[String]) -> Results {
 }
 
 fn every_program_is_listed() {
-    let checked = CHECKED.iter().map(|program| program.name);
-    let not_checked = NOT_CHECKED.iter().map(|(name, _)| *name);
-    let listed: Vec<&str> = checked
-        .chain(not_checked)
-        .chain(["gen2_ours/fake_libcrypto"])
-        .collect();
-    every_program_is_in(&listed, ALL);
+    every_program_is_checked(CHECKED, NOT_CHECKED);
 }
 
 /// Runs fewer TLS handshakes than `tls.rs`. The key is made before, because that would take half a

@@ -4,8 +4,8 @@
 //! and functions that exist.
 
 use compat_tests::{
-    Linkage, build, command, compile_shared_library, compile_to, expected_library, need_jobs,
-    need_tool, program_source, report, root, run,
+    EXAMPLE_OUTPUT, Linkage, build, command, compile_shared_library, compile_to, expected_library,
+    need_jobs, need_tool, program_source, report, root, run,
 };
 use object::{Object, ObjectSymbol};
 use regex::Regex;
@@ -47,18 +47,6 @@ const NAMES: [&str; 11] = [
     "ASYNC_unblock_pause",
     "ASYNC_wake",
 ];
-
-/// What the manual's example prints according to the manual.
-const EXAMPLE_OUTPUT: &str = "\
-Starting...
-Executing within a job
-Passed in message is: Hello world!
-Job was paused
-Waiting for the job to be woken up
-Resumed the job after a pause
-Job finished with return value 1
-Finishing
-";
 
 fn source() -> PathBuf {
     root().join("examples/minimal_port.c")

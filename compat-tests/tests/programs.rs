@@ -1,29 +1,14 @@
 //! Runs every C program of `programs/`, the C example and the manual's own example, linked with
 //! the `.so` and with the `.a`.
 
-use compat_tests::cases::{
-    NO_JOBS, Program, every_program_is_in, ignore_in_other_builds, linked, run_cases,
-};
+use compat_tests::cases::{Program, every_program_is_in, linked};
 use compat_tests::{
-    LINKAGES, Linkage, command, compile, expected_library, ignore, ignore_for_want, program_source,
-    root, run,
+    EXAMPLE_OUTPUT, LINKAGES, Linkage, command, compile, ignore_for_want, need_jobs, root, run,
 };
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// What the manual's example prints according to the manual. Our example prints the same.
-const EXAMPLE_OUTPUT: &str = "\
-Starting...
-Executing within a job
-Passed in message is: Hello world!
-Job was paused
-Waiting for the job to be woken up
-Resumed the job after a pause
-Job finished with return value 1
-Finishing
-";
 
 /// All programs that have cases, except those below.
 const PROGRAMS: &[&str] = &[
@@ -83,12 +68,7 @@ fn soak(threads: &str, linkage: Linkage) -> Program {
 /// Without optimisation the frames are different.
 fn overflow_report_without_optimisation(linkage: Linkage) -> Program {
     let title = format!("overflow_report::without_optimisation::{}", linkage.name());
-    Program::new("overflow_report", title, move |arguments| {
-        ignore_in_other_builds("overflow_report");
-        let program = compile(&program_source("overflow_report"), linkage, &["-O0"]);
-        let expected = expected_library(&program, linkage);
-        run_cases(command(&[], &program).args(arguments), &expected)
-    })
+    linked("overflow_report", linkage, &["-O0"]).titled(&title)
 }
 
 fn every_program_is_tested() {
@@ -105,9 +85,7 @@ fn check_output(source: &Path, linkage: Linkage, extra: &[&str], expected: &str)
 
 // Rules: T15
 fn check_example(linkage: Linkage) {
-    if !ossl_async::is_capable() {
-        ignore(NO_JOBS);
-    }
+    need_jobs();
     check_output(
         &root().join("examples/hello_job.c"),
         linkage,
@@ -151,9 +129,7 @@ fn the_example_and_its_output_are_found_in_a_manual_page() {
 
 // Rules: T15
 fn check_the_manuals_example(linkage: Linkage) {
-    if !ossl_async::is_capable() {
-        ignore(NO_JOBS);
-    }
+    need_jobs();
     let Some(manual) = env::var_os("OSSL_ASYNC_MANUAL") else {
         ignore_for_want("OSSL_ASYNC_MANUAL does not name ASYNC_start_job.pod of 2015");
     };

@@ -252,20 +252,9 @@ fn rules_are_explained() {
     assert_is_refused(&none, "docs/behaviour.md has no rule D99");
 }
 
-/// One line on standard error that has this, nothing on standard output, and status 2.
+/// Likewise, and nothing on standard output.
 fn assert_is_refused(output: &Output, why: &str) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    // Cargo's own lines tell that the library was built.
-    let lines: Vec<&str> = errors
-        .lines()
-        .filter(|line| line.starts_with("compat-tests: "))
-        .collect();
-    assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(
-        lines.len() == 1 && lines[0].contains(why),
-        "{why:?}: {errors}"
-    );
-    assert!(!errors.contains("panicked"), "{errors}");
+    compat_tests::assert_is_refused(output, why);
     assert!(
         output.stdout.is_empty(),
         "{}",

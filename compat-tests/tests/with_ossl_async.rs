@@ -1,6 +1,6 @@
 //! The script `with-ossl-async`, which puts the library in front of libcrypto for one program.
 
-use compat_tests::{Linkage, Ran, expected_library, root, run, with_ossl_async};
+use compat_tests::{Linkage, Ran, Scratch, expected_library, root, run, with_ossl_async};
 use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -74,8 +74,8 @@ fn the_script_puts_the_library_before_what_is_preloaded_already() {
 
 #[test]
 fn the_script_works_from_any_directory_and_through_a_link() {
-    let scratch = Scratch::new("elsewhere");
-    let link = scratch.0.join("linked");
+    let scratch = Scratch::new(&folder("elsewhere"));
+    let link = scratch.path().join("linked");
     symlink(script_path(), &link).expect("a link can be made");
     let mut command = Command::new(&link);
     command.args(["printenv", "LD_PRELOAD"]).env(
@@ -86,12 +86,12 @@ fn the_script_works_from_any_directory_and_through_a_link() {
     assert_eq!(ran.stdout.trim_end(), library().to_string_lossy());
 
     // A relative target directory is relative to the caller's directory, as it is for cargo.
-    let release = scratch.0.join("relative/release");
+    let release = scratch.path().join("relative/release");
     fs::create_dir_all(&release).expect("a directory can be made");
     symlink(library(), release.join("libossl_async.so")).expect("a link can be made");
     let ran = run(Command::new(script_path())
         .args(["printenv", "LD_PRELOAD"])
-        .current_dir(&scratch.0)
+        .current_dir(scratch.path())
         .env("CARGO_TARGET_DIR", "relative")
         .env_remove("LD_PRELOAD"));
     let preloaded = fs::canonicalize(ran.stdout.trim_end()).expect("a file");
@@ -136,14 +136,14 @@ fn the_script_says_what_is_wrong_with_the_program() {
 
 #[test]
 fn the_script_builds_the_library_if_it_is_missing() {
-    let scratch = Scratch::new("build");
+    let scratch = Scratch::new(&folder("build"));
     let ran = run(Command::new(script_path())
         .args(["printenv", "LD_PRELOAD"])
         .current_dir("/")
-        .env("CARGO_TARGET_DIR", scratch.0.join("fresh"))
+        .env("CARGO_TARGET_DIR", scratch.path().join("fresh"))
         .env_remove("LD_PRELOAD"));
     assert!(ran.status.success(), "{}", ran.stderr);
-    let built = fs::canonicalize(scratch.0.join("fresh/release/libossl_async.so"));
+    let built = fs::canonicalize(scratch.path().join("fresh/release/libossl_async.so"));
     assert_eq!(
         fs::canonicalize(ran.stdout.trim_end()).expect("a file"),
         built.expect("it was built")
@@ -152,7 +152,7 @@ fn the_script_builds_the_library_if_it_is_missing() {
 
 #[test]
 fn the_script_says_what_is_wrong_when_there_is_no_library() {
-    let scratch = Scratch::new("missing");
+    let scratch = Scratch::new(&folder("missing"));
     let without = |target: &Path, path: &str| {
         run(Command::new(script_path())
             .arg("true")
@@ -160,7 +160,7 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
             .env("PATH", path))
     };
     // No cargo: only the tools that the script itself needs.
-    let tools = scratch.0.join("tools");
+    let tools = scratch.path().join("tools");
     fs::create_dir_all(&tools).expect("a directory can be made");
     for tool in ["bash", "env", "dirname", "readlink", "realpath", "true"] {
         let path = env::split_paths(&env::var_os("PATH").expect("PATH is set"))
@@ -169,7 +169,7 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
             .unwrap_or_else(|| panic!("no {tool}"));
         symlink(path, tools.join(tool)).expect("a link can be made");
     }
-    let ran = without(&scratch.0.join("nothing"), &tools.to_string_lossy());
+    let ran = without(&scratch.path().join("nothing"), &tools.to_string_lossy());
     assert_eq!(ran.status.code(), Some(125), "{}", ran.stderr);
     assert!(
         ran.stderr.contains("no cargo to build it"),
@@ -178,7 +178,7 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
     );
 
     // A cargo that fails, because nothing can be built below a file.
-    let file = scratch.0.join("file");
+    let file = scratch.path().join("file");
     fs::write(&file, "").expect("a file can be written");
     let ran = without(&file, &env::var("PATH").expect("PATH is text"));
     assert_eq!(ran.status.code(), Some(125), "{}", ran.stderr);
@@ -189,32 +189,18 @@ fn the_script_says_what_is_wrong_when_there_is_no_library() {
     );
 
     // A path that LD_PRELOAD cannot hold.
-    let release = scratch.0.join("a space/release");
+    let release = scratch.path().join("a space/release");
     fs::create_dir_all(&release).expect("a directory can be made");
     fs::copy(library(), release.join("libossl_async.so")).expect("a file can be copied");
     let ran = without(
-        &scratch.0.join("a space"),
+        &scratch.path().join("a space"),
         &env::var("PATH").expect("PATH is text"),
     );
     assert_eq!(ran.status.code(), Some(125), "{}", ran.stderr);
     assert!(ran.stderr.contains("space or a colon"), "{}", ran.stderr);
 }
 
-/// A directory for one test, which is removed when this is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(test: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("with-ossl-async-{test}-{}", std::process::id()));
-        let _left_by_an_earlier_run = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).expect("the target directory can be written");
-        Scratch(dir)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _may_stay_behind = fs::remove_dir_all(&self.0);
-    }
+/// Where a test puts its files.
+fn folder(test: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("with-ossl-async-{test}"))
 }

@@ -90,6 +90,24 @@ impl Drop for CJob {
     }
 }
 
+/// The job of a step that must have paused.
+pub fn paused<T, E>(step: Result<Step<T>, E>) -> Job<T> {
+    match step {
+        Ok(Step::Paused(job)) => job,
+        Ok(Step::Finished(_)) => panic!("finished"),
+        Err(_) => panic!("failed"),
+    }
+}
+
+/// The value of a step that must have finished.
+pub fn finished<T, E>(step: Result<Step<T>, E>) -> T {
+    match step {
+        Ok(Step::Finished(value)) => value,
+        Ok(Step::Paused(_)) => panic!("paused"),
+        Err(_) => panic!("failed"),
+    }
+}
+
 /// The value of `ret` before it is written.
 pub const UNWRITTEN: c_int = -12345;
 

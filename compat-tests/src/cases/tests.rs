@@ -24,11 +24,7 @@ fn ending(program: &Program, case: &str) -> String {
     match ended(|| program.result_of(case)) {
         Ok(()) => "passed".to_owned(),
         Err(Ended::Ignored(why)) => format!("ignored: {why}"),
-        Err(Ended::Failed(payload)) => {
-            let text = payload.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(payload.downcast_ref::<&str>().copied());
-            format!("failed: {}", text.expect("panics here have a text"))
-        }
+        Err(Ended::Failed(payload)) => format!("failed: {}", text_of(&*payload)),
     }
 }
 

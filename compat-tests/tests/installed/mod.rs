@@ -2,7 +2,9 @@
 //! programs that find it by pkg-config or CMake alone. `check_make_install.rs` and
 //! `check_cargo_install.rs` use this.
 
-use compat_tests::{command, compile_to, need_jobs, need_tool, program_source, root, run};
+use compat_tests::{
+    EXAMPLE_OUTPUT, command, compile_to, need_jobs, need_tool, program_source, root, run,
+};
 use object::Endianness;
 use object::read::elf::ElfFile64;
 use std::collections::BTreeMap;
@@ -10,11 +12,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// What examples/hello_job.c prints.
-const HELLO: &str = "Starting...\nExecuting within a job\nPassed in message is: Hello world!\n\
-    Job was paused\nWaiting for the job to be woken up\nResumed the job after a pause\n\
-    Job finished with return value 1\nFinishing\n";
 
 /// Ignores the test unless these tools are installed and this build has jobs.
 pub fn need(tools: &[&str]) {
@@ -213,7 +210,11 @@ pub fn check_programs_of_pkg_config(prefix: &Path) {
         ] {
             let name = format!("{language}_{linkage}");
             let program = compile(prefix, &name, compiler, &hello, words);
-            assert_eq!(output_with_library_path(prefix, &program), HELLO, "{name}");
+            assert_eq!(
+                output_with_library_path(prefix, &program),
+                EXAMPLE_OUTPUT,
+                "{name}"
+            );
             if linkage != "fully_static" {
                 let needed = names_in(&program).1;
                 let needs_ours = needed.contains(&"libossl_async.so.0.1".to_owned());
@@ -278,7 +279,7 @@ pub fn check_programs_of_cmake(prefix: &Path) {
     ] {
         assert_eq!(
             output_with_library_path(prefix, &build.join(name)),
-            HELLO,
+            EXAMPLE_OUTPUT,
             "{name}"
         );
     }

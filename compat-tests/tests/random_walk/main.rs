@@ -19,18 +19,7 @@ fn main() -> ExitCode {
         a_walk_finds_every_planted_defect_and_is_shortened,
         arguments_of_size_0_are_among_the_calls,
     ];
-    tests.add(
-        "both_libraries_give_the_same_results_on_random_walks",
-        || {
-            walks::both_libraries_give_the_same_results_on_random_walks(CALLS);
-        },
-    );
-    tests.add(
-        "walks_on_several_threads_at_once_do_not_disturb_one_another",
-        || {
-            walks::walks_on_several_threads_at_once_do_not_disturb_one_another(CALLS / 10);
-        },
-    );
+    walks::add_to(&mut tests, CALLS);
     tests.run()
 }
 

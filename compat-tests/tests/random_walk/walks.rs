@@ -1,5 +1,6 @@
 //! Walks with a given number of calls, for `random_walk` and for `check_long`.
 
+use compat_tests::harness::Tests;
 use compat_tests::walk::{Libcrypto, Table, assert_separate, random_walks};
 use compat_tests::{Linkage, expected_library, ignore, ignore_for_want, need_jobs, report};
 use std::env;
@@ -14,6 +15,18 @@ const CALLS_A_CLASS: u64 = 10_000;
 
 /// How many threads walk at the same time.
 const THREADS: usize = 4;
+
+/// Adds both kinds of walks, with this many calls to compare.
+pub fn add_to(tests: &mut Tests, calls: u64) {
+    tests.add(
+        "both_libraries_give_the_same_results_on_random_walks",
+        move || both_libraries_give_the_same_results_on_random_walks(calls),
+    );
+    tests.add(
+        "walks_on_several_threads_at_once_do_not_disturb_one_another",
+        move || walks_on_several_threads_at_once_do_not_disturb_one_another(calls / 10),
+    );
+}
 
 /// Both implementations.
 pub fn implementations() -> (Libcrypto, Table) {
@@ -41,7 +54,7 @@ pub fn seed() -> u64 {
 
 // Rules: B19, B20, B22, B23, B24, B25, B27, B30, B44, B45, K1-K3, K4-K6, P2-P4, D11
 // Rules: G2, G9, G11, G17-G19, G20-G22, G23-G25, G28-G30, G31-G33, G34, G35, G37, G45, G46
-pub fn both_libraries_give_the_same_results_on_random_walks(operations: u64) {
+fn both_libraries_give_the_same_results_on_random_walks(operations: u64) {
     let (libcrypto, ours) = implementations();
     let begin = Instant::now();
     let tally = random_walks(&libcrypto, &ours, seed(), operations)
@@ -59,7 +72,7 @@ pub fn both_libraries_give_the_same_results_on_random_walks(operations: u64) {
 }
 
 // Rules: P1, P4, K1, B5, B35, G9, G11, G37, G45
-pub fn walks_on_several_threads_at_once_do_not_disturb_one_another(operations: u64) {
+fn walks_on_several_threads_at_once_do_not_disturb_one_another(operations: u64) {
     let (libcrypto, ours) = implementations();
     let begin = Instant::now();
     let together = Barrier::new(THREADS);
