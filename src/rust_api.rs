@@ -3,6 +3,7 @@
 
 mod job;
 mod job_error;
+mod job_future;
 mod launch;
 pub mod nesting;
 mod on_drop;
@@ -17,6 +18,7 @@ mod wake_handle;
 
 pub use job::{Job, Step};
 pub use job_error::JobError;
+pub use job_future::JobFuture;
 pub use on_drop::OnDrop;
 pub use pause::{BlockPause, block_pause, in_job, pause, pause_any_job};
 pub use pool::Pool;

@@ -1,0 +1,28 @@
+//! What a future asks of the job that it runs.
+
+use super::Job;
+use core::task::Waker;
+
+impl<T> Job<T> {
+    /// Whether the job was woken since it was resumed last. Also if C code has ended it: then only a
+    /// resume can tell.
+    pub(in crate::rust_api) fn take_wake(&self) -> bool {
+        !self.is_live() || self.record.task.take_wake(self.this_use)
+    }
+
+    /// Has the next wake call this waker. Gives it back if the job was woken already.
+    pub(in crate::rust_api) fn register(&self, waker: Waker) -> Option<Waker> {
+        if self.is_live() {
+            self.record.task.register(self.this_use, waker)
+        } else {
+            Some(waker)
+        }
+    }
+
+    /// Forgets the waker. It is dropped here, and not on the job's stack.
+    pub(in crate::rust_api) fn forget_waker(&self) {
+        if self.is_live() {
+            drop(self.record.task.forget_waker(self.this_use));
+        }
+    }
+}
