@@ -96,6 +96,8 @@
 //! # }
 //! ```
 //!
+//! Inside such a job [`wait_for`] waits for a future, as if it blocked.
+//!
 //! # Keep a job from pausing
 //!
 //! While the guard of [`block_pause`] lives, [`pause`] does nothing and returns false.
@@ -212,7 +214,7 @@ pub mod capi;
 
 pub use error::Error;
 pub use rust_api::{
-    BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WakeHandle,
-    block_pause, current, in_job, is_capable, nesting, pause, pause_any_job, set_stack_size,
-    stack_size, stats, switch_method,
+    BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WaitError,
+    WakeHandle, block_pause, current, in_job, is_capable, nesting, pause, pause_any_job,
+    set_stack_size, stack_size, stats, switch_method, wait_for,
 };

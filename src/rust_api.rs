@@ -14,6 +14,7 @@ mod settings;
 mod start_error;
 pub mod stats;
 mod unwinding;
+mod wait_for;
 mod wake_handle;
 
 pub use job::{Job, Step};
@@ -25,4 +26,5 @@ pub use pool::Pool;
 pub use resume_error::ResumeError;
 pub use settings::{is_capable, set_stack_size, stack_size, switch_method};
 pub use start_error::StartError;
+pub use wait_for::{WaitError, wait_for};
 pub use wake_handle::{WakeHandle, current};

@@ -1,7 +1,7 @@
 //! Jobs as futures on the executors that people use: tokio, smol, and the one of `futures`.
 
 use compat_tests::need_jobs;
-use ossl_async::{JobFuture, stats};
+use ossl_async::{JobFuture, stats, wait_for};
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         the_executor_of_futures_runs_jobs_in_a_local_pool,
         futures_combinators_poll_a_job_without_resuming_it,
         a_select_drops_the_job_that_is_late,
+        blocking_code_waits_for_futures_of_its_executor,
     ]
     .run()
 }
@@ -186,4 +187,29 @@ fn a_select_drops_the_job_that_is_late() {
         futures::future::Either::Left(_) => panic!("nobody wakes it"),
     }
     assert_eq!(Rc::strong_count(&held), 1, "it was unwound");
+}
+
+// Rules: B32
+fn blocking_code_waits_for_futures_of_its_executor() {
+    need_jobs();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().expect("a runtime");
+    let set = tokio::task::LocalSet::new();
+    let sum = set.block_on(&runtime, async {
+        let (send, receive) = futures::channel::oneshot::channel::<u32>();
+        let blocking = move || {
+            let answer = wait_for(asks(10)).expect("in a task").expect("a job");
+            let other = tokio::task::spawn_local(async move {
+                tokio::task::yield_now().await;
+                send.send(5).expect("the job waits");
+            });
+            let sent = wait_for(receive).expect("in a task").expect("it is sent");
+            wait_for(other).expect("in a task").expect("no panic");
+            answer + sent
+        };
+        // SAFETY: the contract of `Job::start`: where it waits, the job has plain values, and no
+        // frame relies on nested calls. `spawn_local` has returned by then.
+        tokio::task::spawn_local(unsafe { JobFuture::new(blocking) }).await
+    });
+    assert_eq!(sum.expect("no panic"), Ok(25));
 }

@@ -8,6 +8,7 @@
 mod arguments;
 pub mod lifetime;
 
+use super::wanted::Wanted;
 use crate::libcrypto::LibCtx;
 use crate::platform;
 use crate::platform::types::{Exceptions, Work};
@@ -115,6 +116,8 @@ pub struct Record {
     small: UnsafeCell<Small>,
     /// The task that waits for the job, if the Rust face runs it as a future.
     pub task: Task<AtomicU64, WakerPlace>,
+    /// The future that such a job waits for, while it is paused.
+    pub wanted: Cell<Wanted>,
 }
 
 /// Aligned as malloc aligns (B44).

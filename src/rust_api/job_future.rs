@@ -4,7 +4,9 @@ use super::job::{Job, Step};
 use super::job_error::JobError;
 use super::launch::run_closure_in_task;
 use super::on_drop::OnDrop;
+use super::pause::in_job;
 use super::start_error::StartError;
+use crate::error::Error;
 use core::fmt;
 use core::mem;
 use core::pin::Pin;
@@ -133,16 +135,29 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
         JobFuture { state, on_drop }
     }
 
-    /// Keeps a paused job until it is woken.
-    fn wait(&mut self, job: Job<T>, ctx: &Context<'_>) -> Poll<Result<T, JobError>> {
-        if let Some(waker) = job.register(ctx.waker().clone()) {
-            waker.wake(); // it was woken before it paused
+    /// Polls the future that a paused job waits for, as long as the job goes on by that. Then keeps
+    /// the job until it is woken.
+    fn wait(&mut self, mut job: Job<T>, ctx: &mut Context<'_>) -> Poll<Result<T, JobError>> {
+        loop {
+            match job.poll_wanted(ctx) {
+                Some(true) => match self.resume(job) {
+                    Ok(paused) => job = paused,
+                    Err(ended) => return Poll::Ready(ended),
+                },
+                Some(false) => break,
+                None => {
+                    if let Some(waker) = job.register(ctx.waker().clone()) {
+                        waker.wake(); // it was woken before it paused
+                    }
+                    break;
+                }
+            }
         }
         self.state = State::Paused(job);
         Poll::Pending
     }
 
-    fn start(&mut self, closure: F, ctx: &Context<'_>) -> Poll<Result<T, JobError>> {
+    fn start(&mut self, closure: F, ctx: &mut Context<'_>) -> Poll<Result<T, JobError>> {
         // SAFETY: the caller of `new_with` guarantees the contract, and the function is the one for
         // such a closure.
         match unsafe { Job::launch(self.on_drop, closure, run_closure_in_task::<F, T>) } {
@@ -156,15 +171,16 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
         }
     }
 
-    fn resume(&mut self, job: Job<T>, ctx: &Context<'_>) -> Poll<Result<T, JobError>> {
+    /// Resumes the job. Returns it if it has paused again, else what the future is ready with.
+    fn resume(&mut self, job: Job<T>) -> Result<Job<T>, Result<T, JobError>> {
         job.forget_waker();
         match job.resume() {
-            Ok(Step::Paused(job)) => self.wait(job, ctx),
-            Ok(Step::Finished(value)) => Poll::Ready(Ok(value)),
+            Ok(Step::Paused(job)) => Ok(job),
+            Ok(Step::Finished(value)) => Err(Ok(value)),
             Err(refused) => {
                 refused.job.wake_handle().wake(); // the next poll tries again
                 self.state = State::Paused(refused.job);
-                Poll::Ready(Err(JobError::Failed(refused.error)))
+                Err(Err(JobError::Failed(refused.error)))
             }
         }
     }
@@ -177,7 +193,17 @@ impl<T: 'static, F: FnOnce() -> T + 'static> Future for JobFuture<T, F> {
         let this = self.get_mut();
         match mem::replace(&mut this.state, State::Ended) {
             State::New(closure) => this.start(closure, ctx),
-            State::Paused(job) if job.take_wake() => this.resume(job, ctx),
+            State::Paused(job) if job.wants_a_future() && in_job() => {
+                // Its future is polled on the thread's own stack, and nowhere else.
+                this.state = State::Paused(job);
+                Poll::Ready(Err(JobError::Failed(Error::Nested)))
+            }
+            State::Paused(job) if !job.wants_a_future() && job.take_wake() => {
+                match this.resume(job) {
+                    Ok(job) => this.wait(job, ctx),
+                    Err(ended) => Poll::Ready(ended),
+                }
+            }
             State::Paused(job) => this.wait(job, ctx),
             State::Ended => panic!("a future that has ended was polled"),
         }

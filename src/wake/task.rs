@@ -52,6 +52,11 @@ impl<W: Word, P: Place> Task<W, P> {
         self.word.store(this.0 << USE_SHIFT);
     }
 
+    /// Whether a job with a task is in this use. Owner only.
+    pub fn is_in_use(&self, this: Use) -> bool {
+        self.word.load() >> USE_SHIFT == this.0
+    }
+
     /// Ends it: no wake has an effect from here on. Returns the waker, for the caller to drop.
     /// Owner only.
     pub fn end(&self) -> Option<P::Waker> {

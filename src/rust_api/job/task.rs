@@ -1,7 +1,7 @@
 //! What a future asks of the job that it runs.
 
 use super::Job;
-use core::task::Waker;
+use core::task::{Context, Waker};
 
 impl<T> Job<T> {
     /// Whether the job was woken since it was resumed last. Also if C code has ended it: then only a
@@ -17,6 +17,22 @@ impl<T> Job<T> {
         } else {
             Some(waker)
         }
+    }
+
+    /// Whether the job waits for a future.
+    pub(in crate::rust_api) fn wants_a_future(&self) -> bool {
+        self.is_live() && self.record.wanted.get().poll.is_some()
+    }
+
+    /// Polls the future that the job waits for, if there is one. Returns whether the job can go on.
+    pub(in crate::rust_api) fn poll_wanted(&self, ctx: &mut Context<'_>) -> Option<bool> {
+        if !self.wants_a_future() {
+            return None;
+        }
+        let wanted = self.record.wanted.get();
+        // SAFETY: `wait_for` has set both, and is paused: its frame, where the place is, waits for
+        // the result.
+        wanted.poll.map(|poll| unsafe { poll(wanted.place, ctx) })
     }
 
     /// Forgets the waker. It is dropped here, and not on the job's stack.

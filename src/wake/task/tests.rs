@@ -75,6 +75,7 @@ fn without_a_task_a_wake_has_no_effect() {
     assert_eq!(none.wake(None), None);
     assert_eq!(none.word.load(), 0);
     none.begin(Use(3));
+    assert!(none.is_in_use(Use(3)) && !none.is_in_use(Use(2)));
     assert_eq!(none.register(Use(3), 9), None);
     assert_eq!(none.wake(Some(Use(2))), None);
     assert_eq!(none.register(Use(2), 8), Some(8), "another use's");
