@@ -76,30 +76,32 @@ fn pauses(times: u32, slot: &Slot, resumed: &Rc<Cell<u32>>) -> impl FnOnce() -> 
 // Rules: B37, B32
 #[test]
 fn each_wake_wakes_the_task_once_and_each_poll_after_a_wake_resumes_the_job_once() {
-    let (slot, resumed) = (Slot::default(), Rc::default());
-    let before = descriptors();
-    let mut job = future(pauses(3, &slot, &resumed));
-    let (first, counts) = waker();
-    assert!(poll(&mut job, &first).is_pending());
-    for round in 0..3 {
-        assert_eq!(resumed.get(), round);
-        // Polls that no wake is behind do not resume it.
+    alone(|| {
+        let (slot, resumed) = (Slot::default(), Rc::default());
+        let before = descriptors();
+        let mut job = future(pauses(3, &slot, &resumed));
+        let (first, counts) = waker();
         assert!(poll(&mut job, &first).is_pending());
-        assert_eq!((resumed.get(), counts.take()), (round, 0));
-        let handle = slot.borrow().clone().expect("it runs");
-        handle.wake();
-        handle.wake();
-        handle.clear(); // concerns the descriptor, which it has not
-        assert_eq!((resumed.get(), counts.take()), (round, 1));
-        let polled = poll(&mut job, &first);
-        assert_eq!((polled.is_ready(), counts.take()), (round == 2, 0));
-    }
-    assert_eq!(descriptors(), before);
-    slot.take().unwrap().wake(); // it has ended
-    assert_eq!(counts.take(), 0);
-    assert_eq!(Arc::strong_count(&counts), 2, "the waker was given back");
-    let again = catch_unwind(AssertUnwindSafe(|| poll(&mut job, &first)));
-    assert!(again.is_err());
+        for round in 0..3 {
+            assert_eq!(resumed.get(), round);
+            // Polls that no wake is behind do not resume it.
+            assert!(poll(&mut job, &first).is_pending());
+            assert_eq!((resumed.get(), counts.take()), (round, 0));
+            let handle = slot.borrow().clone().expect("it runs");
+            handle.wake();
+            handle.wake();
+            handle.clear(); // concerns the descriptor, which it has not
+            assert_eq!((resumed.get(), counts.take()), (round, 1));
+            let polled = poll(&mut job, &first);
+            assert_eq!((polled.is_ready(), counts.take()), (round == 2, 0));
+        }
+        assert_eq!(descriptors(), before);
+        slot.take().unwrap().wake(); // it has ended
+        assert_eq!(counts.take(), 0);
+        assert_eq!(Arc::strong_count(&counts), 2, "the waker was given back");
+        let again = catch_unwind(AssertUnwindSafe(|| poll(&mut job, &first)));
+        assert!(again.is_err());
+    });
 }
 
 // Rules: B37
