@@ -46,7 +46,7 @@ impl<T: 'static> Job<T> {
     /// begins need not end before the job is resumed. A job can also be resumed or dropped by a
     /// destructor: of a thread-local while the thread ends, or of a value while the thread unwinds.
     /// [`nesting`](crate::nesting) shows what goes wrong.
-    /// So the job does not pause
+    /// So the job does not pause, in [`pause`](crate::pause) or in [`wait_for`](crate::wait_for),
     ///
     /// 1. while a reference or a guard is alive that was obtained through a thread-local, as in
     ///    `LocalKey::with`;
