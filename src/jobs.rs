@@ -9,7 +9,7 @@
 //! | [`thread`], [`word`] | a thread's state, and the thread-local that points to it |
 //! | [`pool`], [`idle`] | one thread's jobs, and those that are idle |
 //! | [`job`] | one job's record |
-//! | [`uses`], [`panics`] | numbers of uses; panics that no Rust code has received yet |
+//! | [`uses`], [`panics`], [`wanted`] | numbers of uses; panics that no Rust code has received yet; futures that jobs wait for |
 //!
 //! Each file uses only files below it in this table.
 
@@ -25,4 +25,5 @@ pub mod pools;
 pub mod requests;
 pub mod thread;
 mod uses;
+pub mod wanted;
 mod word;

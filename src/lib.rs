@@ -72,6 +72,32 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Blocking code as a future
+//!
+//! A [`JobFuture`] runs a closure in a job, on any executor. While the job is paused the future is
+//! pending. A wake of the job wakes the task, without a descriptor.
+//!
+//! ```
+//! use ossl_async::JobFuture;
+//!
+//! # async fn answers() {
+//! let blocking = || {
+//!     let handle = ossl_async::current().expect("in a job");
+//!     let thread = std::thread::spawn(move || {
+//!         handle.wake();
+//!         42
+//!     });
+//!     ossl_async::pause();
+//!     thread.join().unwrap()
+//! };
+//! // SAFETY: the contract of `Job::start`: at the pause, no frame relies on nested calls.
+//! let answer = unsafe { JobFuture::new(blocking) }.await;
+//! assert_eq!(answer, Ok(42));
+//! # }
+//! ```
+//!
+//! Inside such a job [`wait_for`] waits for a future, as if it blocked.
+//!
 //! # Keep a job from pausing
 //!
 //! While the guard of [`block_pause`] lives, [`pause`] does nothing and returns false.
@@ -188,7 +214,7 @@ pub mod capi;
 
 pub use error::Error;
 pub use rust_api::{
-    BlockPause, Job, JobError, OnDrop, Pool, ResumeError, StartError, Step, WakeHandle,
-    block_pause, current, in_job, is_capable, nesting, pause, pause_any_job, set_stack_size,
-    stack_size, stats, switch_method,
+    BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WaitError,
+    WakeHandle, block_pause, current, in_job, is_capable, nesting, pause, pause_any_job,
+    set_stack_size, stack_size, stats, switch_method, wait_for,
 };

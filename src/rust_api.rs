@@ -3,6 +3,7 @@
 
 mod job;
 mod job_error;
+mod job_future;
 mod launch;
 pub mod nesting;
 mod on_drop;
@@ -13,14 +14,17 @@ mod settings;
 mod start_error;
 pub mod stats;
 mod unwinding;
+mod wait_for;
 mod wake_handle;
 
 pub use job::{Job, Step};
 pub use job_error::JobError;
+pub use job_future::JobFuture;
 pub use on_drop::OnDrop;
 pub use pause::{BlockPause, block_pause, in_job, pause, pause_any_job};
 pub use pool::Pool;
 pub use resume_error::ResumeError;
 pub use settings::{is_capable, set_stack_size, stack_size, switch_method};
 pub use start_error::StartError;
+pub use wait_for::{WaitError, wait_for};
 pub use wake_handle::{WakeHandle, current};

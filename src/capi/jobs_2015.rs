@@ -166,7 +166,7 @@ pub unsafe extern "C" fn ASYNC_get_wait_fd(job: *mut ASYNC_JOB) -> c_int {
 pub unsafe extern "C" fn ASYNC_wake(job: *mut ASYNC_JOB) {
     // SAFETY: the caller guarantees that `job` is NULL or a handle of this library.
     if let Some(record) = unsafe { record(job) } {
-        record.signal.wake(None);
+        record.wake(None);
     }
 }
 

@@ -8,12 +8,13 @@
 mod arguments;
 pub mod lifetime;
 
+use super::wanted::Wanted;
 use crate::libcrypto::LibCtx;
 use crate::platform;
 use crate::platform::types::{Exceptions, Work};
 use crate::stack;
 use crate::wait_ctx::WaitCtx;
-use crate::wake::{Pipe, Signal, Use};
+use crate::wake::{self, Pipe, Signal, Task, Use, WakerPlace};
 use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_uint, c_void};
 use core::ptr::{self, NonNull};
@@ -113,6 +114,10 @@ pub struct Record {
     /// allow pauses. The closure's wrapper sets and clears it, so that C's starts need not.
     pub has_promise: Cell<bool>,
     small: UnsafeCell<Small>,
+    /// The task that waits for the job, if the Rust face runs it as a future.
+    pub task: Task<AtomicU64, WakerPlace>,
+    /// The future that such a job waits for, while it is paused.
+    pub wanted: Cell<Wanted>,
 }
 
 /// Aligned as malloc aligns (B44).
@@ -265,6 +270,13 @@ impl Record {
     /// that changes its owner at this moment belongs to another thread before and after.
     pub fn is_resumable_by(&self, thread: u64) -> bool {
         self.owner.load(Ordering::Relaxed) == thread && self.state() == State::Paused
+    }
+
+    /// Wakes the job, in the given use or in any: its wait fd becomes readable, and its task is
+    /// woken. May be called from any thread.
+    #[inline(always)]
+    pub fn wake(&self, only: Option<Use>) {
+        wake::wake(&self.signal, &self.task, only);
     }
 
     /// The number of this use of the record.

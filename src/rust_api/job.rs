@@ -3,6 +3,7 @@
 mod drop;
 mod resume;
 mod start;
+mod task;
 mod traits;
 mod waiting;
 

@@ -2,7 +2,7 @@
 
 use crate::jobs::current as running;
 use crate::jobs::job::Record;
-use crate::wake::{Pipe, Signal, Use};
+use crate::wake::{self, Pipe, Signal, Task, Use, WakerPlace};
 use core::fmt;
 use core::sync::atomic::AtomicU64;
 
@@ -25,6 +25,7 @@ use core::sync::atomic::AtomicU64;
 #[derive(Clone)]
 pub struct WakeHandle {
     signal: &'static Signal<AtomicU64, Pipe>,
+    task: &'static Task<AtomicU64, WakerPlace>,
     this_use: Use,
 }
 
@@ -33,6 +34,7 @@ impl WakeHandle {
     pub(super) fn new(record: &'static Record, this_use: Use) -> WakeHandle {
         WakeHandle {
             signal: &record.signal,
+            task: &record.task,
             this_use,
         }
     }
@@ -50,7 +52,7 @@ impl WakeHandle {
     /// # assert!(started.is_ok());
     /// ```
     pub fn wake(&self) {
-        self.signal.wake(Some(self.this_use));
+        wake::wake(self.signal, self.task, Some(self.this_use));
     }
 
     /// Makes the job's wait fd unreadable, however many wakes there were. Never blocks.
@@ -97,8 +99,5 @@ impl fmt::Debug for WakeHandle {
 /// # drop(job.resume());
 /// ```
 pub fn current() -> Option<WakeHandle> {
-    running::current().map(|record| WakeHandle {
-        signal: &record.signal,
-        this_use: record.current_use(),
-    })
+    running::current().map(|record| WakeHandle::new(record, record.current_use()))
 }

@@ -9,7 +9,7 @@ use core::ptr::{self, NonNull};
 pub const GUARD: usize = 84 * 1024;
 
 /// The size of the place for the record, in bytes.
-pub const RECORD: usize = 256;
+pub const RECORD: usize = 320;
 
 /// The number of places in a slot's top page where the record can be, and their distance in bytes.
 pub const COLOURS: usize = 16;

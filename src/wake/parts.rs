@@ -1,5 +1,5 @@
-//! What the protocol needs: an atomic word and a pipe. The library has one of each (`pipe.rs`), and
-//! a model checker has its own.
+//! What the protocols need: an atomic word, a pipe, and a place for a waker. The library has one of
+//! each (`pipe.rs`, `place.rs`), and a model checker has its own.
 
 /// The atomic word. A model checker has its own.
 pub trait Word {
@@ -36,6 +36,16 @@ pub trait Channel {
     /// Takes a pipe that was given up.
     fn attach(&self, ends: Self::Ends);
     /// The number of this process among those that have forked from each other. Never 0.
+    fn process(&self) -> u64;
+}
+
+/// The place of a task's waker. A model checker has its own.
+pub trait Place {
+    /// What is called when the job is woken.
+    type Waker;
+    /// Puts a waker, or none, in the place of what is there. One thread at a time.
+    fn exchange(&self, waker: Option<Self::Waker>) -> Option<Self::Waker>;
+    /// As [`Channel::process`].
     fn process(&self) -> u64;
 }
 

@@ -12,7 +12,8 @@
 //! | 3 | LIVE | a job is using the record |
 //! | 4 | PIPE | there is a pipe |
 //! | 5 | SHOWN | the pipe is this use's wait fd. Jobs of generation 2 have none |
-//! | 6 and up | | the number of this use of the record; never the same twice in a process |
+//! | 6 | TASK | a task waits for the job: see `task.rs` |
+//! | 7 and up | | the number of this use of the record; never the same twice in a process |
 //!
 //! A wake or a clear changes WANT. A thread that finds HAVE different and BUSY not set sets BUSY.
 //! It moves the byte, and clears BUSY only when the two agree. Every other thread returns at once.
@@ -38,7 +39,8 @@ pub const BUSY: u64 = 1 << 2;
 pub const LIVE: u64 = 1 << 3;
 pub const PIPE: u64 = 1 << 4;
 pub const SHOWN: u64 = 1 << 5;
-pub const USE_SHIFT: u32 = 6;
+pub const TASK: u64 = 1 << 6;
+pub const USE_SHIFT: u32 = 7;
 
 /// The number of one use of a record, from start to finish. Never 0, and never the same twice in a
 /// process.
@@ -105,9 +107,10 @@ impl<W: Word, C: Channel> Signal<W, C> {
     }
 
     /// Makes the wait fd readable if the record is live (B37, W3). If a use is named, only in that
-    /// use.
-    pub fn wake(&self, only: Option<Use>) {
+    /// use. Returns whether a task waits for the job.
+    pub fn wake(&self, only: Option<Use>) -> bool {
         self.change(|word| in_use(word, only).then_some(word | WANT));
+        self.word.load() & TASK != 0
     }
 
     /// Makes the wait fd unreadable, under the same conditions (W4). Never blocks.
@@ -118,6 +121,11 @@ impl<W: Word, C: Channel> Signal<W, C> {
             // event loop would then call again and again, and keep the processor from that thread.
             W::yield_now();
         }
+    }
+
+    /// Notes that a task waits for the job, in this use. Owner only.
+    pub fn mark_task(&self) {
+        self.change(|word| Some(word | TASK));
     }
 
     /// Makes the pipe if there is none, and makes it the wait fd of this use. It is readable at

@@ -3,6 +3,7 @@
 use super::{Job, Step, step};
 use crate::error::Error;
 use crate::jobs::dispatch;
+use crate::jobs::job::Function;
 use crate::jobs::requests::{Argument, Start, StartFailure};
 use crate::rust_api::launch::{Launch, run_closure};
 use crate::rust_api::on_drop::OnDrop;
@@ -45,7 +46,7 @@ impl<T: 'static> Job<T> {
     /// begins need not end before the job is resumed. A job can also be resumed or dropped by a
     /// destructor: of a thread-local while the thread ends, or of a value while the thread unwinds.
     /// [`nesting`](crate::nesting) shows what goes wrong.
-    /// So the job does not pause
+    /// So the job does not pause, in [`pause`](crate::pause) or in [`wait_for`](crate::wait_for),
     ///
     /// 1. while a reference or a guard is alive that was obtained through a thread-local, as in
     ///    `LocalKey::with`;
@@ -105,18 +106,37 @@ impl<T: 'static> Job<T> {
     where
         F: FnOnce() -> T + 'static,
     {
+        // SAFETY: the caller guarantees it, and `run_closure::<F, T>` runs such a launch.
+        unsafe { Job::launch(on_drop, closure, run_closure::<F, T>) }
+    }
+
+    /// Starts a job whose function is `run`, with a [`Launch<F, T>`](Launch).
+    ///
+    /// # Safety
+    ///
+    /// The contract of [`start_with`](Job::start_with). `run` is a function of `launch.rs` for `F`
+    /// and `T`.
+    #[inline(always)]
+    pub(in crate::rust_api) unsafe fn launch<F>(
+        on_drop: OnDrop,
+        closure: F,
+        run: Function,
+    ) -> Result<Step<T>, StartError<F>>
+    where
+        F: FnOnce() -> T + 'static,
+    {
         let mut launch = Launch {
             port: None,
             closure: Some(closure),
         };
         let port = ptr::from_mut(&mut launch).cast();
         let what = Start {
-            function: Some(run_closure::<F, T>),
+            function: Some(run),
             argument: Argument::Port(port),
             pipe: false,
             wait_ctx: ptr::null_mut(),
         };
-        // SAFETY: `run_closure::<F, T>` wants a pointer to such a launch, which stays valid until `start` returns; it catches
+        // SAFETY: `run` wants a pointer to such a launch, which stays valid until `start` returns; it catches
         // panics.
         match unsafe { dispatch::start(what) } {
             Ok(outcome) => Ok(step(outcome, launch.port, on_drop)),

@@ -6,9 +6,9 @@ fn records_never_overlap_and_giving_one_back_needs_no_memory() {
     let mut state = State::new();
     let mut taken: Vec<NonNull<u8>> = vec![];
     for chunks in 1..=3 {
-        while taken.len() < chunks * CHUNK / RECORD {
+        while taken.len() < chunks * (CHUNK / RECORD) {
             taken.push(state.take_record().expect("memory"));
-            assert_eq!(state.total, chunks * CHUNK / RECORD);
+            assert_eq!(state.total, chunks * (CHUNK / RECORD));
         }
     }
     for record in &taken {

@@ -122,7 +122,9 @@ fn with<R>(f: impl FnOnce(&Signal<TestWord, TestPipe>) -> R) -> R {
 }
 
 fn wake() {
-    with(|signal| signal.wake(None));
+    with(|signal| {
+        signal.wake(None);
+    });
 }
 
 fn clear() {
@@ -333,8 +335,25 @@ fn a_wake_that_the_end_overtook_has_no_effect() {
         end();
         begin(3);
     }));
-    with(|signal| signal.wake(Some(Use(2))));
+    with(|signal| {
+        signal.wake(Some(Use(2)));
+    });
     assert_eq!(moves(), "", "not in a later use either");
+}
+
+// Rules: B37, D19
+#[test]
+fn a_wake_says_whether_a_task_waits_in_this_use() {
+    live();
+    with(|signal| {
+        assert!(!signal.wake(None));
+        signal.mark_task();
+        assert!(signal.wake(None) && readable(), "nothing else changes");
+        assert!(signal.is_in_use(Use(1)));
+    });
+    end();
+    begin(2);
+    with(|signal| assert!(!signal.wake(Some(Use(2)))));
 }
 
 // Rules: D19, D24

@@ -1,12 +1,15 @@
-//! The wake protocol (the library's own `src/wake/protocol.rs`) in every interleaving of a few
-//! threads, with every value that the memory model lets a load return. `models.rs` has the checks,
-//! `signal.rs` what they are built on.
+//! The wake protocols (the library's own `src/wake/protocol.rs` and `task.rs`) in every interleaving
+//! of a few threads, with every value that the memory model lets a load return. `models.rs` and
+//! `tasks.rs` have the checks, `signal.rs` what they are built on.
 
 #[macro_use]
 #[path = "../../../../src/wake/parts.rs"]
 mod parts;
 #[path = "../../../../src/wake/protocol.rs"]
 mod protocol;
+#[path = "../../../../src/wake/task.rs"]
+mod task;
 
 mod models;
 mod signal;
+mod tasks;

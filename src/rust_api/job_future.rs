@@ -1,0 +1,230 @@
+//! Blocking code as a future: a job that a task of an executor runs.
+
+use super::job::{Job, Step};
+use super::job_error::JobError;
+use super::launch::run_closure_in_task;
+use super::on_drop::OnDrop;
+use super::pause::in_job;
+use super::start_error::StartError;
+use crate::error::Error;
+use core::fmt;
+use core::mem;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+/// A job as a future. The first poll starts it. While it is paused the future is pending, and a
+/// wake of the job wakes the task.
+///
+/// It takes no descriptor, and nothing polls: [`WakeHandle::wake`](crate::WakeHandle::wake),
+/// `ASYNC_wake` and the callback of the job's wait context call the task's waker. The future resumes
+/// the job only if it was woken since the last time. Two wakes have the effect of one, and
+/// [`clear`](crate::WakeHandle::clear) takes none back. A job that lets other tasks run wakes itself
+/// before it pauses.
+///
+/// ```
+/// use ossl_async::JobFuture;
+/// # if !ossl_async::is_capable() { return }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     use std::task::{Context, Poll, Wake, Waker};
+/// #     struct Unpark(std::thread::Thread);
+/// #     impl Wake for Unpark {
+/// #         fn wake(self: std::sync::Arc<Self>) { self.0.unpark() }
+/// #     }
+/// #     let waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+/// #             Poll::Ready(output) => return output,
+/// #             Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// let blocking = || {
+///     let handle = ossl_async::current().expect("in a job");
+///     let thread = std::thread::spawn(move || {
+///         handle.wake();
+///         42
+///     });
+///     ossl_async::pause(); // until the wake; other tasks run meanwhile
+///     thread.join().unwrap()
+/// };
+/// // SAFETY: the contract of `Job::start`: at the pause, no frame relies on nested calls.
+/// let future = unsafe { JobFuture::new(blocking) };
+/// assert_eq!(block_on(future).unwrap(), 42);
+/// ```
+///
+/// The job belongs to the thread of the first poll, so the future is not `Send`. Executors run such
+/// futures on the thread that has them: tokio's `LocalSet`, smol's `LocalExecutor`, `LocalPool`.
+///
+/// ```compile_fail,E0277
+/// fn send() -> impl Send {
+///     unsafe { ossl_async::JobFuture::new(|| 1) }
+/// }
+/// ```
+///
+/// # Errors
+///
+/// The output is an error if the job could not be started or resumed. The future has its closure or
+/// its job still, and may be polled again.
+///
+/// - [`JobError::Full`] if all jobs that the thread's pool may have are in use.
+/// - [`JobError::Failed`] as [`Job::start`](crate::Job::start) and [`Job::resume`](crate::Job::resume)
+///   say: [`Error::Nested`](crate::Error::Nested) if it is polled inside a job.
+///
+/// # Panics
+///
+/// A panic of the closure comes out of the poll. So does a poll after the future has ended.
+///
+/// # Dropping it
+///
+/// Before the first poll the closure is dropped, and there is no job. After it the job is dropped as
+/// a paused [`Job`](crate::Job) is: it unwinds, or what [`new_with`](JobFuture::new_with) says.
+/// [`OnDrop`] says what becomes of it inside another job, and while the thread ends.
+///
+/// # Signal handlers and forks
+///
+/// A wake calls the task's waker. So a signal handler may wake such a job only if the executor's
+/// wakers may be called there. Few may. After a fork the executor decides whether tasks go on in
+/// the child.
+#[must_use = "a future does nothing until it is polled"]
+pub struct JobFuture<T, F = fn() -> T> {
+    state: State<T, F>,
+    on_drop: OnDrop,
+}
+
+enum State<T, F> {
+    /// Not started.
+    New(F),
+    /// Started, and paused.
+    Paused(Job<T>),
+    /// It has ended, or is being polled.
+    Ended,
+}
+
+// Nothing in it is ever pinned: the closure moves to the job's stack, and the job stays there.
+impl<T, F> Unpin for JobFuture<T, F> {}
+
+impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
+    /// A future that runs the closure in a job.
+    ///
+    /// # Safety
+    ///
+    /// The contract of [`Job::start`](crate::Job::start). It concerns the closure alone, also where
+    /// the future is moved to another task.
+    pub unsafe fn new(closure: F) -> JobFuture<T, F> {
+        // SAFETY: the caller guarantees it.
+        unsafe { JobFuture::new_with(OnDrop::Unwind, closure) }
+    }
+
+    /// As [`new`](JobFuture::new). `on_drop` says what becomes of the job if the future is dropped
+    /// while it is paused.
+    ///
+    /// ```
+    /// use ossl_async::{JobFuture, OnDrop};
+    ///
+    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+    /// let future = unsafe { JobFuture::new_with(OnDrop::Cancel, || 1) };
+    /// # drop(future);
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// The contract of [`Job::start_with`](crate::Job::start_with).
+    pub unsafe fn new_with(on_drop: OnDrop, closure: F) -> JobFuture<T, F> {
+        let state = State::New(closure);
+        JobFuture { state, on_drop }
+    }
+
+    /// Polls the future that a paused job waits for, as long as the job goes on by that. Then keeps
+    /// the job until it is woken.
+    fn wait(&mut self, mut job: Job<T>, ctx: &mut Context<'_>) -> Poll<Result<T, JobError>> {
+        loop {
+            match job.poll_wanted(ctx) {
+                Some(true) => match self.resume(job) {
+                    Ok(paused) => job = paused,
+                    Err(ended) => return Poll::Ready(ended),
+                },
+                Some(false) => break,
+                None => {
+                    if let Some(waker) = job.register(ctx.waker().clone()) {
+                        waker.wake(); // it was woken before it paused
+                    }
+                    break;
+                }
+            }
+        }
+        self.state = State::Paused(job);
+        Poll::Pending
+    }
+
+    fn start(&mut self, closure: F, ctx: &mut Context<'_>) -> Poll<Result<T, JobError>> {
+        // SAFETY: the caller of `new_with` guarantees the contract, and the function is the one for
+        // such a closure.
+        match unsafe { Job::launch(self.on_drop, closure, run_closure_in_task::<F, T>) } {
+            Ok(Step::Paused(job)) => self.wait(job, ctx),
+            Ok(Step::Finished(value)) => Poll::Ready(Ok(value)),
+            Err(error) => {
+                let why = error.error().map_or(JobError::Full, JobError::Failed);
+                self.state = State::New(StartError::into_closure(error));
+                Poll::Ready(Err(why))
+            }
+        }
+    }
+
+    /// Resumes the job. Returns it if it has paused again, else what the future is ready with.
+    fn resume(&mut self, job: Job<T>) -> Result<Job<T>, Result<T, JobError>> {
+        job.forget_waker();
+        match job.resume() {
+            Ok(Step::Paused(job)) => Ok(job),
+            Ok(Step::Finished(value)) => Err(Ok(value)),
+            Err(refused) => {
+                refused.job.wake_handle().wake(); // the next poll tries again
+                self.state = State::Paused(refused.job);
+                Err(Err(JobError::Failed(refused.error)))
+            }
+        }
+    }
+}
+
+impl<T: 'static, F: FnOnce() -> T + 'static> Future for JobFuture<T, F> {
+    type Output = Result<T, JobError>;
+
+    fn poll(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match mem::replace(&mut this.state, State::Ended) {
+            State::New(closure) => this.start(closure, ctx),
+            State::Paused(job) if job.wants_a_future() && in_job() => {
+                // Its future is polled on the thread's own stack, and nowhere else.
+                this.state = State::Paused(job);
+                Poll::Ready(Err(JobError::Failed(Error::Nested)))
+            }
+            State::Paused(job) if !job.wants_a_future() && job.take_wake() => {
+                match this.resume(job) {
+                    Ok(job) => this.wait(job, ctx),
+                    Err(ended) => Poll::Ready(ended),
+                }
+            }
+            State::Paused(job) => this.wait(job, ctx),
+            State::Ended => panic!("a future that has ended was polled"),
+        }
+    }
+}
+
+impl<T, F> Drop for JobFuture<T, F> {
+    fn drop(&mut self) {
+        if let State::Paused(job) = &self.state {
+            job.forget_waker();
+        }
+    }
+}
+
+impl<T, F> fmt::Debug for JobFuture<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::New(_) => "not started",
+            State::Paused(_) => "paused",
+            State::Ended => "ended",
+        };
+        f.debug_tuple("JobFuture").field(&state).finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! What a fork leaves behind. The model checker has the rest: `compat-tests/model`.
+
+use super::super::parts::{Place, Word};
+use super::super::protocol::Use;
+use super::{LOCKED, Task, WOKEN};
+use core::cell::Cell;
+
+/// A word of one thread.
+struct Plain(Cell<u64>);
+
+impl Word for Plain {
+    fn load(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn store(&self, value: u64) {
+        self.0.set(value);
+    }
+
+    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
+        if self.0.get() == current {
+            Ok(self.0.replace(new))
+        } else {
+            Err(self.0.get())
+        }
+    }
+
+    fn fetch_xor(&self, bits: u64) -> u64 {
+        self.0.replace(self.0.get() ^ bits)
+    }
+
+    fn wait_a_moment() {
+        panic!("nobody holds it");
+    }
+}
+
+/// A place in process 2.
+struct Here(Cell<Option<u32>>);
+
+impl Place for Here {
+    type Waker = u32;
+
+    fn exchange(&self, waker: Option<u32>) -> Option<u32> {
+        self.0.replace(waker)
+    }
+
+    fn process(&self) -> u64 {
+        2
+    }
+}
+
+fn task(word: u64, process: u64, waker: Option<u32>) -> Task<Plain, Here> {
+    let here = Here(Cell::new(waker));
+    Task::new(Plain(Cell::new(word)), Plain(Cell::new(process)), here)
+}
+
+// Rules: D16
+#[test]
+fn a_lock_of_another_process_is_taken_over() {
+    for woken in [0, WOKEN] {
+        let word = (7 << super::USE_SHIFT) | LOCKED | woken;
+        let inherited = task(word, 1, Some(5));
+        let registered = inherited.register(Use(7), 6);
+        assert_eq!(registered, (woken != 0).then_some(6));
+        assert_eq!(inherited.take_wake(Use(7)), woken != 0);
+        assert_eq!(inherited.end(), (woken == 0).then_some(6));
+        assert_eq!(inherited.word.load(), 0);
+    }
+}
+
+// Rules: D24
+#[test]
+fn without_a_task_a_wake_has_no_effect() {
+    let none = task(0, 0, None);
+    assert_eq!(none.wake(None), None);
+    assert_eq!(none.word.load(), 0);
+    none.begin(Use(3));
+    assert!(none.is_in_use(Use(3)) && !none.is_in_use(Use(2)));
+    assert_eq!(none.register(Use(3), 9), None);
+    assert_eq!(none.wake(Some(Use(2))), None);
+    assert_eq!(none.register(Use(2), 8), Some(8), "another use's");
+    assert!(none.take_wake(Use(2)) && !none.take_wake(Use(3)));
+    assert_eq!(none.forget_waker(Use(2)), None);
+    assert_eq!(none.wake(Some(Use(3))), Some(9));
+    assert_eq!(none.wake(Some(Use(3))), None, "woken already");
+    assert_eq!(none.register(Use(3), 7), Some(7));
+    assert!(none.take_wake(Use(3)) && !none.take_wake(Use(3)));
+    assert_eq!(none.register(Use(3), 7), None);
+    assert_eq!(none.forget_waker(Use(3)), Some(7));
+    assert_eq!(none.wake(None), None);
+    assert!(none.take_wake(Use(3)));
+}
