@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         the_comparison_refuses_unknown_options,
         the_comparison_takes_the_measurements_of_its_options,
         the_hot_paths_can_be_measured,
+        jobs_as_futures_can_be_measured,
     ]
     .run()
 }
@@ -34,6 +35,9 @@ mod compare {
     pub mod report;
     pub mod rounds;
 }
+
+#[path = "../benches/futures/contestants.rs"]
+mod futures_contestants;
 
 #[path = "../benches/hot"]
 mod hot {
@@ -198,14 +202,24 @@ fn the_comparison_takes_the_measurements_of_its_options() {
 
 fn the_hot_paths_can_be_measured() {
     need_jobs();
-    let mut criterion = Criterion::default()
+    let mut criterion = quick("hot");
+    hot::c::measure(&mut criterion);
+    hot::rust::measure(&mut criterion);
+}
+
+fn jobs_as_futures_can_be_measured() {
+    need_jobs();
+    futures_contestants::measure(&mut quick("futures"));
+}
+
+/// A criterion that measures as little as it can.
+fn quick(name: &str) -> Criterion {
+    Criterion::default()
         .without_plots()
         .sample_size(10)
         .nresamples(100)
         .warm_up_time(Duration::from_millis(1))
         .measurement_time(Duration::from_millis(1))
         // Not in the directory where real runs keep what the next run is compared with.
-        .output_directory(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("hot"));
-    hot::c::measure(&mut criterion);
-    hot::rust::measure(&mut criterion);
+        .output_directory(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
 }

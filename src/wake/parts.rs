@@ -42,9 +42,12 @@ pub trait Channel {
 /// The place of a task's waker. A model checker has its own.
 pub trait Place {
     /// What is called when the job is woken.
-    type Waker;
-    /// Puts a waker, or none, in the place of what is there. One thread at a time.
-    fn exchange(&self, waker: Option<Self::Waker>) -> Option<Self::Waker>;
+    type Waker: Clone;
+    /// Puts a waker in. What is there is not looked at. One thread at a time.
+    fn put(&self, waker: Self::Waker);
+    /// Takes the waker out that was put in last, unless it was taken out before. One thread at a
+    /// time.
+    fn take(&self) -> Option<Self::Waker>;
     /// As [`Channel::process`].
     fn process(&self) -> u64;
 }

@@ -13,21 +13,24 @@ pub struct WakerPlace {
     table: Cell<*const RawWakerVTable>,
 }
 
-// SAFETY: wakers may be used on any thread, and only the holder of LOCKED uses the place (`task.rs`).
+// SAFETY: wakers may be used on any thread, and one thread at a time uses the place (`task.rs`).
 unsafe impl Sync for WakerPlace {}
 
 impl Place for WakerPlace {
     type Waker = Waker;
 
-    fn exchange(&self, waker: Option<Waker>) -> Option<Waker> {
-        let waker = waker.map(ManuallyDrop::new);
-        let data = waker.as_ref().map_or(ptr::null(), |waker| waker.data());
-        let table = waker.map_or(ptr::null(), |waker| ptr::from_ref(waker.vtable()));
-        let (data, table) = (self.data.replace(data), self.table.replace(table));
+    fn put(&self, waker: Waker) {
+        let waker = ManuallyDrop::new(waker);
+        self.data.set(waker.data());
+        self.table.set(waker.vtable());
+    }
+
+    fn take(&self) -> Option<Waker> {
         // SAFETY: null, or the table of a waker that was put here.
-        let table: &'static RawWakerVTable = unsafe { table.as_ref() }?;
-        // SAFETY: the parts of one waker, which was not dropped when it was put here.
-        Some(unsafe { Waker::new(data, table) })
+        let table: &'static RawWakerVTable = unsafe { self.table.replace(ptr::null()).as_ref() }?;
+        // SAFETY: the parts of one waker, which was not dropped when it was put here, and is taken
+        // once.
+        Some(unsafe { Waker::new(self.data.get(), table) })
     }
 
     fn process(&self) -> u64 {

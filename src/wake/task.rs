@@ -5,19 +5,25 @@
 //!
 //! | Bits | Name | Meaning |
 //! |---|---|---|
-//! | 0 | LOCKED | a thread is at the place of the waker |
+//! | 0 | LOCKED | a thread that wakes the job is at the place of the waker |
 //! | 1 | WOKEN | the job was woken since it was resumed last |
-//! | 2 and up | | the number of the use of the record; 0 is no job with a task |
+//! | 2 | WAITING | a waker is in the place. Never with WOKEN |
+//! | 3 and up | | the number of the use of the record; 0 is no job with a task |
 //!
-//! The thread whose wake sets WOKEN takes the waker out, under LOCKED, and calls it afterwards. A
-//! thread that finds LOCKED sets WOKEN and returns at once. If the task's thread holds LOCKED, to
-//! register a waker, it finds WOKEN when it unlocks, and takes the waker back. So no wake is lost
-//! between a look at WOKEN and the registration. Nothing is called and nothing is freed under
-//! LOCKED. Only the task's thread ever waits for LOCKED, for a few instructions of another thread.
+//! A wake sets WOKEN. If it finds WAITING, it sets LOCKED in its place by the same exchange. Then
+//! it takes the waker out, clears LOCKED, and calls the waker. While neither LOCKED nor WAITING is
+//! set, the place belongs to the task's thread. That thread puts a waker in, and sets WAITING
+//! unless it finds WOKEN. So no wake is lost between a look at WOKEN and the registration.
+//!
+//! A wake exchanges the word even if WOKEN is set already. So the task's thread, which exchanges it
+//! to take the wake, sees what every waking thread wrote before.
+//!
+//! Nothing is called and nothing is freed under LOCKED. Only the task's thread ever waits for
+//! LOCKED, for a few instructions of another thread. A signal handler may wake.
 //!
 //! A fork may happen while another thread holds LOCKED, which the child does not have. So a thread
 //! notes its process before it sets LOCKED, and the task's thread takes over a LOCKED of another
-//! process. Only that thread looks at the process.
+//! process. The waker that the other thread was taking out is lost in the child, but WOKEN is set.
 //!
 //! All zeros is no task and no waker.
 
@@ -26,7 +32,8 @@ use super::protocol::Use;
 
 const LOCKED: u64 = 1;
 const WOKEN: u64 = 1 << 1;
-const USE_SHIFT: u32 = 2;
+const WAITING: u64 = 1 << 2;
+const USE_SHIFT: u32 = 3;
 
 /// One record's task.
 pub struct Task<W, P> {
@@ -60,36 +67,38 @@ impl<W: Word, P: Place> Task<W, P> {
     /// Ends it: no wake has an effect from here on. Returns the waker, for the caller to drop.
     /// Owner only.
     pub fn end(&self) -> Option<P::Waker> {
-        self.lock();
-        let waker = self.place.exchange(None);
+        let waker = self.claim_place();
         self.word.store(0);
         waker
     }
 
     /// Takes the waker away, for the caller to drop, if this is still the use. Owner only.
     pub fn forget_waker(&self, this: Use) -> Option<P::Waker> {
-        let word = self.lock();
-        let waker = if word >> USE_SHIFT == this.0 {
-            self.place.exchange(None)
+        if self.is_in_use(this) {
+            self.claim_place()
         } else {
             None
-        };
-        self.unlock();
-        waker
+        }
     }
 
-    /// Registers the waker of the task, which waits for the job. Returns it if there is nothing to
-    /// wait for: the job was woken, or is not in this use any more. Owner only.
-    pub fn register(&self, this: Use, waker: P::Waker) -> Option<P::Waker> {
-        let word = self.lock();
-        if word >> USE_SHIFT != this.0 {
-            self.unlock();
-            return Some(waker);
+    /// Registers the waker of the task, which waits for the job. False if there is nothing to wait
+    /// for: the job was woken, or is not in this use any more. Owner only.
+    pub fn register(&self, this: Use, waker: &P::Waker) -> bool {
+        let mut word = self.word.load();
+        if word >> USE_SHIFT != this.0 || word & WOKEN != 0 {
+            return false;
         }
-        let before = self.place.exchange(Some(waker));
-        let woken = self.unlock() & WOKEN != 0;
-        drop(before);
-        if woken { self.forget_waker(this) } else { None }
+        drop(self.claim_place());
+        self.place.put(waker.clone());
+        word = self.word.load();
+        while word & WOKEN == 0 {
+            match self.word.compare_exchange(word, word | WAITING) {
+                Ok(_) => return true,
+                Err(other) => word = other,
+            }
+        }
+        drop(self.place.take());
+        false
     }
 
     /// Whether the job was woken since this was asked last, or is not in this use any more. Owner
@@ -114,52 +123,46 @@ impl<W: Word, P: Place> Task<W, P> {
         let mut word = self.word.load();
         loop {
             let this = word >> USE_SHIFT;
-            if word & WOKEN != 0 || this == 0 || only.is_some_and(|only| only.0 != this) {
+            if this == 0 || only.is_some_and(|only| only.0 != this) {
                 return None;
             }
-            let new = word | WOKEN | LOCKED;
-            if word & LOCKED == 0 {
+            let waits = word & WAITING != 0;
+            if waits {
                 self.process.store(self.place.process());
             }
-            match self.word.compare_exchange(word, new) {
-                Ok(_) if word & LOCKED != 0 => return None,
-                Ok(_) => {
-                    let waker = self.place.exchange(None);
-                    self.unlock();
+            let lock = if waits { WAITING | LOCKED } else { 0 };
+            match self.word.compare_exchange(word, (word ^ lock) | WOKEN) {
+                Ok(_) if waits => {
+                    let waker = self.place.take();
+                    self.word.fetch_xor(LOCKED);
                     return waker;
                 }
+                Ok(_) => return None,
                 Err(other) => word = other,
             }
         }
     }
 
-    /// Sets LOCKED. Returns the word. Owner only.
-    fn lock(&self) -> u64 {
-        loop {
-            let word = self.word.load();
-            if word & LOCKED != 0 {
-                if self.take_over_after_fork() {
-                    return word;
-                }
-                W::wait_a_moment();
-                continue;
-            }
-            self.process.store(self.place.process());
-            if self.word.compare_exchange(word, word | LOCKED).is_ok() {
-                return word;
-            }
-        }
-    }
-
-    /// Clears LOCKED. Returns the word as it was.
-    fn unlock(&self) -> u64 {
+    /// Makes the place this thread's own, until it sets WAITING. Returns the waker that was there.
+    /// Owner only.
+    fn claim_place(&self) -> Option<P::Waker> {
         let mut word = self.word.load();
-        loop {
-            match self.word.compare_exchange(word, word & !LOCKED) {
-                Ok(_) => return word,
-                Err(other) => word = other,
+        while word & (LOCKED | WAITING) != 0 {
+            if word & WAITING != 0 {
+                match self.word.compare_exchange(word, word & !WAITING) {
+                    Ok(_) => return self.place.take(),
+                    Err(other) => word = other,
+                }
+            } else {
+                if self.take_over_after_fork() {
+                    self.word.fetch_xor(LOCKED);
+                } else {
+                    W::wait_a_moment();
+                }
+                word = self.word.load();
             }
         }
+        None
     }
 
     /// Takes LOCKED over if its holder is in another process. Returns whether it did.

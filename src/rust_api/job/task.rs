@@ -10,13 +10,9 @@ impl<T> Job<T> {
         !self.is_live() || self.record.task.take_wake(self.this_use)
     }
 
-    /// Has the next wake call this waker. Gives it back if the job was woken already.
-    pub(in crate::rust_api) fn register(&self, waker: Waker) -> Option<Waker> {
-        if self.is_live() {
-            self.record.task.register(self.this_use, waker)
-        } else {
-            Some(waker)
-        }
+    /// Has the next wake call this waker. False if the job was woken already.
+    pub(in crate::rust_api) fn register(&self, waker: &Waker) -> bool {
+        self.is_live() && self.record.task.register(self.this_use, waker)
     }
 
     /// Whether the job waits for a future.

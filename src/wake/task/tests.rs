@@ -2,7 +2,7 @@
 
 use super::super::parts::{Place, Word};
 use super::super::protocol::Use;
-use super::{LOCKED, Task, WOKEN};
+use super::{LOCKED, Task, WAITING, WOKEN};
 use core::cell::Cell;
 
 /// A word of one thread.
@@ -40,8 +40,12 @@ struct Here(Cell<Option<u32>>);
 impl Place for Here {
     type Waker = u32;
 
-    fn exchange(&self, waker: Option<u32>) -> Option<u32> {
-        self.0.replace(waker)
+    fn put(&self, waker: u32) {
+        self.0.set(Some(waker));
+    }
+
+    fn take(&self) -> Option<u32> {
+        self.0.take()
     }
 
     fn process(&self) -> u64 {
@@ -57,15 +61,16 @@ fn task(word: u64, process: u64, waker: Option<u32>) -> Task<Plain, Here> {
 // Rules: D16
 #[test]
 fn a_lock_of_another_process_is_taken_over() {
-    for woken in [0, WOKEN] {
-        let word = (7 << super::USE_SHIFT) | LOCKED | woken;
-        let inherited = task(word, 1, Some(5));
-        let registered = inherited.register(Use(7), 6);
-        assert_eq!(registered, (woken != 0).then_some(6));
-        assert_eq!(inherited.take_wake(Use(7)), woken != 0);
-        assert_eq!(inherited.end(), (woken == 0).then_some(6));
-        assert_eq!(inherited.word.load(), 0);
-    }
+    let word = (7 << super::USE_SHIFT) | LOCKED | WOKEN;
+    let inherited = task(word, 1, Some(5));
+    assert!(!inherited.register(Use(7), &6), "it was woken");
+    assert!(inherited.take_wake(Use(7)));
+    assert!(inherited.register(Use(7), &6));
+    assert_eq!(inherited.wake(None), Some(6));
+
+    let inherited = task(word, 1, Some(5));
+    assert_eq!(inherited.end(), None, "the waker was being taken out");
+    assert_eq!(inherited.word.load(), 0);
 }
 
 // Rules: D24
@@ -76,17 +81,20 @@ fn without_a_task_a_wake_has_no_effect() {
     assert_eq!(none.word.load(), 0);
     none.begin(Use(3));
     assert!(none.is_in_use(Use(3)) && !none.is_in_use(Use(2)));
-    assert_eq!(none.register(Use(3), 9), None);
+    assert!(none.register(Use(3), &9));
     assert_eq!(none.wake(Some(Use(2))), None);
-    assert_eq!(none.register(Use(2), 8), Some(8), "another use's");
+    assert!(!none.register(Use(2), &8), "another use's");
     assert!(none.take_wake(Use(2)) && !none.take_wake(Use(3)));
     assert_eq!(none.forget_waker(Use(2)), None);
     assert_eq!(none.wake(Some(Use(3))), Some(9));
     assert_eq!(none.wake(Some(Use(3))), None, "woken already");
-    assert_eq!(none.register(Use(3), 7), Some(7));
+    assert!(!none.register(Use(3), &7));
     assert!(none.take_wake(Use(3)) && !none.take_wake(Use(3)));
-    assert_eq!(none.register(Use(3), 7), None);
+    assert!(none.register(Use(3), &7));
     assert_eq!(none.forget_waker(Use(3)), Some(7));
     assert_eq!(none.wake(None), None);
     assert!(none.take_wake(Use(3)));
+    assert!(none.register(Use(3), &4) && none.register(Use(3), &5));
+    assert_eq!(none.word.load() & WAITING, WAITING);
+    assert_eq!(none.end(), Some(5));
 }
