@@ -2,7 +2,8 @@
 //! front of it.
 
 use crate::library::release_directory;
-use crate::root;
+use crate::{Scratch, root};
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -10,24 +11,88 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Whether OpenSSL, 1.1.0 or later, is installed with its headers.
+/// The version of OpenSSL that the tests must run on: `OSSL_ASYNC_OPENSSL`, such as `3.5` or
+/// `1.1.1w`. Without it, any version will do.
+pub fn wanted_version() -> Option<String> {
+    env::var("OSSL_ASYNC_OPENSSL").ok()
+}
+
+/// Whether a version such as `3.5.9` is the one that is wanted.
+pub fn is_wanted(version: &str) -> bool {
+    wanted_version().is_none_or(|wanted| is_version(version, &wanted))
+}
+
+/// Panics if the version of a part of OpenSSL is not the one that is wanted.
+pub fn assert_wanted(part: &str, version: &str) {
+    let wanted = wanted_version().unwrap_or_default();
+    assert!(
+        is_wanted(version),
+        "OSSL_ASYNC_OPENSSL={wanted}, but {part} has the version {version:?}"
+    );
+}
+
+/// Whether `version` is `wanted` or one of its releases: 3.5.9 is a 3.5, and 1.1.1w a 1.1.1.
+fn is_version(version: &str, wanted: &str) -> bool {
+    version.strip_prefix(wanted).is_some_and(|rest| {
+        let is_longer_number = rest.starts_with(|next: char| next.is_ascii_digit());
+        !wanted.is_empty() && !is_longer_number
+    })
+}
+
+/// The version in a text such as `OpenSSL 3.0.22 27 Oct 2026`.
+pub fn version_in(text: &str) -> &str {
+    let mut words = text.split_whitespace();
+    words
+        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+        .unwrap_or_default()
+}
+
+/// Whether OpenSSL, 1.1.0 or later, is installed with its headers. If a version is wanted
+/// ([`wanted_version`]), panics unless headers and library are of it.
 pub fn openssl_is_installed() -> bool {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     *INSTALLED.get_or_init(|| {
-        let mut cc = Command::new("cc")
-            .args(["-x", "c", "-", "-o", "/dev/null", "-lssl", "-lcrypto"])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("there is a C compiler");
-        let program: &[u8] = b"#include <openssl/ssl.h>\n#include <openssl/async.h>\n\
-            int main(void) { return SSL_get_all_async_fds(0, 0, 0) + ASYNC_WAIT_CTX_clear_fd(0, 0); }\n";
-        let mut input = cc.stdin.take().expect("piped above");
-        // A compiler that has failed already does not read it.
-        let _may_be_broken = input.write_all(program);
-        drop(input);
-        cc.wait().expect("the child is ours").success()
+        let versions = versions_of_headers_and_library();
+        if let Some(wanted) = wanted_version() {
+            let [headers, library] = versions
+                .as_ref()
+                .unwrap_or_else(|| panic!("OSSL_ASYNC_OPENSSL={wanted}: no OpenSSL is installed"));
+            assert_wanted("what the compiler includes", headers);
+            assert_wanted("what the linker finds", library);
+        }
+        versions.is_some()
     })
+}
+
+/// The versions of OpenSSL's headers and of the library that programs get. None without OpenSSL.
+fn versions_of_headers_and_library() -> Option<[String; 2]> {
+    const PROGRAM: &[u8] = b"#include <openssl/ssl.h>\n#include <openssl/async.h>\n\
+        #include <openssl/crypto.h>\n#include <stdio.h>\n\
+        int main(int argc, char **argv) {\n\
+            (void)argv;\n\
+            if (argc > 9) return SSL_get_all_async_fds(0, 0, 0) + ASYNC_WAIT_CTX_clear_fd(0, 0);\n\
+            return puts(OPENSSL_VERSION_TEXT) < 0 || puts(OpenSSL_version(OPENSSL_VERSION)) < 0;\n\
+        }\n";
+    let scratch = Scratch::new(&env::temp_dir().join("ossl-async-openssl-version"));
+    let binary = scratch.path().join("version");
+    let mut cc = Command::new("cc")
+        .args(["-x", "c", "-", "-lssl", "-lcrypto", "-o"])
+        .arg(&binary)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("there is a C compiler");
+    let mut input = cc.stdin.take().expect("piped above");
+    // A compiler that has failed already does not read it.
+    let _may_be_broken = input.write_all(PROGRAM);
+    drop(input);
+    if !cc.wait().expect("the child is ours").success() {
+        return None;
+    }
+    let ran = Command::new(&binary).output().ok()?;
+    let text = String::from_utf8(ran.stdout).ok()?;
+    let (headers, library) = text.split_once('\n')?;
+    Some([headers, library].map(|text| version_in(text).to_owned()))
 }
 
 /// `libssl.a` and `libcrypto.a`.
@@ -88,4 +153,44 @@ pub fn bindings(text: &str) -> Vec<(String, String, String)> {
         Some((from.to_owned(), to.to_owned(), symbol.to_owned()))
     });
     parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_one_of_its_series() {
+        for (version, wanted) in [
+            ("3.5.9", "3.5"),
+            ("3.5.9", "3.5.9"),
+            ("1.1.1w", "1.1.1"),
+            ("4.0.3", "4"),
+        ] {
+            assert!(is_version(version, wanted), "{version} is a {wanted}");
+        }
+        for (version, wanted) in [
+            ("3.5.9", "3.6"),
+            ("3.50.1", "3.5"),
+            ("3.5", "3.5.9"),
+            ("", "3"),
+            ("3.5", ""),
+        ] {
+            assert!(!is_version(version, wanted), "{version} is no {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_found_in_what_openssl_prints() {
+        for (text, version) in [
+            (
+                "OpenSSL 3.0.22 27 Oct 2026 (Library: OpenSSL 3.0.22)",
+                "3.0.22",
+            ),
+            ("OpenSSL 1.1.1w  11 Sep 2023", "1.1.1w"),
+            ("OpenSSL", ""),
+        ] {
+            assert_eq!(version_in(text), version);
+        }
+    }
 }

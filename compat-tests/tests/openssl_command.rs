@@ -3,7 +3,8 @@
 //! the job. The library's own statistics show what happened.
 
 use compat_tests::{
-    ignore, need_command, need_jobs, need_openssl, program_source, report, run, with_ossl_async,
+    assert_wanted, ignore, need_command, need_jobs, need_openssl, program_source, report, run,
+    version_in, with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -44,6 +45,8 @@ fn need_the_command() {
         &["version"],
         "the openssl command is not installed",
     );
+    let version = run(Command::new("openssl").arg("version")).stdout;
+    assert_wanted("the openssl command", version_in(&version));
 }
 
 /// Needs the command and the engine.

@@ -299,13 +299,17 @@ fn libssl_and_libcrypto_themselves_call_the_library() {
 }
 
 /// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with or
-/// without the feature `capi`.
+/// without the feature `capi`. Where there is no cargo, it was built before.
 fn rust_program(capi: bool) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if capi {
+    let name = if capi {
         "handshake-with-capi"
     } else {
         "handshake-without-capi"
-    });
+    };
+    if let Some(built) = env::var_os("OSSL_ASYNC_BUILT") {
+        return Path::new(&built).with_file_name(name);
+    }
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&directory).expect("the target directory can be written");
     let features = if capi { r#", features = ["capi"]"# } else { "" };
     let manifest = format!(

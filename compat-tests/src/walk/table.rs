@@ -2,6 +2,7 @@
 //! that the functions lie in that object.
 
 use super::event::Failure;
+use crate::{is_wanted, version_in, wanted_version};
 use operations::{Functions, Functions3};
 use ossl_async::capi::ASYNC_JOB;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
@@ -145,14 +146,27 @@ impl Libcrypto {
         self.version < 0x3060_0000
     }
 
-    /// The system's libcrypto. The error says why it cannot be used.
+    /// The system's libcrypto: the newest, or that of the version which is wanted
+    /// ([`wanted_version`]). The error says why it cannot be used.
     pub fn of_the_system() -> Result<Libcrypto, String> {
-        let names = [c"libcrypto.so.3", c"libcrypto.so.1.1"];
-        let object = names
+        const NAMES: [&CStr; 3] = [c"libcrypto.so.4", c"libcrypto.so.3", c"libcrypto.so.1.1"];
+        let mut others = vec![];
+        for object in NAMES
             .iter()
-            .find_map(|name| Object::open(name, DEEPBIND).ok())
-            .ok_or("no libcrypto.so.3 or libcrypto.so.1.1 is installed")?;
-        Libcrypto::look_up(&object)
+            .filter_map(|name| Object::open(name, DEEPBIND).ok())
+        {
+            let version = object.openssl_version()?;
+            if is_wanted(&version) {
+                return Libcrypto::look_up(&object);
+            }
+            others.push(version);
+        }
+        match wanted_version() {
+            None => Err(format!("none of {NAMES:?} is installed")),
+            Some(wanted) => {
+                panic!("OSSL_ASYNC_OPENSSL={wanted}, but libcrypto is one of {others:?}")
+            }
+        }
     }
 
     fn look_up(object: &Object) -> Result<Libcrypto, String> {
@@ -336,6 +350,16 @@ impl Object {
         // SAFETY: `dlerror` has no conditions.
         let why = unsafe { libc::dlerror() };
         Err(text(why))
+    }
+
+    /// The version of a libcrypto, such as `3.5.9`.
+    fn openssl_version(&self) -> Result<String, String> {
+        let function = self.symbol(c"OpenSSL_version")?;
+        // SAFETY: this is its prototype.
+        let function: unsafe extern "C" fn(c_int) -> *const c_char =
+            unsafe { mem::transmute(function) };
+        // SAFETY: `OPENSSL_VERSION` is 0, and the text is libcrypto's own.
+        Ok(version_in(&text(unsafe { function(0) })).to_owned())
     }
 
     fn functions(&self) -> Result<Functions, String> {
