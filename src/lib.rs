@@ -213,6 +213,8 @@ mod wake;
 pub mod capi;
 
 pub use error::Error;
+#[cfg(unix)]
+pub use rust_api::ChangedFds;
 pub use rust_api::{
     BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WaitError,
     WakeHandle, block_pause, current, in_job, is_capable, nesting, pause, pause_any_job,
