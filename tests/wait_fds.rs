@@ -48,11 +48,6 @@ unsafe extern "C" fn count(_: *mut ASYNC_WAIT_CTX, _: *const c_void, fd: c_int, 
     unsafe { &*data.cast::<AtomicU32>() }.fetch_add(fd as u32, Ordering::Relaxed);
 }
 
-/// A number of a test's that cleanups add to.
-fn number() -> &'static AtomicU32 {
-    Box::leak(Box::default())
-}
-
 fn future<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> JobFuture<T, F> {
     // SAFETY: the contract of `Job::start`: as for `start_job`.
     unsafe { JobFuture::new(closure) }
@@ -219,8 +214,8 @@ fn the_cleanups_run_once_when_the_job_ends_however_it_ends() {
             OnDrop::Unwind,
         ),
     ];
-    for (end, then, on_drop) in ends {
-        let cleaned = number();
+    static CLEANED: [AtomicU32; 5] = [const { AtomicU32::new(0) }; 5];
+    for ((end, then, on_drop), cleaned) in ends.into_iter().zip(&CLEANED) {
         let work = move || {
             body(cleaned);
             then(cleaned);
@@ -368,9 +363,9 @@ fn a_future_tells_descriptors_while_they_can_end_a_pause_and_calls_before_each_r
 // Rules: G17, B32
 #[test]
 fn a_hook_that_panics_drops_the_job() {
-    let cleaned = number();
+    static CLEANED: AtomicU32 = AtomicU32::new(0);
     let mut job = future(move || {
-        add(3, Some(cleaned));
+        add(3, Some(&CLEANED));
         ossl_async::pause();
     });
     let mut ctx = Context::from_waker(Waker::noop());
@@ -382,6 +377,6 @@ fn a_hook_that_panics_drops_the_job() {
     let payload = catch_unwind(panics).unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&6));
     assert!(job.wait_fds().is_empty());
-    assert_eq!(cleaned.load(Ordering::Relaxed), 3, "it was unwound");
+    assert_eq!(CLEANED.load(Ordering::Relaxed), 3, "it was unwound");
     assert_eq!((stats::thread().paused, stats::thread().abandoned), (0, 0));
 }

@@ -21,75 +21,38 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
+/// Tests named after their functions. They are ignored where there are no jobs.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        vec![$(
+            Trial::test(stringify!($name), || {
+                $name();
+                Ok(())
+            })
+            .with_ignored_flag(!ossl_async::is_capable())
+        ),*]
+    };
+}
+
 fn main() -> ExitCode {
-    let tests: [(&str, fn()); 15] = [
-        (
-            "a_readable_descriptor_resumes_the_job",
-            a_readable_descriptor_resumes_the_job,
-        ),
-        (
-            "without_this_crate_such_a_job_waits_for_ever",
-            without_this_crate_such_a_job_waits_for_ever,
-        ),
-        (
-            "a_thousand_jobs_each_have_a_descriptor",
-            a_thousand_jobs_each_have_a_descriptor,
-        ),
-        (
-            "descriptors_change_between_pauses",
-            descriptors_change_between_pauses,
-        ),
-        (
-            "a_closed_number_may_be_another_files_at_the_next_pause",
-            a_closed_number_may_be_another_files_at_the_next_pause,
-        ),
-        (
-            "nothing_is_registered_while_the_job_runs",
-            nothing_is_registered_while_the_job_runs,
-        ),
-        (
-            "nothing_is_registered_when_a_dropped_job_unwinds",
-            nothing_is_registered_when_a_dropped_job_unwinds,
-        ),
-        (
-            "callback_and_descriptor_may_both_signal",
-            callback_and_descriptor_may_both_signal,
-        ),
-        (
-            "a_descriptor_that_is_readable_before_the_pause_counts",
-            a_descriptor_that_is_readable_before_the_pause_counts,
-        ),
-        (
-            "jobs_may_have_a_descriptor_in_common",
-            jobs_may_have_a_descriptor_in_common,
-        ),
-        (
-            "polls_between_resume_nothing_and_register_nothing",
-            polls_between_resume_nothing_and_register_nothing,
-        ),
-        ("a_timeout_drops_the_job", a_timeout_drops_the_job),
-        (
-            "a_file_that_epoll_does_not_take_can_always_be_read",
-            a_file_that_epoll_does_not_take_can_always_be_read,
-        ),
-        (
-            "a_descriptor_that_is_not_open_is_an_error",
-            a_descriptor_that_is_not_open_is_an_error,
-        ),
-        (
-            "a_job_that_waits_for_a_future_is_not_resumed_by_a_descriptor",
-            a_job_that_waits_for_a_future_is_not_resumed_by_a_descriptor,
-        ),
+    let trials = tests![
+        a_readable_descriptor_resumes_the_job,
+        without_this_crate_such_a_job_waits_for_ever,
+        a_thousand_jobs_each_have_a_descriptor,
+        descriptors_change_between_pauses,
+        a_closed_number_may_be_another_files_at_the_next_pause,
+        nothing_is_registered_while_the_job_runs,
+        nothing_is_registered_when_a_dropped_job_unwinds,
+        callback_and_descriptor_may_both_signal,
+        a_descriptor_that_is_readable_before_the_pause_counts,
+        jobs_may_have_a_descriptor_in_common,
+        polls_between_resume_nothing_and_register_nothing,
+        a_timeout_drops_the_job,
+        a_file_that_epoll_does_not_take_can_always_be_read,
+        a_descriptor_that_is_not_open_is_an_error,
+        a_job_that_waits_for_a_future_is_not_resumed_by_a_descriptor,
     ];
-    let trials = tests.map(|(name, test)| {
-        let run = move || {
-            test();
-            Ok(())
-        };
-        // There may be no jobs here.
-        Trial::test(name, run).with_ignored_flag(!ossl_async::is_capable())
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 /// A job of a test's.
@@ -186,6 +149,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
+// Rules: G21, B32
 fn a_readable_descriptor_resumes_the_job() {
     let set = LocalSet::new();
     let pauses = set.block_on(&runtime(), async {
@@ -230,6 +194,7 @@ fn a_readable_descriptor_resumes_the_job() {
     assert!(pauses <= 1, "it was resumed {pauses} times");
 }
 
+// Rules: G21, B37
 fn without_this_crate_such_a_job_waits_for_ever() {
     let event = Rc::new(Event::new());
     let theirs = event.clone();
@@ -250,6 +215,7 @@ fn without_this_crate_such_a_job_waits_for_ever() {
     });
 }
 
+// Rules: G21, B32
 fn a_thousand_jobs_each_have_a_descriptor() {
     const JOBS: usize = 1000;
     // An eventfd and its duplicate for each.
@@ -302,6 +268,7 @@ fn a_thousand_jobs_each_have_a_descriptor() {
     assert_eq!((stats::thread().paused, stats::thread().abandoned), (0, 0));
 }
 
+// Rules: G21, G24, G31
 fn descriptors_change_between_pauses() {
     let events: Rc<[Event; 3]> = Rc::new([Event::new(), Event::new(), Event::new()]);
     let theirs = events.clone();
@@ -343,6 +310,7 @@ fn descriptors_change_between_pauses() {
     });
 }
 
+// Rules: G21, G27
 fn a_closed_number_may_be_another_files_at_the_next_pause() {
     let set = LocalSet::new();
     set.block_on(&runtime(), async {
@@ -382,6 +350,7 @@ fn a_closed_number_may_be_another_files_at_the_next_pause() {
     });
 }
 
+// Rules: G19, G21
 fn nothing_is_registered_while_the_job_runs() {
     let (here, mut there) = UnixStream::pair().expect("two sockets");
     let here = Rc::new(here);
@@ -425,6 +394,7 @@ impl Drop for Notes {
     }
 }
 
+// Rules: F11, G21
 fn nothing_is_registered_when_a_dropped_job_unwinds() {
     let (here, _there) = UnixStream::pair().expect("two sockets");
     let here = Rc::new(here);
@@ -445,6 +415,7 @@ fn nothing_is_registered_when_a_dropped_job_unwinds() {
     assert_eq!((stats::thread().paused, stats::thread().abandoned), (0, 0));
 }
 
+// Rules: G21, G34, B37
 fn callback_and_descriptor_may_both_signal() {
     let set = LocalSet::new();
     set.block_on(&runtime(), async {
@@ -493,6 +464,7 @@ fn callback_and_descriptor_may_both_signal() {
     });
 }
 
+// Rules: G21
 fn a_descriptor_that_is_readable_before_the_pause_counts() {
     let work = || {
         let event = Event::new();
@@ -504,6 +476,7 @@ fn a_descriptor_that_is_readable_before_the_pause_counts() {
     runtime().block_on(job(work)).expect("a job");
 }
 
+// Rules: G21
 fn jobs_may_have_a_descriptor_in_common() {
     let set = LocalSet::new();
     let event = Rc::new(Event::new());
@@ -530,6 +503,7 @@ fn jobs_may_have_a_descriptor_in_common() {
     });
 }
 
+// Rules: G21, B32
 fn polls_between_resume_nothing_and_register_nothing() {
     let (here, mut there) = UnixStream::pair().expect("two sockets");
     let here = Rc::new(here);
@@ -559,6 +533,7 @@ fn polls_between_resume_nothing_and_register_nothing() {
     });
 }
 
+// Rules: F11, G21
 fn a_timeout_drops_the_job() {
     let (here, _there) = UnixStream::pair().expect("two sockets");
     let here = Rc::new(here);
@@ -582,6 +557,7 @@ fn a_timeout_drops_the_job() {
     assert_eq!((stats::thread().paused, stats::thread().abandoned), (0, 0));
 }
 
+// Rules: G21
 fn a_file_that_epoll_does_not_take_can_always_be_read() {
     let set = LocalSet::new();
     set.block_on(&runtime(), async {
@@ -608,6 +584,7 @@ fn a_file_that_epoll_does_not_take_can_always_be_read() {
     });
 }
 
+// Rules: G21
 fn a_descriptor_that_is_not_open_is_an_error() {
     const NONE: RawFd = 1 << 30;
     let event = Rc::new(Event::new());
@@ -645,6 +622,7 @@ fn a_descriptor_that_is_not_open_is_an_error() {
     });
 }
 
+// Rules: G21, B32
 fn a_job_that_waits_for_a_future_is_not_resumed_by_a_descriptor() {
     runtime().block_on(async {
         let (send, receive) = tokio::sync::oneshot::channel();
