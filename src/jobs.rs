@@ -5,6 +5,7 @@
 //! | [`dispatch`] | start, resume, pause; the diagram of the two stacks |
 //! | [`requests`] | the requests to start and to resume a job, and their results |
 //! | [`pools`] | what `ASYNC_init_pool` and `ASYNC_free_pool` do |
+//! | [`own_context`] | the wait context of a job that Rust has started |
 //! | [`block`], [`current`], [`errors`] | of the calling thread: the pause block, the running job, the error queue |
 //! | [`thread`], [`word`] | a thread's state, and the thread-local that points to it |
 //! | [`pool`], [`idle`] | one thread's jobs, and those that are idle |
@@ -19,6 +20,7 @@ pub mod dispatch;
 pub mod errors;
 mod idle;
 pub mod job;
+pub mod own_context;
 pub mod panics;
 mod pool;
 pub mod pools;

@@ -5,6 +5,29 @@
 //! paused. Each thread has a pool of jobs. Each job has a file descriptor that becomes readable
 //! when the job is woken.
 //!
+//! # Blocking code that waits for a future
+//!
+//! A [`JobFuture`] runs a closure in a job, on any executor. Inside it [`wait_for`] waits for a
+//! future as if it blocked. Meanwhile the `JobFuture` is pending.
+//!
+//! ```
+//! use ossl_async::{JobFuture, wait_for};
+//! # use std::task::{Context, Poll, Waker};
+//! # if !ossl_async::is_capable() { return }
+//! # fn block_on<F: Future>(future: F) -> F::Output {
+//! #     let mut future = std::pin::pin!(future);
+//! #     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+//! #         Poll::Ready(output) => output,
+//! #         Poll::Pending => unreachable!("its future is ready"),
+//! #     }
+//! # }
+//!
+//! let blocking = || wait_for(async { "done" }); // blocks its caller, and lets other tasks run
+//! // SAFETY: the contract of `Job::start`: where it waits, no frame relies on nested calls.
+//! let future = unsafe { JobFuture::new(blocking) };
+//! assert_eq!(block_on(future), Ok(Ok("done"))); // on any executor
+//! ```
+//!
 //! # Start, pause, resume
 //!
 //! ```
@@ -72,10 +95,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! # Blocking code as a future
+//! # A job as a future
 //!
-//! A [`JobFuture`] runs a closure in a job, on any executor. While the job is paused the future is
-//! pending. A wake of the job wakes the task, without a descriptor.
+//! While the job of a [`JobFuture`] is paused, the future is pending. A wake of the job wakes the
+//! task, without a descriptor.
 //!
 //! ```
 //! use ossl_async::JobFuture;
@@ -95,8 +118,6 @@
 //! assert_eq!(answer, Ok(42));
 //! # }
 //! ```
-//!
-//! Inside such a job [`wait_for`] waits for a future, as if it blocked.
 //!
 //! # Keep a job from pausing
 //!
@@ -213,6 +234,8 @@ mod wake;
 pub mod capi;
 
 pub use error::Error;
+#[cfg(unix)]
+pub use rust_api::ChangedFds;
 pub use rust_api::{
     BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WaitError,
     WakeHandle, block_pause, current, in_job, is_capable, nesting, pause, pause_any_job,

@@ -14,6 +14,8 @@ mod settings;
 mod start_error;
 pub mod stats;
 mod unwinding;
+#[cfg(unix)]
+mod wait_fds;
 mod wait_for;
 mod wake_handle;
 
@@ -26,5 +28,7 @@ pub use pool::Pool;
 pub use resume_error::ResumeError;
 pub use settings::{is_capable, set_stack_size, stack_size, switch_method};
 pub use start_error::StartError;
+#[cfg(unix)]
+pub use wait_fds::ChangedFds;
 pub use wait_for::{WaitError, wait_for};
 pub use wake_handle::{WakeHandle, current};

@@ -80,7 +80,7 @@ fn tests() -> Vec<(PathBuf, String)> {
         }
     }
     let mut found = vec![];
-    for folder in ["tests", "compat-tests", "fuzz", "src"] {
+    for folder in ["tests", "compat-tests", "fuzz", "src", "tokio"] {
         collect(&Path::new(ROOT).join(folder), &mut found);
     }
     found

@@ -9,9 +9,9 @@
 use super::start::{ASYNC_JOB, ASYNC_NO_JOBS, record, start_or_resume, succeed, write_output};
 use super::wait_contexts::ASYNC_WAIT_CTX;
 use crate::error::Error;
-use crate::jobs::job::{Function, Record};
+use crate::jobs::job::Function;
 use crate::jobs::requests::{Argument, Start};
-use crate::jobs::{pools, thread};
+use crate::jobs::{own_context, pools, thread};
 use crate::libcrypto;
 use crate::platform;
 use crate::stack::custom::{self, Allocate, Free};
@@ -96,7 +96,8 @@ pub unsafe extern "C" fn ASYNC_start_job(
 
 /// Returns the wait context that a running or paused job was started with, or NULL ([G11]).
 ///
-/// May be called from any thread.
+/// May be called from any thread. A job that Rust has started was given none. It gets one of its own
+/// when code in the job first calls this, and the callback of that one wakes the job.
 ///
 /// # Safety
 ///
@@ -107,7 +108,7 @@ pub unsafe extern "C" fn ASYNC_start_job(
 pub unsafe extern "C" fn ASYNC_get_wait_ctx(job: *mut ASYNC_JOB) -> *mut ASYNC_WAIT_CTX {
     // SAFETY: the caller guarantees that `job` is NULL or a handle of this library.
     let record = unsafe { record(job) };
-    record.map_or(ptr::null_mut(), Record::wait_ctx)
+    record.map_or(ptr::null_mut(), own_context::wait_ctx)
 }
 
 /// Returns 1 if this build and this system have jobs, else 0 ([F19]).

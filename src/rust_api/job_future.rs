@@ -1,5 +1,8 @@
 //! Blocking code as a future: a job that a task of an executor runs.
 
+#[cfg(unix)]
+mod reactor;
+
 use super::job::{Job, Step};
 use super::job_error::JobError;
 use super::launch::run_closure_in_task;
@@ -20,6 +23,9 @@ use core::task::{Context, Poll};
 /// the job only if it was woken since the last time. Two wakes have the effect of one, and
 /// [`clear`](crate::WakeHandle::clear) takes none back. A job that lets other tasks run wakes itself
 /// before it pauses.
+///
+/// A provider that signals by a descriptor alone wakes nothing. The package `ossl-async-tokio` waits
+/// for such descriptors; a program does it by [`wait_fds`](JobFuture::wait_fds).
 ///
 /// ```
 /// use ossl_async::JobFuture;
@@ -133,12 +139,42 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
         JobFuture(State::New(closure, on_drop))
     }
 
+    /// Polls the job: starts it, or resumes it if it was woken or its future is ready.
+    /// `before_resume` is called right before each resume.
+    fn poll_job(
+        &mut self,
+        ctx: &mut Context<'_>,
+        before_resume: &mut dyn FnMut(),
+    ) -> Poll<Result<T, JobError>> {
+        match mem::replace(&mut self.0, State::Ended) {
+            State::New(closure, on_drop) => self.start(closure, on_drop, ctx, before_resume),
+            State::Paused(job) if job.wants_a_future() && in_job() => {
+                // Its future is polled on the thread's own stack, and nowhere else.
+                self.0 = State::Paused(job);
+                Poll::Ready(Err(JobError::Failed(Error::Nested)))
+            }
+            State::Paused(job) if !job.wants_a_future() && job.take_wake() => {
+                match self.resume(job, before_resume) {
+                    Ok(job) => self.wait(job, ctx, before_resume),
+                    Err(ended) => Poll::Ready(ended),
+                }
+            }
+            State::Paused(job) => self.wait(job, ctx, before_resume),
+            State::Ended => panic!("a future that has ended was polled"),
+        }
+    }
+
     /// Polls the future that a paused job waits for, as long as the job goes on by that. Then keeps
     /// the job until it is woken.
-    fn wait(&mut self, mut job: Job<T>, ctx: &mut Context<'_>) -> Poll<Result<T, JobError>> {
+    fn wait(
+        &mut self,
+        mut job: Job<T>,
+        ctx: &mut Context<'_>,
+        before_resume: &mut dyn FnMut(),
+    ) -> Poll<Result<T, JobError>> {
         loop {
             match job.poll_wanted(ctx) {
-                Some(true) => match self.resume(job) {
+                Some(true) => match self.resume(job, before_resume) {
                     Ok(paused) => job = paused,
                     Err(ended) => return Poll::Ready(ended),
                 },
@@ -160,11 +196,12 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
         closure: F,
         on_drop: OnDrop,
         ctx: &mut Context<'_>,
+        before_resume: &mut dyn FnMut(),
     ) -> Poll<Result<T, JobError>> {
         // SAFETY: the caller of `new_with` guarantees the contract, and the function is the one for
         // such a closure.
         match unsafe { Job::launch(on_drop, closure, run_closure_in_task::<F, T>) } {
-            Ok(Step::Paused(job)) => self.wait(job, ctx),
+            Ok(Step::Paused(job)) => self.wait(job, ctx, before_resume),
             Ok(Step::Finished(value)) => Poll::Ready(Ok(value)),
             Err(error) => {
                 let why = error.error().map_or(JobError::Full, JobError::Failed);
@@ -175,8 +212,13 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     }
 
     /// Resumes the job. Returns it if it has paused again, else what the future is ready with.
-    fn resume(&mut self, job: Job<T>) -> Result<Job<T>, Result<T, JobError>> {
+    fn resume(
+        &mut self,
+        job: Job<T>,
+        before_resume: &mut dyn FnMut(),
+    ) -> Result<Job<T>, Result<T, JobError>> {
         job.forget_waker();
+        before_resume();
         match job.resume() {
             Ok(Step::Paused(job)) => Ok(job),
             Ok(Step::Finished(value)) => Err(Ok(value)),
@@ -193,23 +235,7 @@ impl<T: 'static, F: FnOnce() -> T + 'static> Future for JobFuture<T, F> {
     type Output = Result<T, JobError>;
 
     fn poll(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        match mem::replace(&mut this.0, State::Ended) {
-            State::New(closure, on_drop) => this.start(closure, on_drop, ctx),
-            State::Paused(job) if job.wants_a_future() && in_job() => {
-                // Its future is polled on the thread's own stack, and nowhere else.
-                this.0 = State::Paused(job);
-                Poll::Ready(Err(JobError::Failed(Error::Nested)))
-            }
-            State::Paused(job) if !job.wants_a_future() && job.take_wake() => {
-                match this.resume(job) {
-                    Ok(job) => this.wait(job, ctx),
-                    Err(ended) => Poll::Ready(ended),
-                }
-            }
-            State::Paused(job) => this.wait(job, ctx),
-            State::Ended => panic!("a future that has ended was polled"),
-        }
+        self.get_mut().poll_job(ctx, &mut || ())
     }
 }
 

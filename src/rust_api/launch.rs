@@ -1,11 +1,9 @@
 //! How a closure gets to the stack of its job, and how its result gets back.
 
 use crate::jobs::job::Record;
-use crate::jobs::thread;
-use crate::wait_ctx::WaitCtx;
+use crate::jobs::{own_context, thread};
 use core::any::Any;
 use core::ffi::{c_int, c_void};
-use core::ptr::NonNull;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What the frame of a start or a resume shares with the job: where the result goes.
@@ -36,6 +34,7 @@ pub unsafe extern "C" fn run_closure<F: FnOnce() -> T, T>(launch: *mut c_void) -
     let record = running_job().expect("this is the function of a job");
     record.has_promise.set(true);
     let result = panic::catch_unwind(AssertUnwindSafe(closure));
+    own_context::free(record); // a cleanup may pause, so the port is looked at afterwards
     let port = record.port.get().cast::<Port<T>>();
     // SAFETY: null, or what `start` or `resume` of this very job passed last; it waits in that call and holds a port
     // of this type.
@@ -52,40 +51,11 @@ pub unsafe extern "C" fn run_closure_in_task<F: FnOnce() -> T, T>(launch: *mut c
     let record = running_job().expect("this is the function of a job");
     record.task.begin(record.current_use());
     record.signal.mark_task();
-    let ctx = make_wait_ctx(record);
     // SAFETY: the caller guarantees it.
     let result = unsafe { run_closure::<F, T>(launch) };
-    if let Some(ctx) = ctx {
-        // SAFETY: it was made above. What was added to it, its adder guarantees.
-        unsafe { WaitCtx::free(ctx) };
-    }
     // The future took the waker out before it resumed the job.
     drop(record.task.end());
     result
-}
-
-/// Gives the job a wait context whose callback wakes it, for C code such as an engine. None without
-/// the C face, where no code could ask for it, and none if there is no memory.
-fn make_wait_ctx(record: &'static Record) -> Option<NonNull<WaitCtx>> {
-    if !cfg!(feature = "capi") {
-        return None;
-    }
-    let made = WaitCtx::new()?;
-    // SAFETY: just made, and freed when the job has ended.
-    let ctx = unsafe { made.as_ref() };
-    ctx.set_callback(Some(wake_record), record.handle().cast());
-    // SAFETY: the same. A Rust job has no context yet.
-    unsafe { record.set_wait_ctx(made.as_ptr()) };
-    Some(made)
-}
-
-/// The callback of such a context. It may come late, and then wakes another job: a wake too many.
-unsafe extern "C" fn wake_record(record: *mut c_void) -> c_int {
-    // SAFETY: `make_wait_ctx` has set a record's handle.
-    if let Some(record) = unsafe { Record::from_handle(record.cast()) } {
-        record.wake(None);
-    }
-    1
 }
 
 /// C code resumed a job of Rust's, which has ended. C takes no value and no panic. A panic is kept

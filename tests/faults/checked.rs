@@ -9,6 +9,7 @@ use crate::common::capi::*;
 use ossl_async::{Error, StartError, Step, stats};
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An entry of `ASYNC_WAIT_CTX_set_wait_fd`.
 const NO_WAIT_FD: u32 = 0x3306a041;
@@ -394,6 +395,7 @@ pub fn start_rust_job() -> Option<ossl_async::Job<usize>> {
     let started = library(|| {
         start_job(move || {
             ossl_async::pause();
+            outside(use_own_wait_ctx);
             captured
                 .iter()
                 .map(|byte| usize::from(*byte))
@@ -448,6 +450,28 @@ pub fn wait_ctx() -> *mut ASYNC_WAIT_CTX {
     assert_eq!(errors(), []);
     watch.judge(NewWaitCtx, ctx.is_null().then_some((NO_ENTRY, 0)));
     ctx
+}
+
+/// How many entries of contexts of Rust jobs were added, and not cleaned up yet.
+pub static OWN_ENTRIES: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn clean_own(_: *mut ASYNC_WAIT_CTX, _: *const c_void, _: c_int, _: *mut c_void) {
+    OWN_ENTRIES.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// In a Rust job: asks for its wait context, which that makes, and adds to it.
+#[track_caller]
+fn use_own_wait_ctx() {
+    if !ossl_async::in_job() {
+        return;
+    }
+    let watch = Watch::begin();
+    // SAFETY: the running job's handle.
+    let ctx = library(|| unsafe { ASYNC_get_wait_ctx(ASYNC_get_current_job()) });
+    watch.judge(NewWaitCtx, ctx.is_null().then_some((NO_ENTRY, 0)));
+    if !ctx.is_null() && set_wait_fd(ctx, 1, 7, clean_own) {
+        OWN_ENTRIES.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Adds a descriptor to a wait context. Returns whether it is there.

@@ -239,6 +239,7 @@ pub const RUST_FACE: Scenario = Scenario {
             assert_eq!(sure(|| job.cancel()).unwrap(), 300);
         }
         jobs.into_iter().for_each(finish_rust_job);
+        assert_eq!(OWN_ENTRIES.load(Ordering::Relaxed), 0);
         // Two records of three may have no pipe yet.
         run_all(&mut tasks(One, 3, 1));
         sure(Pool::free);

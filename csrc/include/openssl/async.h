@@ -631,6 +631,10 @@ int ASYNC_start_job(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret,
  * paused. Returns NULL for a job started without one or by
  * ASYNC_start_job_2015, for a job that has ended, and for NULL. May be called
  * from any thread. Queues nothing.
+ *
+ * A job that Rust code has started makes its own context when code in the job
+ * first calls this; NULL if there is no memory. Its callback wakes the job. It
+ * is freed when the job ends.
  */
 ASYNC_WAIT_CTX *ASYNC_get_wait_ctx(ASYNC_JOB *job);
 
