@@ -14,7 +14,7 @@
  * A key comes into the provider by EVP_PKEY_fromdata, or when an OSSL_STORE loads it, with the
  * property query "?provider=slow_sign". Its private part does not come out again. So libssl cannot
  * sign with another provider, and needs no query for that. Verifying takes no worker. The provider
- * makes no keys.
+ * makes no keys: an SSL_CTX that has the query itself, as s_server's, has no groups of EC left.
  *
  * For a fetch without a query the first provider counts, in the order of their names. So this one's
  * comes after "default", which must be loaded too.
@@ -238,6 +238,20 @@ static void free_signature(void *ctx)
     OPENSSL_free(signature);
 }
 
+static void *copy_signature(void *ctx)
+{
+    const struct signature *signature = ctx;
+    struct signature *copy = new_signature(NULL, NULL);
+
+    if (copy != NULL && !EVP_MD_CTX_copy_ex(copy->md, signature->md)) {
+        free_signature(copy);
+        return NULL;
+    }
+    if (copy != NULL)
+        copy->pkey = EVP_MD_CTX_get_pkey_ctx(copy->md);
+    return copy;
+}
+
 static int init_sign(void *ctx, const char *digest, void *data, const OSSL_PARAM params[])
 {
     struct signature *signature = ctx;
@@ -256,12 +270,12 @@ static int init_verify(void *ctx, const char *digest, void *data, const OSSL_PAR
            && EVP_DigestVerifyInit_ex(signature->md, &signature->pkey, digest, key->libctx, NULL, key->pkey, params) > 0;
 }
 
-/* What a worker needs to know. */
+/* What a worker needs to know. Of a whole message, or at the end of one that came in parts. */
 struct sign {
     EVP_MD_CTX *md;
     unsigned char *to;
     size_t *length;
-    const unsigned char *from;
+    const unsigned char *from; /* NULL: it came in parts */
     size_t from_length;
 };
 
@@ -269,7 +283,8 @@ static int sign_now(void *arg)
 {
     const struct sign *sign = arg;
 
-    return EVP_DigestSign(sign->md, sign->to, sign->length, sign->from, sign->from_length) > 0;
+    return (sign->from != NULL ? EVP_DigestSign(sign->md, sign->to, sign->length, sign->from, sign->from_length)
+                               : EVP_DigestSignFinal(sign->md, sign->to, sign->length)) > 0;
 }
 
 /* With `to` NULL only the length is asked for. */
@@ -285,11 +300,29 @@ static int sign(void *ctx, unsigned char *to, size_t *length, size_t room, const
     return run_on_worker(sign_now, &sign);
 }
 
+static int sign_part(void *ctx, const unsigned char *from, size_t length)
+{
+    return EVP_DigestSignUpdate(((struct signature *)ctx)->md, from, length) > 0;
+}
+
+static int sign_end(void *ctx, unsigned char *to, size_t *length, size_t room)
+{
+    return sign(ctx, to, length, room, NULL, 0);
+}
+
 static int verify(void *ctx, const unsigned char *what, size_t length, const unsigned char *from, size_t from_length)
 {
-    const struct signature *signature = ctx;
+    return EVP_DigestVerify(((struct signature *)ctx)->md, what, length, from, from_length) > 0;
+}
 
-    return EVP_DigestVerify(signature->md, what, length, from, from_length) > 0;
+static int verify_part(void *ctx, const unsigned char *from, size_t length)
+{
+    return EVP_DigestVerifyUpdate(((struct signature *)ctx)->md, from, length) > 0;
+}
+
+static int verify_end(void *ctx, const unsigned char *what, size_t length)
+{
+    return EVP_DigestVerifyFinal(((struct signature *)ctx)->md, what, length) > 0;
 }
 
 static int set_signature_params(void *ctx, const OSSL_PARAM params[])
@@ -325,10 +358,15 @@ static const OSSL_PARAM *signature_params(void *ctx, void *provider)
 static const OSSL_DISPATCH signature_functions[] = {
     FUNCTION(OSSL_FUNC_SIGNATURE_NEWCTX, new_signature),
     FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, free_signature),
+    FUNCTION(OSSL_FUNC_SIGNATURE_DUPCTX, copy_signature),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, init_sign),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, sign),
+    FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_UPDATE, sign_part),
+    FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_FINAL, sign_end),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_INIT, init_verify),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_VERIFY, verify),
+    FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_UPDATE, verify_part),
+    FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_FINAL, verify_end),
     FUNCTION(OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, set_signature_params),
     FUNCTION(OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, signature_params),
     FUNCTION(OSSL_FUNC_SIGNATURE_GET_CTX_PARAMS, get_signature_params),

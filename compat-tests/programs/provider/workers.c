@@ -225,6 +225,7 @@ int run_on_worker(int (*work)(void *), void *arg)
         if (can_pause)
             paused = pause_until_signalled(&request);
         pthread_mutex_lock(&pool.lock);
+        paused = paused && request.state != PENDING;
         pool.counts.paused += paused;
         pool.counts.blocking += !paused;
         while (request.state != DONE)

@@ -1,10 +1,13 @@
 //! Handshakes that are given up while their job is paused. Nothing may be lost, and no thread may
 //! use what was freed.
 
+mod common;
+
 use async_tls::accept::Report::{Callback, Fd};
 use async_tls::accept::{Handshake, Report};
 use async_tls::identity::{self, KeyType};
 use async_tls::{blocking, provider, run};
+use common::load;
 use openssl::ssl::Ssl;
 use ossl_async::stats;
 use serial_test::serial;
@@ -41,16 +44,12 @@ async fn connect(asks: bool) -> Connection {
     }
 }
 
-/// Runs this, with the provider loaded and bounded by the clock as a last resort.
+/// Runs this on this thread, with the provider loaded.
 fn block_on<F: Future>(test: F) -> F::Output {
-    provider::load(8, Duration::from_millis(1)).expect("the provider loads");
-    assert!(provider::is_served_by_ossl_async());
+    load(1);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().expect("a runtime");
-    LocalSet::new().block_on(&runtime, async {
-        let bounded = tokio::time::timeout(Duration::from_secs(600), test);
-        bounded.await.expect("it ends")
-    })
+    LocalSet::new().block_on(&runtime, test)
 }
 
 /// Waits until another signature was asked for.

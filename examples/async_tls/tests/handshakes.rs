@@ -1,23 +1,19 @@
 //! Counts of handshakes: which thread signed, and what was blocked meanwhile. No test asserts time.
 
+mod common;
+
 use async_tls::accept::Report::{Callback, Fd};
 use async_tls::identity::{self, KeyType};
+use async_tls::provider;
 use async_tls::run::{Figures, Way, run};
-use async_tls::{limits, provider};
+use common::load;
 use ossl_async::{Pool, stats};
 use serial_test::serial;
 use std::thread;
 use std::time::Duration;
 
-/// As many as the test of all at once needs: two sockets, and a wait fd.
-fn load(connections: usize) {
-    limits::allow_descriptors(connections as u64 * 3 + 100).expect("so many descriptors");
-    provider::load(8, Duration::from_millis(1)).expect("the provider loads");
-    assert!(provider::is_served_by_ossl_async());
-}
-
 fn figures(way: Way, connections: usize, key_type: KeyType) -> Figures {
-    load(connections);
+    load(connections as u64);
     let (server, client) = identity::make(key_type).expect("a key and a certificate");
     let figures = run(way, connections, &server, &client).expect("the handshakes are made");
     assert_eq!(figures.served, connections);
