@@ -1,6 +1,7 @@
 //! The openssl command, unmodified, on the library's jobs: `speed`, `s_server` and `s_client`.
-//! They run by themselves and with an engine (`programs/engine/slow_sha256.c`) whose digests pause
-//! the job. The library's own statistics show what happened.
+//! They run by themselves, with an engine (`programs/engine/slow_sha256.c`) whose digests pause the
+//! job, and with a provider (`programs/provider/slow_sign.c`) whose signatures do. The library's own
+//! statistics show what happened.
 
 use compat_tests::{
     assert_wanted, ignore, need_command, need_jobs, need_openssl, program_source, report, run,
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         a_server_and_its_clients_run_their_jobs_on_the_library,
         a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_pauses,
         a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses,
+        a_tls_1_3_server_and_its_clients_pause_with_a_provider_that_pauses,
+        a_tls_1_2_server_and_its_clients_pause_with_a_provider_that_pauses,
     ]
     .run()
 }
@@ -70,45 +73,72 @@ fn directory() -> &'static Path {
     })
 }
 
-/// The engine, compiled once. `CFLAGS` are for programs: an engine with a sanitizer could not be
-/// loaded.
-fn engine() -> &'static str {
-    static ENGINE: OnceLock<String> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let file = directory().join("slow_sha256.so");
-        let compiler = env::var("CC").unwrap_or_default();
-        let mut words = compiler.split_whitespace();
-        let mut command = Command::new(words.next().unwrap_or("cc"));
-        let ran = run(command
-            .args(words)
-            .args([
-                "-std=gnu11",
-                "-O2",
-                "-g",
-                "-Wall",
-                "-Wextra",
-                "-Werror",
-                "-shared",
-                "-fPIC",
-                "-o",
-            ])
-            .arg(&file)
-            .arg(program_source("engine/slow_sha256"))
-            .args(["-lcrypto", "-lpthread"]));
-        assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
-        file.into_os_string()
-            .into_string()
-            .expect("the path is UTF-8")
-    })
+/// Needs the command and the provider.
+fn need_providers() {
+    need_the_command();
+    need_openssl();
+    let providers = Command::new("openssl")
+        .args(["list", "-providers"])
+        .output();
+    if !providers.is_ok_and(|output| output.status.success()) {
+        ignore("this OpenSSL has no providers");
+    }
 }
 
-/// `openssl` on the library. The library and the engine print their counts at the end.
+/// Compiles an engine or a provider. `CFLAGS` are for programs: a plugin with a sanitizer could not
+/// be loaded.
+fn compile_plugin(name: &str, standard: &str, sources: &[&str]) -> String {
+    let file = directory().join(name);
+    let compiler = env::var("CC").unwrap_or_default();
+    let mut words = compiler.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or("cc"));
+    let ran = run(command
+        .args(words)
+        .args([standard, "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&file)
+        .args(sources.iter().map(|source| program_source(source)))
+        .args(["-lcrypto", "-lpthread"]));
+    assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+    file.into_os_string()
+        .into_string()
+        .expect("the path is UTF-8")
+}
+
+/// The engine, compiled once.
+fn engine() -> &'static str {
+    static ENGINE: OnceLock<String> = OnceLock::new();
+    ENGINE.get_or_init(|| compile_plugin("slow_sha256.so", "-std=gnu11", &["engine/slow_sha256"]))
+}
+
+/// The options by which the command uses the provider, which is compiled once.
+fn provider() -> [&'static str; 8] {
+    static PROVIDER: OnceLock<()> = OnceLock::new();
+    PROVIDER.get_or_init(|| {
+        let sources = ["provider/slow_sign", "provider/workers"];
+        compile_plugin("slow_sign.so", "-std=c99", &sources);
+    });
+    [
+        "-provider-path",
+        directory().to_str().expect("the path is UTF-8"),
+        "-provider",
+        "default",
+        "-provider",
+        "slow_sign",
+        "-propquery",
+        "?provider=slow_sign",
+    ]
+}
+
+/// `openssl` on the library. The library, the engine and the provider print their counts at the end.
 fn openssl() -> Command {
     let mut command = with_ossl_async("openssl");
     command
         .env_remove("LD_PRELOAD")
         .env("OSSL_ASYNC_STATS", "1")
-        .env("SLOW_SHA256_REPORT", "1");
+        .env("SLOW_SHA256_REPORT", "1")
+        .env("SLOW_SIGN_REPORT", "1")
+        .env("SLOW_SIGN_MICROSECONDS", "1000");
     command
 }
 
@@ -157,6 +187,19 @@ fn check_engine(engine: &Numbers<'_>, statistics: &Numbers<'_>) {
     // Each pause of the engine was one of the library.
     assert_eq!(engine.get("pauses"), statistics.get("pauses"));
     report(&format!("engine: {}\n", engine.0));
+}
+
+/// Checks what must hold for the provider in a program that has asked it for so many signatures, all
+/// of them in jobs.
+fn check_provider(provider: &Numbers<'_>, statistics: &Numbers<'_>, signatures: usize) {
+    for all in ["in_job", "paused", "done", "by_fd"] {
+        let count = provider.get(all);
+        assert_eq!(count, signatures as u64, "{all} in {}", provider.0);
+    }
+    for none in ["blocking", "by_callback", "errors"] {
+        assert_eq!(provider.get(none), 0, "{none} in {}", provider.0);
+    }
+    assert!(statistics.get("pauses") >= provider.get("paused"));
 }
 
 /// Runs `openssl speed` and returns how many jobs were made and how often they paused, by the
@@ -399,6 +442,10 @@ fn check_connections(what: &str, server_extra: &[&str], client_extra: &[&str]) {
         );
         let statistics = Numbers::find(&stderr, "ossl-async");
         statistics.check();
+        if client_extra.contains(&"slow_sign") {
+            let provider = Numbers::find(&stderr, "slow_sign");
+            check_provider(&provider, &statistics, 1);
+        }
         client_starts += statistics.get("starts");
         client_pauses += statistics.get("pauses");
     }
@@ -422,6 +469,11 @@ fn check_connections(what: &str, server_extra: &[&str], client_extra: &[&str]) {
     if server_extra.contains(&"-engine") {
         let engine = Numbers::find(&stderr, "slow_sha256");
         check_engine(&engine, &statistics);
+    }
+    if server_extra.contains(&"slow_sign") {
+        let provider = Numbers::find(&stderr, "slow_sign");
+        check_provider(&provider, &statistics, CONNECTIONS);
+        report(&format!("provider: {}\n", provider.0));
     }
     if client_extra.contains(&"-engine") {
         assert!(client_pauses >= least, "{client_pauses}");
@@ -456,4 +508,27 @@ fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses() {
         "ECDHE-RSA-AES128-GCM-SHA256",
     ];
     check_connections("TLS 1.2 with the engine", &engine, &clients);
+}
+
+/// A server and its clients with the provider. The clients have certificates, so they sign too.
+fn check_provider_connections(what: &str, extra: &[&str]) {
+    need_providers();
+    let file = |name| {
+        let path = identity().join(name).into_os_string();
+        path.into_string().expect("the path is UTF-8")
+    };
+    let (key, certificate) = (file("key.pem"), file("certificate.pem"));
+    let server = [&provider()[..], &["-Verify", "1"]].concat();
+    let clients = [&provider()[..], &["-key", &key, "-cert", &certificate]].concat();
+    check_connections(what, &server, &[&clients, extra].concat());
+}
+
+// Rules: G9, G11, G17, G20, G21
+fn a_tls_1_3_server_and_its_clients_pause_with_a_provider_that_pauses() {
+    check_provider_connections("TLS 1.3 with the provider", &["-tls1_3"]);
+}
+
+// Rules: G9, G11, G17, G20, G21
+fn a_tls_1_2_server_and_its_clients_pause_with_a_provider_that_pauses() {
+    check_provider_connections("TLS 1.2 with the provider", &["-tls1_2"]);
 }
