@@ -75,7 +75,7 @@ use core::task::{Context, Poll};
 ///
 /// - [`JobError::Full`] if all jobs that the thread's pool may have are in use.
 /// - [`JobError::Failed`] as [`Job::start`](crate::Job::start) and [`Job::resume`](crate::Job::resume)
-///   say: [`Error::Nested`](crate::Error::Nested) if it is polled inside a job.
+///   say: [`Error::Nested`] if it is polled inside a job.
 ///
 /// # Panics
 ///
@@ -84,7 +84,7 @@ use core::task::{Context, Poll};
 /// # Dropping it
 ///
 /// Before the first poll the closure is dropped, and there is no job. After it the job is dropped as
-/// a paused [`Job`](crate::Job) is: it unwinds, or what [`new_with`](JobFuture::new_with) says.
+/// a paused [`Job`] is: it unwinds, or what [`new_with`](JobFuture::new_with) says.
 /// [`OnDrop`] says what becomes of it inside another job, and while the thread ends.
 ///
 /// # Signal handlers and forks

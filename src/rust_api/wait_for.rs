@@ -53,7 +53,7 @@ impl std::error::Error for WaitError {}
 /// # }
 /// ```
 ///
-/// A wake of the job does not end the wait. The job's next [`pause`](crate::pause) finds it.
+/// A wake of the job does not end the wait. The job's next [`pause`] finds it.
 ///
 /// If the `JobFuture` is dropped, the job unwinds, and the future is dropped on the job's stack.
 ///
