@@ -2,9 +2,9 @@
 //!
 //! Two environment variables change the choice. Neither is needed:
 //!
-//! - `OSSL_ASYNC_SWITCH`: `registers` (the default if available: x86-64 and aarch64 with glibc),
-//!   `setjmp`, `swapcontext`, or `null` for the implementation of systems without a working
-//!   `ucontext`.
+//! - `OSSL_ASYNC_SWITCH`: one of the target's ways of switching (`src/platform/targets.rs`), of
+//!   which `registers` is the default where it is one; or `null` for the implementation of systems
+//!   without jobs.
 //! - `OSSL_ASYNC_GUARD`: with `mprotect` the library never asks the kernel for lightweight guards
 //!   (`MADV_GUARD_INSTALL`).
 
@@ -13,11 +13,13 @@ use std::env;
 #[path = "src/platform/targets.rs"]
 mod targets;
 
-/// Each file of assembly is empty on other architectures.
-const SHIM: [&str; 6] = [
+/// Each file of assembly is empty on other architectures, and `frame.c` where there is ucontext.
+const SHIM: [&str; 8] = [
     "csrc/fibre.c",
+    "csrc/frame.c",
     "csrc/x86_64.S",
     "csrc/aarch64.S",
+    "csrc/riscv64.S",
     "csrc/checkers.c",
     "csrc/thread.c",
     "csrc/exceptions.c",
@@ -40,29 +42,30 @@ fn main() {
         println!("cargo::rustc-cfg=ossl_async_mprotect");
     }
     let target = |part| env::var(part).unwrap_or_default();
-    let has_ucontext = targets::has_ucontext(
+    let switches = targets::switches(
         &target("CARGO_CFG_TARGET_OS"),
         &target("CARGO_CFG_TARGET_ENV"),
+        &target("CARGO_CFG_TARGET_ARCH"),
     );
-    if switch.as_deref() == Some("null") || !has_ucontext {
+    let switch = switch
+        .as_deref()
+        .or(switches.first().copied())
+        .unwrap_or("null");
+    assert!(
+        switch == "null" || switches.contains(&switch),
+        "OSSL_ASYNC_SWITCH={switch}: this target has only {}",
+        [switches, &["null"]].concat().join(", ")
+    );
+    if switch == "null" {
         println!("cargo::rustc-cfg=ossl_async_null");
         return;
     }
 
-    assert!(
-        switch.as_deref() != Some("registers")
-            || matches!(
-                target("CARGO_CFG_TARGET_ARCH").as_str(),
-                "x86_64" | "aarch64"
-            ) && target("CARGO_CFG_TARGET_ENV") == "gnu",
-        "OSSL_ASYNC_SWITCH=registers: there is a switch by registers for x86-64 and aarch64 with glibc only"
-    );
-
     let mut shim = cc::Build::new();
     shim.files(SHIM).extra_warnings(true);
-    match switch.as_deref() {
-        Some("setjmp") => drop(shim.define("OSSL_ASYNC_SETJMP", None)),
-        Some("swapcontext") => drop(shim.define("OSSL_ASYNC_SWAPCONTEXT", None)),
+    match switch {
+        "setjmp" => drop(shim.define("OSSL_ASYNC_SETJMP", None)),
+        "swapcontext" => drop(shim.define("OSSL_ASYNC_SWAPCONTEXT", None)),
         _ => {}
     }
     // In the C library, signal handlers may call ASYNC_get_current_job, even if it was loaded late

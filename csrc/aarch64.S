@@ -72,6 +72,25 @@ begin_function ossl_async_registers_switch
     JUMP_BACK
 end_function ossl_async_registers_switch
 
+# ifdef OSSL_ASYNC_FIRST_FRAME
+/* x0: from, x1: top, x2: entry */
+begin_function ossl_async_registers_begin
+    save_registers
+    mov x9, sp
+    str x9, [x0]
+    and x1, x1, #-16
+    sub sp, x1, #16
+    /* From here an unwinder sees the first frame of a stack, which nothing has called. */
+    .cfi_def_cfa sp, 16
+    .irp register, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29
+    .cfi_same_value \register
+    .endr
+    .cfi_undefined x30
+    mov x29, xzr /* ends the chain of frame pointers */
+    blr x2
+    brk #1 /* keeps the return address inside this function */
+end_function ossl_async_registers_begin
+# else
 /* x0: from, x1: fresh */
 begin_function ossl_async_registers_enter
     save_registers
@@ -89,5 +108,6 @@ begin_function ossl_async_registers_enter
     .endr
     br x16
 end_function ossl_async_registers_enter
+# endif
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Makes contexts and switches between them, as OpenSSL's crypto/async/arch/async_posix.[ch] does.
  * Each comment names OpenSSL's function for that step. method.h lists the methods of switching.
+ * Without ucontext frame.c has all but the last function.
  */
 
 /*
@@ -15,6 +16,8 @@
 #include "fibre.h"
 #include "checkers.h"
 #include "method.h"
+
+#ifndef OSSL_ASYNC_FIRST_FRAME
 
 #include <setjmp.h>
 #include <string.h>
@@ -106,6 +109,8 @@ int OSSL_ASYNC_UNCHECKED(ossl_async_fibre_switch)(void **from, void *to)
     swap(from, to); /* OpenSSL ignores the result too (F13) */
     return 1;
 }
+
+#endif /* OSSL_ASYNC_FIRST_FRAME */
 
 /* async_start_func: the base of every fibre. */
 void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back)

@@ -1,10 +1,10 @@
 /*
- * Which method fibre.c switches by; nothing else includes this. OpenSSL's async_posix.h chooses
- * likewise, by USE_SWAPCONTEXT.
+ * Which method fibre.c and frame.c switch by; nothing else includes this. OpenSSL's async_posix.h
+ * chooses likewise, by USE_SWAPCONTEXT.
  *
  *                 first entry    later switches
  *   setjmp        setcontext     _setjmp, _longjmp    OpenSSL's own
- *   registers     registers.h    registers.h          faster; x86-64 and aarch64 with glibc
+ *   registers     registers.h    registers.h          faster; x86-64, aarch64, riscv64 on Linux
  *   swapcontext   swapcontext    swapcontext          where no jump is allowed (F12, F14)
  *
  * A build uses registers if it can, then setjmp. OSSL_ASYNC_SETJMP or OSSL_ASYNC_SWAPCONTEXT on

@@ -1,10 +1,10 @@
 /*
- * Switching by registers, for x86-64 (System V) and aarch64 with glibc. A switch pushes the
+ * Switching by registers, for x86-64 (System V), aarch64 and riscv64 on Linux. A switch pushes the
  * registers that a called function must preserve onto the stack that it leaves, and loads them from
  * the other stack. It does not read or set the signal mask and the floating-point modes, so both
  * belong to the thread (F7, F20).
  *
- * C, x86_64.S and aarch64.S include this. OSSL_ASYNC_REGISTERS is defined where the functions
+ * C and the files of assembly include this. OSSL_ASYNC_REGISTERS is defined where the functions
  * exist.
  */
 #ifndef OSSL_ASYNC_REGISTERS_H
@@ -14,11 +14,23 @@
 #  include <features.h>
 # endif
 
-/* glibc only, because where a context has its registers depends on the C library. */
-# if defined(__GLIBC__) && !defined(__ILP32__) && !defined(OSSL_ASYNC_SETJMP)
+# if defined(__linux__) && !defined(__ILP32__) && !defined(OSSL_ASYNC_SETJMP)
 #  if defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__))
 #   define OSSL_ASYNC_REGISTERS 1
+#  elif defined(__riscv_float_abi_double) && __riscv_xlen == 64 \
+    && !defined(OSSL_ASYNC_SWAPCONTEXT)
+#   define OSSL_ASYNC_REGISTERS 1
 #  endif
+# endif
+
+/*
+ * OSSL_ASYNC_FIRST_FRAME: the first frame of a stack is made by hand, without ucontext (frame.c).
+ * That is so with musl, which has no ucontext, and on riscv64. Elsewhere makecontext makes it. On
+ * the command line it asks for this on every processor, for tests.
+ */
+# if defined(OSSL_ASYNC_REGISTERS) && (!defined(__GLIBC__) || defined(__riscv)) \
+    && !defined(OSSL_ASYNC_FIRST_FRAME)
+#  define OSSL_ASYNC_FIRST_FRAME 1
 # endif
 
 /* Offsets for the assembly, in ucontext_t and in struct ossl_async_work. Checked below. */
@@ -26,7 +38,7 @@
 #  define CONTEXT_RBX 128
 #  define CONTEXT_RSP 160
 #  define CONTEXT_RIP 168
-# else
+# elif defined(__aarch64__)
 #  define CONTEXT_X19 336
 #  define CONTEXT_X30 424
 #  define CONTEXT_SP 432
@@ -42,13 +54,21 @@
 #  include "checkers.h"
 #  include "fibre.h"
 
-#  include <ucontext.h>
-
 /*
  * Suspends the caller in *from and resumes the fibre that is suspended in to. Returns 1 when *from
  * is switched to.
  */
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
+
+#  ifdef OSSL_ASYNC_FIRST_FRAME
+/*
+ * Suspends the caller in *from and calls entry on the stack below top, which need not be aligned.
+ * entry must never return. Returns 1 when someone switches to *from.
+ */
+int ossl_async_registers_begin(void **from, void *top, void (*entry)(void))
+    __attribute__((visibility("hidden")));
+#  else
+#   include <ucontext.h>
 
 /*
  * Suspends the caller in *from and begins fresh, which makecontext has made for a function
@@ -57,6 +77,7 @@ int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility
  */
 int ossl_async_registers_enter(void **from, const ucontext_t *fresh)
     __attribute__((visibility("hidden")));
+#  endif
 
 #  if defined(__x86_64__) && !defined(OSSL_ASYNC_SANITIZED)
 #   define OSSL_ASYNC_REGISTERS_RUN 1
@@ -67,7 +88,9 @@ void ossl_async_registers_run(struct ossl_async_work *work, void *const *back)
 
 /* Each offset, checked when C is compiled: a wrong one makes the size of an array negative. */
 #  define OFFSET(type, member, offset) (offsetof(type, member) == (offset))
-#  ifdef __x86_64__
+#  ifdef OSSL_ASYNC_FIRST_FRAME
+/* No context is read. */
+#  elif defined(__x86_64__)
 typedef char ossl_async_context_offsets[OFFSET(ucontext_t, uc_mcontext.gregs[REG_RBX], CONTEXT_RBX)
     && OFFSET(ucontext_t, uc_mcontext.gregs[REG_RSP], CONTEXT_RSP)
     && OFFSET(ucontext_t, uc_mcontext.gregs[REG_RIP], CONTEXT_RIP) ? 1 : -1];

@@ -70,6 +70,27 @@ begin_function ossl_async_registers_switch
     jump_back
 end_function ossl_async_registers_switch
 
+# ifdef OSSL_ASYNC_FIRST_FRAME
+/* rdi: from, rsi: top, rdx: entry */
+begin_function ossl_async_registers_begin
+    save_registers
+    movq %rsp, (%rdi)
+    andq $-16, %rsi
+    leaq -16(%rsi), %rsp
+    /* From here an unwinder sees the first frame of a stack, which nothing has called. */
+    .cfi_def_cfa %rsp, 16
+    .cfi_undefined %rip
+    .cfi_same_value %rbp
+    .cfi_same_value %rbx
+    .cfi_same_value %r12
+    .cfi_same_value %r13
+    .cfi_same_value %r14
+    .cfi_same_value %r15
+    xorl %ebp, %ebp /* ends the chain of frame pointers */
+    callq *%rdx
+    ud2 /* keeps the return address inside this function */
+end_function ossl_async_registers_begin
+# else
 /* rdi: from, rsi: fresh */
 begin_function ossl_async_registers_enter
     save_registers
@@ -87,6 +108,7 @@ begin_function ossl_async_registers_enter
     .cfi_same_value %r15
     UNTRACKED jmpq *CONTEXT_RIP(%rsi)
 end_function ossl_async_registers_enter
+# endif
 
 /*
  * rdi: work, rsi: back. Does what ossl_async_fibre_run does in C. But if the function has not

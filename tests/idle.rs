@@ -134,8 +134,8 @@ fn jobs_whose_memory_was_given_back_return_in_their_order_with_their_handles_and
 // Rules: B14, D1, P5
 #[test]
 #[cfg_attr(
-    ossl_async_sanitizer,
-    ignore = "a sanitizer's allocator makes mappings of its own"
+    any(ossl_async_sanitizer, target_env = "musl"),
+    ignore = "this allocator makes mappings of its own"
 )]
 fn a_pool_with_jobs_whose_memory_was_given_back_is_freed_like_any_other() {
     alone(|| {

@@ -4,6 +4,8 @@
 //! A fake stands in for libcrypto, compiled from tests/fake/libcrypto.c; compat-tests has the real
 //! one. Every test runs in a child, in which nothing has used the library yet.
 #![cfg(not(ossl_async_null))]
+// A static program of musl cannot load a library.
+#![cfg(not(all(target_env = "musl", target_feature = "crt-static")))]
 
 mod common;
 use common::capi::*;

@@ -147,7 +147,7 @@ fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
 
 /// Makes jobs with this much room under a limit on memory, in bytes, and then with more room. All
 /// jobs that were made can be resumed. Those that could not be made do not count.
-fn with_room(resource: libc::__rlimit_resource_t, in_use: fn() -> u64, room: u64) {
+fn with_room(resource: Resource, in_use: fn() -> u64, room: u64) {
     const MOST: usize = 24;
     alone(|| {
         // What the test itself needs is there before.

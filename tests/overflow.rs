@@ -407,11 +407,11 @@ fn read_under_fire() -> isize {
     // SAFETY: a pipe of our own; the thread that is shot at waits for the one that shoots.
     unsafe {
         assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
-        let reader = libc::pthread_self();
+        let reader = libc::pthread_self() as usize; // musl has a pointer, which is not Send
         let shoot = std::thread::spawn(move || {
             for _ in 0..20 {
                 libc::usleep(500);
-                libc::pthread_kill(reader, libc::SIGSEGV);
+                libc::pthread_kill(reader as libc::pthread_t, libc::SIGSEGV);
             }
             libc::write(ends[1], [0u8].as_ptr().cast(), 1);
         });

@@ -175,11 +175,13 @@ pub fn run_cases(command: &mut Command, expected: &Path) -> Results {
     let library = library
         .strip_prefix("library ")
         .unwrap_or_else(|| panic!("{}", all()));
-    assert_eq!(
-        fs::canonicalize(library).expect("the library that was called is a file"),
-        fs::canonicalize(expected).expect("the library was built"),
-        "the wrong library was called"
-    );
+    if Path::new(library) != expected {
+        assert_eq!(
+            fs::canonicalize(library).expect("the library that was called is a file"),
+            fs::canonicalize(expected).expect("the library was built"),
+            "the wrong library was called"
+        );
+    }
     let mut results = Results::new();
     for line in lines.lines() {
         let (word, rest) = line.split_once(' ').unwrap_or_default();

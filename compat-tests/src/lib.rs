@@ -5,6 +5,7 @@ pub mod cases;
 mod compiling;
 pub mod harness;
 mod library;
+pub mod musl;
 mod needs;
 mod openssl;
 mod running;

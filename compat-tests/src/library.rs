@@ -45,7 +45,7 @@ pub(crate) fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| match env::var_os("OSSL_ASYNC_BUILT") {
         Some(folder) => built_in(Path::new(&folder)),
-        None => cargo_build(|_| ()),
+        None => cargo_build(|_| ()).library(),
     })
 }
 
@@ -57,25 +57,64 @@ fn built_in(folder: &Path) -> Library {
         file
     };
     Library {
-        shared: file("libossl_async.so"),
-        archive: file("libossl_async.a"),
+        shared: file(SHARED),
+        archive: file(ARCHIVE),
     }
 }
 
 /// Builds the library differently: `complete` gives cargo the options. It has a target directory
 /// of its own.
 pub fn build_library(kind: &str, complete: impl FnOnce(&mut Command)) -> Library {
-    cargo_build(|cargo| {
+    cargo_build(in_directory(kind, complete)).library()
+}
+
+/// The same, for builds that make one of the files only.
+pub(crate) fn build_archive(kind: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
+    cargo_build(in_directory(kind, complete)).file(ARCHIVE)
+}
+
+/// Adds the target directory of a kind of build.
+fn in_directory(kind: &str, complete: impl FnOnce(&mut Command)) -> impl FnOnce(&mut Command) {
+    move |cargo| {
         let target = release_directory()
             .parent()
             .expect("it lies in a target directory")
             .join(kind);
         cargo.arg("--target-dir").arg(target);
         complete(cargo);
-    })
+    }
 }
 
-fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
+const SHARED: &str = "libossl_async.so";
+const ARCHIVE: &str = "libossl_async.a";
+
+/// What cargo has made.
+struct Built {
+    command: String,
+    /// Where the files are, wherever the environment or a configuration file has put the target
+    /// directory.
+    messages: String,
+}
+
+impl Built {
+    fn file(&self, name: &str) -> PathBuf {
+        self.messages
+            .split('"')
+            .map(Path::new)
+            .find(|path| path.is_absolute() && path.file_name() == Some(OsStr::new(name)))
+            .unwrap_or_else(|| panic!("{} made no {name}", self.command))
+            .to_owned()
+    }
+
+    fn library(&self) -> Library {
+        Library {
+            shared: self.file(SHARED),
+            archive: self.file(ARCHIVE),
+        }
+    }
+}
+
+fn cargo_build(complete: impl FnOnce(&mut Command)) -> Built {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args([
@@ -90,20 +129,9 @@ fn cargo_build(complete: impl FnOnce(&mut Command)) -> Library {
     complete(&mut cargo);
     let output = cargo.output().expect("cargo runs");
     assert!(output.status.success(), "{cargo:?}: {}", output.status);
-    // Cargo prints where the files are, wherever the environment or a configuration file has put
-    // the target directory.
-    let messages = String::from_utf8(output.stdout).expect("cargo's messages are UTF-8");
-    let file = |name: &str| {
-        messages
-            .split('"')
-            .map(Path::new)
-            .find(|path| path.is_absolute() && path.file_name() == Some(OsStr::new(name)))
-            .unwrap_or_else(|| panic!("{cargo:?} made no {name}"))
-            .to_owned()
-    };
-    Library {
-        shared: file("libossl_async.so"),
-        archive: file("libossl_async.a"),
+    Built {
+        command: format!("{cargo:?}"),
+        messages: String::from_utf8(output.stdout).expect("cargo's messages are UTF-8"),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Tests the shim by itself (`programs/shim`). It is compiled for each way of switching, by gcc
 //! and clang, with and without optimisation, the processor's protections of control flow, and
-//! sanitizers. The tests are for this machine, and for aarch64 under qemu.
+//! sanitizers. The tests are for this machine with glibc and with musl, and for aarch64 and riscv64
+//! under qemu.
 
-use compat_tests::{ignore_for_want, report, root, run};
+use compat_tests::{ignore_for_want, musl, report, root, run};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,18 @@ const ON_AARCH64: &[(&str, Check)] = &[
     ),
 ];
 
+/// The checks for riscv64, wherever the tests run.
+const ON_RISCV64: &[(&str, Check)] = &[
+    (
+        "on_riscv64_in_each_way_of_switching",
+        on_riscv64_in_each_way_of_switching,
+    ),
+    (
+        "on_riscv64_no_stack_is_executable",
+        on_riscv64_no_stack_is_executable,
+    ),
+];
+
 fn main() -> ExitCode {
     let mut tests = compat_tests::tests![
         on_aarch64_with_landing_pads_and_signed_return_addresses_by_gcc,
@@ -55,7 +68,11 @@ fn main() -> ExitCode {
             }
         }
     };
-    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+    if cfg!(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64"
+    )) {
         add(HERE, [("gcc", &GCC), ("clang", &CLANG)]);
     }
     if cfg!(target_arch = "x86_64") {
@@ -65,42 +82,86 @@ fn main() -> ExitCode {
         ON_AARCH64,
         [("gcc", &GCC_AARCH64), ("clang", &CLANG_AARCH64)],
     );
+    add(
+        ON_RISCV64,
+        [("gcc", &GCC_RISCV64), ("clang", &CLANG_RISCV64)],
+    );
+    tests.add("with_musl::shared", || with_musl(&[]));
+    tests.add("with_musl::static", || with_musl(&["-static"]));
     tests.run()
 }
 
-/// The ways of switching: the name, and the option that chooses it.
-const WAYS: [(&str, &[&str]); 3] = [
+/// The ways of switching: the name, and the options that choose it.
+const WAYS: [(&str, &[&str]); 4] = [
     ("registers", &[]),
+    ("registers", &["-DOSSL_ASYNC_FIRST_FRAME"]),
     ("setjmp", &["-DOSSL_ASYNC_SETJMP"]),
     ("swapcontext", &["-DOSSL_ASYNC_SWAPCONTEXT"]),
 ];
 
+/// What of the shim is compiled into the program.
+const SOURCES: [&str; 6] = [
+    "fibre.c",
+    "frame.c",
+    "x86_64.S",
+    "aarch64.S",
+    "riscv64.S",
+    "checkers.c",
+];
+
 const LEVELS: [&str; 2] = ["-O0", "-O2"];
 
-/// The compiler for a machine, and the command that runs its programs.
+/// The compiler for a machine, and the command that runs its programs. That command may have
+/// another name, with `-static` at its end.
 struct Machine {
     compiler: &'static [&'static str],
     runner: &'static [&'static str],
+    /// A file of the C library, and the package that has it.
+    libc: Option<(&'static str, &'static str)>,
 }
 
-static GCC: Machine = Machine {
+/// This machine.
+const HOST: Machine = Machine {
     compiler: &["gcc"],
     runner: &[],
+    libc: None,
 };
+static GCC: Machine = HOST;
 static CLANG: Machine = Machine {
     compiler: &["clang"],
-    runner: &[],
+    ..HOST
 };
-/// The command `qemu-aarch64`, or its other name.
-const QEMU: &[&str] = &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"];
-const QEMU_STATIC: &str = "qemu-aarch64-static";
-static GCC_AARCH64: Machine = Machine {
+static MUSL: Machine = Machine {
+    compiler: &["musl-gcc"],
+    ..HOST
+};
+
+const AARCH64: Machine = Machine {
     compiler: &["aarch64-linux-gnu-gcc"],
-    runner: QEMU,
+    runner: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
+    libc: Some((
+        "/usr/aarch64-linux-gnu/lib/libc.so.6",
+        "libc6-dev-arm64-cross",
+    )),
 };
+static GCC_AARCH64: Machine = AARCH64;
 static CLANG_AARCH64: Machine = Machine {
     compiler: &["clang", "--target=aarch64-linux-gnu"],
-    runner: QEMU,
+    ..AARCH64
+};
+
+const RISCV64: Machine = Machine {
+    compiler: &["riscv64-linux-gnu-gcc"],
+    runner: &["qemu-riscv64", "-L", "/usr/riscv64-linux-gnu"],
+    libc: Some((
+        "/usr/riscv64-linux-gnu/lib/libc.so.6",
+        "libc6-dev-riscv64-cross",
+    )),
+};
+static GCC_RISCV64: Machine = RISCV64;
+static CLANG_RISCV64: Machine = Machine {
+    compiler: &["clang", "--target=riscv64-linux-gnu"],
+    ..RISCV64
 };
 
 fn runs(program: &str) -> bool {
@@ -113,21 +174,28 @@ fn runs(program: &str) -> bool {
 }
 
 impl Machine {
+    /// The command that runs programs, if it is not the system itself.
+    fn runner(&self) -> Option<String> {
+        let name = (*self.runner.first()?).to_owned();
+        let other = format!("{name}-static");
+        Some(if runs(&name) || !runs(&other) {
+            name
+        } else {
+            other
+        })
+    }
+
     /// Ignores the test if something is not installed.
     fn need(&self) {
+        let compiler = Some(self.compiler[0].to_owned());
         let mut missing = vec![];
-        for (tool, package) in [
-            (self.compiler.first(), "the compiler"),
-            (self.runner.first(), "qemu-user"),
-        ] {
-            let is_missing =
-                |tool: &&&str| !(runs(tool) || QEMU.contains(tool) && runs(QEMU_STATIC));
-            if let Some(tool) = tool.filter(is_missing) {
+        for (tool, package) in [(compiler, "the compiler"), (self.runner(), "qemu-user")] {
+            if let Some(tool) = tool.filter(|tool| !runs(tool)) {
                 missing.push(format!("{tool} ({package}) is not installed"));
             }
         }
-        if !self.runner.is_empty() && !Path::new("/usr/aarch64-linux-gnu/lib/libc.so.6").exists() {
-            missing.push("libc6-dev-arm64-cross is not installed".to_owned());
+        if let Some((_, package)) = self.libc.filter(|(file, _)| !Path::new(file).exists()) {
+            missing.push(format!("{package} is not installed"));
         }
         if !missing.is_empty() {
             ignore_for_want(missing.join(", "));
@@ -144,17 +212,21 @@ impl Machine {
         command
             .args(&self.compiler[1..])
             .args(["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror"])
+            .arg("-fasynchronous-unwind-tables") // on riscv64 not the default
             .args(flags)
             .arg("-I")
             .arg(&shim)
             .arg(programs.join("fibres.c"))
-            .args(["fibre.c", "x86_64.S", "aarch64.S", "checkers.c"].map(|file| shim.join(file)))
+            .args(SOURCES.map(|file| shim.join(file)))
             .args([
                 "-Wl,--wrap=getcontext,--wrap=setcontext,--wrap=swapcontext",
                 "-lm",
                 "-o",
             ])
             .arg(&program);
+        if self.compiler == MUSL.compiler {
+            musl::link_unwinder(&mut command);
+        }
         let output = command.output().expect("the compiler has run before");
         assert!(
             output.status.success(),
@@ -198,20 +270,18 @@ impl Machine {
     fn check_marks(&self, flags: &[&str], expected: &[&str]) {
         self.need();
         let expected = [&["executable stack: false"], expected].concat();
-        for source in ["thread.c", "x86_64.S", "aarch64.S"] {
+        for source in ["thread.c", "x86_64.S", "aarch64.S", "riscv64.S"] {
             assert_eq!(self.marks(source, flags), expected, "{source}");
         }
     }
 
     fn command(&self, program: &Path) -> Command {
-        match self.runner {
-            [] => Command::new(program),
-            [runner, arguments @ ..] => {
-                let mut command = Command::new(if runs(runner) { runner } else { QEMU_STATIC });
-                command.args(arguments).arg(program);
-                command
-            }
-        }
+        let Some(runner) = self.runner() else {
+            return Command::new(program);
+        };
+        let mut command = Command::new(runner);
+        command.args(&self.runner[1..]).arg(program);
+        command
     }
 
     /// Compiles the program with these flags, runs its cases, and returns its file.
@@ -309,6 +379,14 @@ fn assembly_has_the_marks_that_the_compiler_gives_c(machine: &Machine) {
     machine.check_marks(&["-fcf-protection=none"], &[]);
 }
 
+// Rules: F1, F2, F3, F4, F17
+fn with_musl(flags: &[&str]) {
+    musl::need_musl();
+    for level in LEVELS {
+        MUSL.check("registers", &[&[level], flags].concat());
+    }
+}
+
 /// With locals on the stack, and with locals on the heap. The default depends on the compiler.
 // Rules: F2
 fn under_address_sanitizer(machine: &Machine) {
@@ -329,6 +407,18 @@ fn on_aarch64_in_each_way_of_switching(machine: &Machine) {
     // clang links with files of the other compiler.
     GCC_AARCH64.need();
     machine.check_all(&[]);
+}
+
+// Rules: F1, F2, F3, F4, F6
+fn on_riscv64_in_each_way_of_switching(machine: &Machine) {
+    // clang links with files of the other compiler.
+    GCC_RISCV64.need();
+    machine.check_all(&[]);
+}
+
+// Rules: F12
+fn on_riscv64_no_stack_is_executable(machine: &Machine) {
+    machine.check_marks(&[], &[]);
 }
 
 // Rules: F12

@@ -408,12 +408,18 @@ pub fn limit_memory(bytes: u64) {
     }
 }
 
+/// The name of a resource that can be limited.
+#[cfg(target_env = "gnu")]
+pub type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+pub type Resource = c_int;
+
 /// Sets a resource's soft limit and returns the old one.
 #[allow(
     clippy::unnecessary_cast,
     reason = "a limit has as many bits as a long"
 )]
-pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
+pub fn limit(resource: Resource, soft: u64) -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

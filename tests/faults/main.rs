@@ -8,7 +8,7 @@
 //! - `imports`: no function that the library imports is missing here.
 //!
 //! `tests/limits.rs` has what the system itself refuses.
-#![cfg(not(ossl_async_null))]
+#![cfg(all(not(ossl_async_null), target_env = "gnu"))]
 // A sanitizer replaces the same functions, and needs them before it can be called itself.
 #![cfg(not(ossl_async_sanitizer))]
 

@@ -1,11 +1,12 @@
 /*
  * The fibre layer by itself: csrc/fibre.c is compiled and linked with this, without the rest of
  * the library. tests/check_shim.rs builds it in every way, with several compilers, for this
- * machine and for aarch64.
+ * machine, for aarch64 and for riscv64, with glibc and with musl.
  *
- * Linked with --wrap for getcontext, setcontext and swapcontext, so that each can be made to fail.
- * The argument is the name that ossl_async_switch_method must return. With "miss-landing-pad"
- * instead, the program makes a jump that faults only if the machine checks landing pads.
+ * With glibc it is linked with --wrap for getcontext, setcontext and swapcontext, so that each can
+ * be made to fail. The argument is the name that ossl_async_switch_method must return. With
+ * "miss-landing-pad" instead, the program makes a jump that faults only if the machine checks
+ * landing pads.
  */
 #define _GNU_SOURCE 1
 
@@ -170,6 +171,7 @@ static void forget_all(void)
 #define SWAPCONTEXT 4
 static int contexts_fail;
 
+#ifdef __GLIBC__
 int __real_getcontext(ucontext_t *context);
 int __wrap_getcontext(ucontext_t *context);
 int __real_setcontext(const ucontext_t *context);
@@ -192,6 +194,7 @@ int __wrap_swapcontext(ucontext_t *from, const ucontext_t *to)
 {
     return contexts_fail & SWAPCONTEXT ? -1 : __real_swapcontext(from, to);
 }
+#endif
 
 /* -------------------------------------------------------------------------------------------------------- cases */
 

@@ -36,11 +36,11 @@ fn object(name: &CStr) -> Option<Object> {
 /// It searches the list of loaded objects, because `dlopen` of a name that is not loaded searches
 /// the disk.
 ///
-/// It returns none in a forked child. glibc holds a lock while it searches the list, and does not
-/// release that lock in a child. If another thread searched at the fork, the child would wait for
-/// ever.
+/// It returns none in a forked child of glibc's. glibc holds a lock while it searches the list, and
+/// does not release that lock in a child. If another thread searched at the fork, the child would
+/// wait for ever. musl takes its lock before each fork.
 pub fn loaded_object(prefix: &CStr, accept: &dyn Fn(&Object) -> bool) -> Option<Object> {
-    if fork_count() > 0 {
+    if !can_search() {
         return None;
     }
     // On the heap, because callers may have stacks of only 16 KiB.
@@ -54,6 +54,11 @@ pub fn loaded_object(prefix: &CStr, accept: &dyn Fn(&Object) -> bool) -> Option<
     // SAFETY: the block was made above.
     unsafe { free(name.as_ptr().cast()) };
     found
+}
+
+/// Whether the list of loaded objects can be searched.
+fn can_search() -> bool {
+    cfg!(target_env = "musl") || fork_count() == 0
 }
 
 /// The longest name in bytes, with its NUL.
@@ -106,7 +111,7 @@ unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) ->
     unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) != 0 }
 }
 
-/// How often objects were loaded into the process. None in a forked child; see [`loaded_object`].
+/// How often objects were loaded into the process. None where [`loaded_object`] cannot search.
 pub fn load_count() -> Option<u64> {
     unsafe extern "C" fn first(
         info: *mut libc::dl_phdr_info,
@@ -117,7 +122,7 @@ pub fn load_count() -> Option<u64> {
         unsafe { count.cast::<u64>().write((*info).dlpi_adds) };
         1
     }
-    if fork_count() > 0 {
+    if !can_search() {
         return None;
     }
     let mut count = 0;
@@ -188,10 +193,10 @@ pub fn object_with_symbol(symbol: &CStr) -> Option<Object> {
     object(unsafe { CStr::from_ptr(file) })
 }
 
-/// A loaded object of one of these names. The search includes the disk. Only in a forked child,
-/// where [`loaded_object`] finds nothing.
+/// A loaded object of one of these names. The search includes the disk. Only in a forked child where
+/// [`loaded_object`] cannot search.
 pub fn named_object(names: &[&CStr], accept: &dyn Fn(&Object) -> bool) -> Option<Object> {
-    if fork_count() == 0 {
+    if can_search() {
         return None;
     }
     names.iter().filter_map(|name| object(name)).find(accept)

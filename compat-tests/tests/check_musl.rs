@@ -1,0 +1,181 @@
+//! The library for musl, where OpenSSL has no jobs: C programs linked with the shared and with the
+//! static library, and a stand-in for a libssl whose libcrypto has no jobs.
+//!
+//! The library's own tests run with musl by `.ci/musl`. `check_shim.rs` has the switch by itself.
+
+use compat_tests::cases::{Program, every_program_is_in, run_cases};
+use compat_tests::{LINKAGES, Linkage, musl, run};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// The programs with cases.
+const PROGRAMS: &[&str] = &[
+    "arguments",
+    "block",
+    "cancel",
+    "cycles",
+    "errors",
+    "key_destructors",
+    "limits",
+    "overflow",
+    "overflow_report",
+    "pool",
+    "process",
+    "races",
+    "signals",
+    "stack_size",
+    "states",
+    "thread_end",
+    "threads",
+    "upstream",
+    "wake",
+    "gen2_ours/both_generations",
+    "gen2_ours/contexts",
+    "gen2_ours/custom_stacks",
+    "gen2_ours/exhaustion",
+    "gen2_ours/second_misuse",
+    "gen2_ours/statistics",
+];
+
+/// Those that do not run, with the reason.
+const OTHERS: &[(&str, &str)] = &[
+    ("allocation", "it replaces malloc, and calls glibc's own"),
+    ("null", "it is for a build without jobs"),
+    (
+        "soak",
+        "it finds no more than \"races\" does, and takes long",
+    ),
+    (
+        "gen2_ours/fake_libcrypto",
+        "the library's own tests have the same",
+    ),
+    ("gen2_ours/second_null", "it is for a build without jobs"),
+];
+
+fn main() -> ExitCode {
+    let mut tests = compat_tests::tests![
+        every_program_is_listed,
+        a_libssl_without_jobs_has_them_when_the_library_is_preloaded,
+        a_libssl_without_jobs_has_them_when_the_library_is_linked_before_it,
+        the_build_without_jobs_is_what_openssl_is_there,
+    ];
+    for linkage in LINKAGES {
+        for name in PROGRAMS {
+            tests.add_program(with_musl(name, linkage));
+        }
+    }
+    for name in ["null", "gen2_ours/second_null"] {
+        tests.add_program(Program::new(
+            name,
+            title(name, "without_jobs"),
+            move |cases| {
+                musl::need_musl();
+                let library = musl::null_library();
+                let program = musl::build(name, "without-jobs", |command| {
+                    musl::link_unwinder(command.arg(library));
+                });
+                run_cases(command(&program, library).args(cases), library)
+            },
+        ));
+    }
+    tests.run()
+}
+
+fn every_program_is_listed() {
+    let others = OTHERS.iter().map(|(name, _)| *name);
+    let listed: Vec<&str> = PROGRAMS.iter().copied().chain(others).collect();
+    every_program_is_in(&listed, &["", "gen2_ours/"]);
+}
+
+fn title(name: &str, kind: &str) -> String {
+    format!("{}::{kind}", name.replace('/', "::"))
+}
+
+/// A command that runs a program for musl. The library lies in one of the folders that are
+/// searched.
+fn command(program: &Path, library: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("LD_LIBRARY_PATH", musl::library_path(library));
+    command
+}
+
+fn with_musl(name: &'static str, linkage: Linkage) -> Program {
+    let program = Program::new(name, title(name, linkage.name()), move |cases| {
+        musl::need_musl();
+        let program = musl::compile(name, linkage);
+        let library = &musl::library().shared;
+        let expected = match linkage {
+            Linkage::Shared => library,
+            // A static program of musl cannot ask. There is no other library.
+            Linkage::Static => Path::new("unknown"),
+        };
+        run_cases(command(&program, library).args(cases), expected)
+    });
+    match name {
+        "thread_end" => program.without(
+            "the_main_thread_may_end_in_a_job_while_another_thread_continues",
+            "with musl nothing can join the main thread of a forked child, with or without jobs",
+        ),
+        _ => program,
+    }
+}
+
+/// The stand-ins, and the program that uses them. `before` is linked before them.
+fn server(before: Option<&Path>) -> PathBuf {
+    let shared = |name: &str| {
+        musl::build(&format!("musl/{name}"), "standin", |command| {
+            command.args(["-shared", "-fPIC", &format!("-Wl,-soname,{name}")]);
+        })
+    };
+    let (libssl, libcrypto) = (shared("libssl"), shared("null_libcrypto"));
+    let group = if before.is_some() {
+        "linked"
+    } else {
+        "standin"
+    };
+    musl::build("musl/server", group, |command| {
+        let folder = libssl.parent().expect("it lies in a folder");
+        command
+            .arg("-Wl,--no-as-needed")
+            .args(before)
+            .args([&libssl, &libcrypto])
+            .arg(format!("-Wl,-rpath,{}", folder.display()));
+        musl::link_unwinder(command);
+    })
+}
+
+/// What the program prints, with these libraries in front.
+fn printed(server: &Path, preloaded: Option<&Path>) -> String {
+    let mut command = command(server, &musl::library().shared);
+    if let Some(library) = preloaded {
+        command.env("LD_PRELOAD", library);
+    }
+    let ran = run(&mut command);
+    assert!(ran.status.success(), "{}\n{}", ran.status, ran.stderr);
+    ran.stdout
+}
+
+const WITHOUT_JOBS: &str = "capable 0\nasync job\nresult 0\ncalls of libcrypto 4\n";
+const WITH_JOBS: &str = "capable 1\nasync\ndone\nresult 1234\ncalls of libcrypto 0\n";
+
+// Rules: F16, F17, D33
+fn a_libssl_without_jobs_has_them_when_the_library_is_preloaded() {
+    musl::need_musl();
+    let server = server(None);
+    assert_eq!(printed(&server, None), WITHOUT_JOBS);
+    assert_eq!(printed(&server, Some(&musl::library().shared)), WITH_JOBS);
+}
+
+// Rules: F16, F17, D33
+fn a_libssl_without_jobs_has_them_when_the_library_is_linked_before_it() {
+    musl::need_musl();
+    let server = server(Some(&musl::library().shared));
+    assert_eq!(printed(&server, None), WITH_JOBS);
+}
+
+// Rules: F16, D33
+fn the_build_without_jobs_is_what_openssl_is_there() {
+    musl::need_musl();
+    let without = WITHOUT_JOBS.replace("libcrypto 4", "libcrypto 0");
+    assert_eq!(printed(&server(None), Some(musl::null_library())), without);
+}
