@@ -47,11 +47,22 @@ unsafe extern "C" {
     fn fegetround() -> i32;
 }
 
-const UPWARD: i32 = 0x800;
-const DOWNWARD: i32 = 0x400;
+/// `FE_UPWARD` and `FE_DOWNWARD` of `fenv.h`: the bits of the processor's own register. 0 is to
+/// nearest everywhere.
+const UPWARD: i32 = MODES.0;
+const DOWNWARD: i32 = MODES.1;
+const MODES: (i32, i32) = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) {
+    (0x800, 0x400)
+} else if cfg!(any(target_arch = "aarch64", target_arch = "arm")) {
+    (0x40_0000, 0x80_0000)
+} else if cfg!(any(target_arch = "riscv64", target_arch = "riscv32")) {
+    (3, 2)
+} else {
+    (2, 3) // powerpc, s390x
+};
 
 fn set_rounding(mode: i32) {
-    // SAFETY: a documented mode of x86-64.
+    // SAFETY: a mode of this processor.
     assert_eq!(unsafe { fesetround(mode) }, 0);
 }
 

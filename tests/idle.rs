@@ -12,15 +12,9 @@ use ossl_async::stats;
 const KEPT: usize = 1024;
 const ROUND: usize = 65536;
 
-/// Resident memory of this process, in pages. Not that of files, such as code that runs for the first
-/// time. Counted page by page: the sum in `statm` lags behind.
+/// Resident memory of this process, in pages.
 fn resident() -> usize {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Anonymous:"));
-    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    kib.parse::<usize>().unwrap() / 4
+    resident_memory() / 4096
 }
 
 /// Pauses this many jobs at once, started by the call of either generation.
@@ -161,6 +155,7 @@ fn a_program_that_starts_all_its_jobs_and_then_finishes_them_all_keeps_their_mem
     alone(|| {
         // So many that rounds end while jobs are being finished.
         let jobs = 3000;
+        limit(libc::RLIMIT_NOFILE, 8000); // two for each job
         let mut all = peak(jobs, false);
         finish_all(&mut all);
         let before = resident();
@@ -183,6 +178,7 @@ fn a_program_that_starts_all_its_jobs_and_then_finishes_them_all_keeps_their_mem
 fn jobs_that_are_needed_again_before_their_turn_came_keep_their_memory() {
     alone(|| {
         let jobs = 4 * KEPT;
+        limit(libc::RLIMIT_NOFILE, 10_000); // two for each job
         let mut all = peak(jobs, false);
         finish_all(&mut all);
         // The round of the peak, and a round in which all but one are unused. From here on each

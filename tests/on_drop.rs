@@ -368,14 +368,6 @@ fn a_job_that_c_has_resumed_meanwhile_unwinds_as_well() {
     assert_eq!(errors(), [0x33069042]);
 }
 
-/// Resident memory of this process, in KiB. Counted page by page: the sum in `statm` lags behind.
-fn resident() -> usize {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
-    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    kib.parse().unwrap()
-}
-
 // Rules: D15, P4
 #[test]
 #[cfg_attr(
@@ -392,9 +384,9 @@ fn a_hundred_thousand_dropped_jobs_leave_memory_as_it_was() {
             }))
         };
         (0..100).for_each(|_| drop_one());
-        let before = resident();
+        let before = resident_memory() / 1024;
         (0..100_000).for_each(|_| drop_one());
-        let after = resident();
+        let after = resident_memory() / 1024;
         println!("{before} KiB, then {after} KiB");
         assert!(after < before + 1024, "{before} KiB, then {after} KiB");
         assert_eq!(stats::thread().created, 1);

@@ -239,6 +239,7 @@ fn lightweight_guards_cost_no_mapping_each() {
     alone(|| {
         // The guards of the first stacks are always mappings.
         let (max, jobs, first) = (2000, 1500, 256);
+        limit(libc::RLIMIT_NOFILE, 4000); // two for each job
         let none = mappings();
         assert_eq!(ASYNC_init_pool(max, first), 1);
         let before = mappings();

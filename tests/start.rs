@@ -249,13 +249,9 @@ fn large_arguments_do_not_outlive_their_job() {
             assert_eq!(result, ASYNC_PAUSE);
             handle
         };
-        let resident = || {
-            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-            statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-        };
-        let before = resident();
+        let before = resident_memory();
         let mut handles = [start(), start(), start(), start()];
-        assert!(resident() >= before + (16 << 20));
+        assert!(resident_memory() >= before + (16 << 20));
         for handle in &mut handles {
             let mut ret = 0;
             // SAFETY: a paused job's handle.
@@ -263,7 +259,7 @@ fn large_arguments_do_not_outlive_their_job() {
                 unsafe { ASYNC_start_job_2015(handle, &mut ret, None, ptr::null_mut(), 0) };
             assert_eq!(result, ASYNC_FINISH);
         }
-        assert!(resident() < before + (1 << 20), "four idle jobs");
+        assert!(resident_memory() < before + (1 << 20), "four idle jobs");
     });
 }
 

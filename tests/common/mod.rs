@@ -308,6 +308,17 @@ pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
+/// The resident memory of this process that is not of files, such as code that runs for the first
+/// time. In bytes. Counted page by page: the sum in `statm` lags behind, by up to 64 pages a thread.
+pub fn resident_memory() -> usize {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    kib.parse::<usize>().unwrap() * 1024
+}
+
 /// How many mappings the process has.
 pub fn mappings() -> usize {
     std::fs::read_to_string("/proc/self/maps")
