@@ -143,8 +143,9 @@ pub fn compile_beside_openssl(
 
 /// Compiles a C program that needs neither the library nor OpenSSL.
 pub fn compile_alone(source: &Path) -> PathBuf {
+    // Until glibc 2.34 these were libraries of their own.
     build(source, "alone", |command| {
-        command.arg(source);
+        command.arg(source).args(["-lpthread", "-ldl"]);
     })
 }
 

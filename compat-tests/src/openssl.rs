@@ -3,11 +3,14 @@
 
 use crate::library::release_directory;
 use crate::{Scratch, root};
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -50,8 +53,14 @@ pub fn version_in(text: &str) -> &str {
 /// Whether OpenSSL, 1.1.0 or later, is installed with its headers. If a version is wanted
 /// ([`wanted_version`]), panics unless headers and library are of it.
 pub fn openssl_is_installed() -> bool {
-    static INSTALLED: OnceLock<bool> = OnceLock::new();
-    *INSTALLED.get_or_init(|| {
+    openssl_version().is_some()
+}
+
+/// The version of the OpenSSL that programs are linked with, such as `3.5.9`. None if it is not
+/// installed with its headers. Panics as [`openssl_is_installed`].
+pub fn openssl_version() -> Option<&'static str> {
+    static VERSION: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
         let versions = versions_of_headers_and_library();
         if let Some(wanted) = wanted_version() {
             let [headers, library] = versions
@@ -60,8 +69,9 @@ pub fn openssl_is_installed() -> bool {
             assert_wanted("what the compiler includes", headers);
             assert_wanted("what the linker finds", library);
         }
-        versions.is_some()
-    })
+        versions.map(|[_, library]| library)
+    };
+    VERSION.get_or_init(find).as_deref()
 }
 
 /// The versions of OpenSSL's headers and of the library that programs get. None without OpenSSL.
@@ -125,6 +135,23 @@ pub fn static_openssl() -> Option<&'static StaticOpenssl> {
         linked.ok()?.status.success().then_some(found)
     };
     FOUND.get_or_init(find).as_ref()
+}
+
+/// The names that the dynamic linker looks up for a library. A library may call functions of its
+/// own by name too, and another library that comes first then has them. libcrypto does so up to 3.5.
+pub fn looked_up_by_name(library: &Path) -> BTreeSet<String> {
+    let bytes = fs::read(library).unwrap_or_else(|why| panic!("{}: {why}", library.display()));
+    let library = ElfFile64::<Endianness>::parse(&*bytes).expect("a shared library");
+    let symbols = library.dynamic_symbol_table().expect("it has one");
+    let relocations = library.dynamic_relocations().expect("it has them");
+    let indices = relocations.filter_map(|(_, relocation)| match relocation.target() {
+        RelocationTarget::Symbol(index) => Some(index),
+        _ => None,
+    });
+    indices
+        .map(|index| symbols.symbol_by_index(index).expect("it is in the table"))
+        .map(|symbol| symbol.name().expect("names are text").to_owned())
+        .collect()
 }
 
 /// A command that runs a program with the library in front of libcrypto: `with-ossl-async`.

@@ -54,7 +54,7 @@ pub fn random_walks(
             .expect("the generator rejects nothing");
         let take = |walk: Vec<Operation>| {
             let tables = [libcrypto.table, *ours];
-            let log = take(tables, libctxs, libcrypto.runs_with_no_bytes(), &walk)?;
+            let log = take(tables, libctxs, libcrypto, &walk)?;
             tally.borrow_mut().add(&log);
             Ok(())
         };
@@ -111,11 +111,11 @@ pub struct Difference {
 fn take(
     tables: [Table; 2],
     libctxs: Option<Libctxs>,
-    runs_with_no_bytes: bool,
+    libcrypto: &Libcrypto,
     walk: &[Operation],
 ) -> Result<Vec<Entry>, TestCaseError> {
     let on_this_thread = || {
-        let sides = tables.map(|table| Side::new(table, libctxs, runs_with_no_bytes));
+        let sides = tables.map(|table| Side::new(table, libctxs, libcrypto));
         let result = steps(walk, &sides);
         if result.is_err() {
             sides.iter().for_each(Side::finish_all_jobs);

@@ -3,15 +3,12 @@
 //! environment variables.
 
 use compat_tests::{
-    Linkage, build_library, command, compile, expected_library, ignore, ignore_for_want, need_jobs,
-    program_source, report, root, run,
+    Linkage, build_library, command, compile, expected_library, ignore, ignore_for_want,
+    looked_up_by_name, need_jobs, program_source, report, root, run,
 };
 use object::read::archive::ArchiveFile;
 use object::read::elf::{Dyn, ElfFile64, ProgramHeader};
-use object::{
-    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget,
-    SectionFlags, elf,
-};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -138,22 +135,13 @@ fn exports(library: &Elf) -> BTreeSet<String> {
 
 /// The library's own exports whose addresses the loader fills in, wherever it finds each name
 /// first in the process.
-fn own_exports_that_the_loader_looks_up(library: &Elf) -> BTreeSet<String> {
-    let symbols = library
-        .dynamic_symbol_table()
-        .expect("a shared library has one");
-    let looked_up: BTreeSet<String> = library
-        .dynamic_relocations()
-        .expect("a shared library has them")
-        .filter_map(|(_, relocation)| match relocation.target() {
-            RelocationTarget::Symbol(index) => Some(index),
-            _ => None,
-        })
-        .map(|index| symbols.symbol_by_index(index).expect("it is in the table"))
-        .map(|symbol| symbol.name().expect("names are text").to_owned())
-        .collect();
+fn own_exports_that_the_loader_looks_up(file: &Path) -> BTreeSet<String> {
+    let looked_up = looked_up_by_name(file);
     assert!(looked_up.contains("malloc"), "{looked_up:?}");
-    looked_up.intersection(&exports(library)).cloned().collect()
+    looked_up
+        .intersection(&exports(&parse(file)))
+        .cloned()
+        .collect()
 }
 
 /// If libcrypto comes first, such a call would leave the library in the middle of its work. Also
@@ -163,8 +151,8 @@ fn no_exported_function_calls_another_by_its_exported_name() {
     let plain = build_library("unoptimised", |cargo| {
         cargo.args(["--config", "profile.release.opt-level=0"]);
     });
-    let found = [shared_file(), plain.shared]
-        .map(|file| own_exports_that_the_loader_looks_up(&parse(&file)));
+    let found =
+        [shared_file(), plain.shared].map(|file| own_exports_that_the_loader_looks_up(&file));
     assert!(
         found.iter().all(BTreeSet::is_empty),
         "as it is built, and without optimisation: {found:?}"

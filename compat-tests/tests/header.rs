@@ -130,6 +130,22 @@ int codes[] = { ASYNC_F_ASYNC_CTX_NEW, ASYNC_F_ASYNC_START_JOB, ASYNC_F_ASYNC_IN
 #endif
 ";
 
+/// The include guards that OpenSSL's versions have.
+const BOTH_GUARDS: &str = "
+#if defined(OPENSSL_ASYNC_H) || defined(HEADER_ASYNC_H)
+# undef OPENSSL_ASYNC_H
+# undef HEADER_ASYNC_H
+# define OPENSSL_ASYNC_H
+# define HEADER_ASYNC_H
+#endif
+#if defined(OPENSSL_ASYNCERR_H) || defined(HEADER_ASYNCERR_H)
+# undef OPENSSL_ASYNCERR_H
+# undef HEADER_ASYNCERR_H
+# define OPENSSL_ASYNCERR_H
+# define HEADER_ASYNCERR_H
+#endif
+";
+
 /// Takes the address of every function of the standalone `err.h` by the name that programs use.
 const USE_ERR: &str = "
 unsigned long (*get_error)(void) = ERR_get_error;
@@ -321,7 +337,12 @@ fn openssls_own_headers_compile_beside_ours_in_every_order() {
         let mut sources = Vec::new();
         for (number, order) in orders.iter().enumerate() {
             let includes: String = order.split(' ').map(include_line).collect();
-            let text = [&includes, USE_ASYNC, USE_ASYNCERR, use_ssl].concat();
+            // A version has one of the guards, which is enough where its header comes first.
+            let guards = match order.starts_with("own-") {
+                true => BOTH_GUARDS,
+                false => "",
+            };
+            let text = [&includes, guards, USE_ASYNC, USE_ASYNCERR, use_ssl].concat();
             sources.push(scratch.file(&format!("order{number}.{extension}"), &text));
         }
         for compiler in compilers(&candidates) {

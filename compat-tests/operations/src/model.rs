@@ -147,6 +147,8 @@ pub struct Model {
     counts: Counts,
     /// Bytes of every stack.
     stack_bytes: usize,
+    /// The largest limit that `ASYNC_init_thread` takes.
+    largest_limit: usize,
     /// The counts of the process that do not come from this thread.
     elsewhere: Counts,
     /// Whether the thread has had a job or a pool. From then on it has counts of its own.
@@ -185,16 +187,23 @@ impl Model {
             blocks: 0,
             counts: Counts::default(),
             stack_bytes,
+            largest_limit: usize::MAX,
             elsewhere: Counts::default(),
             counting: false,
             most_pipes: 0,
         }
     }
 
+    /// Has `ASYNC_init_thread` take limits up to this only.
+    pub fn set_largest_limit(&mut self, largest: usize) {
+        self.largest_limit = largest;
+    }
+
     /// `ASYNC_init_pool`, and with `pipes` false `ASYNC_init_thread` (G1).
     pub fn init_pool(&mut self, max: usize, init: usize, pipes: bool) -> c_int {
         // B8: the comparison comes first and takes 0 literally (P6). The pool that exists stays.
-        if init > max {
+        // G2: beside some versions of libcrypto a limit is an `int`.
+        if init > max || !pipes && max > self.largest_limit {
             self.queue.push(queue::INVALID_POOL_SIZE);
             return 0;
         }

@@ -59,6 +59,19 @@
 
 #define WORKERS 2
 
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+/* OpenSSL 1.1.1 has no callbacks. Only the variant "fd" runs there. */
+# define ASYNC_STATUS_UNSUPPORTED 0
+# define ASYNC_STATUS_OK 2
+# define ASYNC_STATUS_EAGAIN 3
+# define ASYNC_WAIT_CTX_get_callback(CTX, CALLBACK, ARG) ((void)(CALLBACK), (void)(ARG), 0)
+# define ASYNC_WAIT_CTX_set_status(CTX, STATUS) 1
+# define SSL_set_async_callback(SSL, CALLBACK) ((void)(CALLBACK), 0)
+# define SSL_set_async_callback_arg(SSL, ARG) 0
+# define SSL_get_async_status(SSL, STATUS) ((void)(STATUS), 0)
+typedef int (*ASYNC_callback_fn)(void *arg);
+#endif
+
 /*
  * Memory is compared between this handshake, or half of all, and the last one. It may have grown
  * by this much. A run with few handshakes, which is all that valgrind has time for, shows nothing.
@@ -295,15 +308,19 @@ static void fail(const char *what)
 static EVP_PKEY *make_key(const char *file_name)
 {
     FILE *file = file_name != NULL ? fopen(file_name, "r") : NULL;
-    EVP_PKEY *key;
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *ctx;
 
     if (file != NULL) {
         key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
         fclose(file);
         return key;
     }
-    key = EVP_RSA_gen(2048);
-    if (key != NULL && file_name != NULL) {
+    ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+    NEED(ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048) == 1);
+    NEED(EVP_PKEY_keygen(ctx, &key) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    if (file_name != NULL) {
         NEED((file = fopen(file_name, "w")) != NULL);
         NEED(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
         NEED(fclose(file) == 0);
@@ -320,13 +337,15 @@ static void make_identity(const char *key_file, RSA_METHOD *method, EVP_PKEY **k
 
     NEED(plain != NULL);
     NEED((*certificate = X509_new()) != NULL);
-    name = X509_get_subject_name(*certificate);
-    NEED(X509_set_version(*certificate, X509_VERSION_3) == 1);
+    NEED((name = X509_NAME_new()) != NULL);
+    NEED(X509_set_version(*certificate, 2) == 1); /* which means version 3 */
     NEED(ASN1_INTEGER_set(X509_get_serialNumber(*certificate), 1) == 1);
     NEED(X509_gmtime_adj(X509_getm_notBefore(*certificate), -3600) != NULL);
     NEED(X509_gmtime_adj(X509_getm_notAfter(*certificate), 24 * 3600) != NULL);
     NEED(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"server", -1, -1, 0) == 1);
+    NEED(X509_set_subject_name(*certificate, name) == 1);
     NEED(X509_set_issuer_name(*certificate, name) == 1);
+    X509_NAME_free(name);
     NEED(X509_set_pubkey(*certificate, plain) == 1);
     NEED(X509_sign(*certificate, plain, EVP_sha256()) > 0);
 

@@ -6,7 +6,7 @@ mod jobs;
 
 use super::event::{Entry, Event, Failure, Pointer};
 use super::operation::{CONTEXTS, Call, Exclusion, JOBS, Operation, Start, Target};
-use super::table::{Libctx, LibctxFunctions, Table};
+use super::table::{Libcrypto, Libctx, LibctxFunctions, Table};
 use operations::ContextCall;
 use operations::model::{ContextId, Model};
 use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
@@ -98,11 +98,16 @@ fn at_work<'a>() -> &'a Side {
 }
 
 impl Side {
-    pub fn new(table: Table, libctxs: Option<Libctxs>, runs_with_no_bytes: bool) -> Side {
+    /// A side that has done nothing. Both do as this libcrypto does.
+    pub fn new(table: Table, libctxs: Option<Libctxs>, libcrypto: &Libcrypto) -> Side {
+        let mut model = Model::new(&[], 0);
+        if !libcrypto.takes_huge_limits() {
+            model.set_largest_limit(i32::MAX as usize);
+        }
         Side {
             table,
             libctxs,
-            runs_with_no_bytes,
+            runs_with_no_bytes: libcrypto.runs_with_no_bytes(),
             libctx: Cell::new(libctxs.map_or(ptr::null_mut(), |all| all.all[0])),
             places: [const {
                 Place {
@@ -114,7 +119,7 @@ impl Side {
             }; JOBS],
             contexts: [const { Cell::new(ptr::null_mut()) }; CONTEXTS],
             context_ids: [const { Cell::new(0) }; CONTEXTS],
-            model: RefCell::new(Model::new(&[], 0)),
+            model: RefCell::new(model),
             seen: RefCell::default(),
             ended: RefCell::default(),
             running: Cell::new(None),

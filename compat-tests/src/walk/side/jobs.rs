@@ -3,7 +3,6 @@
 use super::{Place, Side, at_work};
 use crate::walk::event::{Event, Pointer};
 use crate::walk::operation::{Exclusion, JOBS, Start, Whose};
-use crate::walk::table::exceeds_int;
 use operations::model::{Call, FINISH, PAUSE};
 use operations::{Argument, Block, JobFn, UNTOUCHED};
 use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
@@ -166,11 +165,8 @@ impl Side {
         if result != 0 {
             self.forget_handles();
         }
-        // Whether a limit above INT_MAX is accepted depends on the version (G2).
-        if result != 0 || !exceeds_int(max) {
-            let want = self.model.borrow_mut().init_pool(max, init, false);
-            self.expect(&result, &want);
-        }
+        let want = self.model.borrow_mut().init_pool(max, init, false);
+        self.expect(&result, &want);
         let event = Event::InitThread { max, init, result };
         if leave_error && self.running.get().is_some() {
             self.log_with(event, Vec::new());
