@@ -184,8 +184,8 @@
 //!
 //! # Where the rest is
 //!
-//! The module `capi`, with the feature of that name, is what C programs link to. C and Rust share
-//! one pool a thread.
+//! The module `sys`, with the feature `capi`, has what C programs link to, for Rust crates that want
+//! C's names. C and Rust share one pool a thread.
 //!
 //! Comments name rules such as B19, P4 or D5. They are those of the [behaviour reference], which
 //! has what OpenSSL's code does, rule by rule, and what this library does where that code
@@ -210,7 +210,9 @@ mod wait_ctx;
 mod wake;
 
 #[cfg(feature = "capi")]
-pub mod capi;
+mod capi;
+#[cfg(feature = "capi")]
+pub mod sys;
 
 pub use error::Error;
 pub use rust_api::{
