@@ -72,6 +72,40 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Wait for whichever job is woken first
+//!
+//! A [`WakeQueue`] waits for any number of jobs at once, and takes one pipe for all of them.
+//!
+//! ```
+//! # #[cfg(unix)]
+//! # fn main() -> std::io::Result<()> {
+//! use ossl_async::{Job, Step, WakeQueue};
+//! use std::collections::HashMap;
+//! # if !ossl_async::is_capable() { return Ok(()) }
+//!
+//! let queue = WakeQueue::new()?;
+//! let mut jobs = HashMap::new();
+//! for key in 0..1000 {
+//!     // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//!     let step = unsafe { Job::start(move || ossl_async::pause()) };
+//!     let Ok(Step::Paused(job)) = step else { panic!() };
+//!     queue.add(&job, key).unwrap();
+//!     jobs.insert(key, job);
+//! }
+//! let handle = jobs[&700].wake_handle();
+//! let other = std::thread::spawn(move || handle.wake());
+//!
+//! let key = queue.wait(None)?.expect("it has jobs"); // or Some(limit)
+//! assert_eq!(key, 700);
+//! let job = jobs.remove(&key).unwrap();
+//! assert!(matches!(job.resume(), Ok(Step::Finished(true))));
+//! other.join().unwrap();
+//! # Ok(())
+//! # }
+//! # #[cfg(not(unix))]
+//! # fn main() {}
+//! ```
+//!
 //! # Blocking code as a future
 //!
 //! A [`JobFuture`] runs a closure in a job, on any executor. While the job is paused the future is
@@ -194,8 +228,9 @@
 //!
 //! [behaviour reference]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md
 
-// Both faces use the core. Without the C face, some of its functions are not called.
-#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
+// Both faces use the core. Without the C face, and without the queues, which are for Unix, some of
+// its functions are not called.
+#![cfg_attr(not(all(feature = "capi", unix)), allow(dead_code, unused_imports))]
 
 mod cxx_runtime;
 pub mod error;
@@ -215,6 +250,8 @@ mod capi;
 pub mod sys;
 
 pub use error::Error;
+#[cfg(unix)]
+pub use rust_api::WakeQueue;
 pub use rust_api::{
     BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WaitError,
     WakeHandle, block_pause, current, in_job, is_capable, nesting, pause, pause_any_job,

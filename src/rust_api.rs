@@ -16,6 +16,8 @@ pub mod stats;
 mod unwinding;
 mod wait_for;
 mod wake_handle;
+#[cfg(unix)]
+mod wake_queue;
 
 pub use job::{Job, Step};
 pub use job_error::JobError;
@@ -28,3 +30,5 @@ pub use settings::{is_capable, set_stack_size, stack_size, switch_method};
 pub use start_error::StartError;
 pub use wait_for::{WaitError, wait_for};
 pub use wake_handle::{WakeHandle, current};
+#[cfg(unix)]
+pub use wake_queue::WakeQueue;

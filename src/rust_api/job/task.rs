@@ -1,6 +1,7 @@
 //! What a future asks of the job that it runs.
 
 use super::Job;
+use crate::wake::Wakes;
 use core::task::{Context, Waker};
 
 impl<T> Job<T> {
@@ -13,7 +14,11 @@ impl<T> Job<T> {
     /// Has the next wake call this waker. Gives it back if the job was woken already.
     pub(in crate::rust_api) fn register(&self, waker: Waker) -> Option<Waker> {
         if self.is_live() {
-            self.record.task.register(self.this_use, waker)
+            let waker = Wakes::Task(waker);
+            match self.record.task.register(self.this_use, waker)? {
+                Wakes::Task(waker) => Some(waker),
+                Wakes::Queue(_) => None, // it has none
+            }
         } else {
             Some(waker)
         }

@@ -7,7 +7,9 @@ use crate::rust_api::wake_handle::WakeHandle;
 impl<T: 'static> Job<T> {
     /// The descriptor that is readable while the job is woken.
     ///
-    /// The first call makes its pipe. If the job was woken before, it is readable at once. Do not
+    /// For many jobs there is [`WakeQueue`](crate::WakeQueue), with one pipe for all of them.
+    ///
+    /// The first call makes the job's pipe. If the job was woken before, it is readable at once. Do not
     /// read from it, and do not close it.
     ///
     /// ```

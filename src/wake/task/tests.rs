@@ -34,8 +34,11 @@ impl Word for Plain {
     }
 }
 
-/// A place in process 2.
-struct Here(Cell<Option<u32>>);
+/// A place in process 2: of a waker, or of a queue if the number is [`QUEUE`]. And how often the job
+/// was put into that queue.
+struct Here(Cell<Option<u32>>, Cell<u32>);
+
+const QUEUE: u32 = 100;
 
 impl Place for Here {
     type Waker = u32;
@@ -44,13 +47,21 @@ impl Place for Here {
         self.0.replace(waker)
     }
 
+    fn wake(&self) -> Option<u32> {
+        if self.0.get() == Some(QUEUE) {
+            self.1.set(self.1.get() + 1);
+            return None;
+        }
+        self.exchange(None)
+    }
+
     fn process(&self) -> u64 {
         2
     }
 }
 
 fn task(word: u64, process: u64, waker: Option<u32>) -> Task<Plain, Here> {
-    let here = Here(Cell::new(waker));
+    let here = Here(Cell::new(waker), Cell::new(0));
     Task::new(Plain(Cell::new(word)), Plain(Cell::new(process)), here)
 }
 
@@ -66,6 +77,45 @@ fn a_lock_of_another_process_is_taken_over() {
         assert_eq!(inherited.end(), (woken == 0).then_some(6));
         assert_eq!(inherited.word.load(), 0);
     }
+}
+
+// Rules: D16
+#[test]
+fn a_wake_that_was_cut_off_is_found_in_the_child_and_its_lock_is_free() {
+    for (bits, woken) in [(LOCKED | WOKEN, true), (WOKEN, true), (0, false)] {
+        let inherited = task((7 << super::USE_SHIFT) | bits, 1, Some(QUEUE));
+        inherited.wake(None); // finds it woken, and puts it in otherwise
+        assert_eq!(inherited.place.1.get(), u32::from(!woken));
+        assert!(inherited.is_woken_after_fork());
+        assert!(inherited.take_wake(Use(7)));
+        assert!(!inherited.is_woken_after_fork());
+        inherited.wake(None);
+        assert_eq!(inherited.place.1.get(), 1 + u32::from(!woken));
+        assert_eq!(inherited.end(), Some(QUEUE));
+    }
+}
+
+// Rules: B37
+#[test]
+fn a_queue_stays_and_each_wake_puts_the_job_in_once() {
+    let queue = task(0, 0, None);
+    queue.begin(Use(3));
+    queue.join(QUEUE);
+    assert_eq!(queue.place.1.get(), 0);
+    for times in 1..4 {
+        assert_eq!((queue.wake(None), queue.wake(Some(Use(3)))), (None, None));
+        assert_eq!(queue.place.1.get(), times);
+        queue.take_from_queue();
+        assert!(!queue.take_wake(Use(3)));
+    }
+    assert_eq!(queue.end(), Some(QUEUE));
+    // Woken before.
+    queue.begin(Use(4));
+    assert_eq!(queue.wake(None), None);
+    queue.join(QUEUE);
+    assert_eq!((queue.place.1.get(), queue.wake(None)), (4, None));
+    assert_eq!(queue.place.1.get(), 4);
+    assert!(queue.take_wake(Use(4)));
 }
 
 // Rules: D24

@@ -8,6 +8,7 @@ use crate::signal::{Atomic, Exchanged, check, check_bounded};
 use crate::task;
 use loom::cell::UnsafeCell;
 use loom::sync::Notify;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 type Task = task::Task<Exchanged, Cell>;
@@ -27,6 +28,10 @@ impl Place for Cell {
         // SAFETY: the checker would have stopped if anybody else could be here.
         self.0
             .with_mut(|place| std::mem::replace(unsafe { &mut *place }, waker))
+    }
+
+    fn wake(&self) -> Option<Waker> {
+        self.exchange(None)
     }
 
     fn process(&self) -> u64 {
@@ -133,6 +138,30 @@ fn a_wake_beside_a_new_registration_calls_the_old_or_the_new_waker() {
         let called = other.join().unwrap();
         assert!(called.is_some() || returned.is_some(), "one of them");
         assert!(task.take_wake(Use(1)));
+    });
+}
+
+// Rules: B37, D9
+#[test]
+fn each_wake_brings_what_came_before_it() {
+    check_bounded(2, || {
+        let task = begun();
+        let came: Arc<[AtomicBool; 2]> = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let others = [0, 1].map(|mine| {
+            let (task, came) = (Arc::clone(&task), Arc::clone(&came));
+            loom::thread::spawn(move || {
+                came[mine].store(true, Ordering::Relaxed);
+                if let Some(Waker(sleeper, _)) = task.wake(None) {
+                    sleeper.notify();
+                }
+            })
+        });
+        // The job goes on when it sees both. A wake that does not bring what came before it lets it
+        // sleep for ever.
+        while !came.iter().all(|came| came.load(Ordering::Relaxed)) {
+            wait_for_a_wake(&task, &waker(1));
+        }
+        others.into_iter().for_each(|other| other.join().unwrap());
     });
 }
 
