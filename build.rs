@@ -1,4 +1,5 @@
-//! Compiles the C shim, and chooses the implementation in one place.
+//! Compiles the C shim, chooses the implementation in one place, and tells dependents where the C
+//! headers are.
 //!
 //! Two environment variables change the choice. Neither is needed:
 //!
@@ -31,6 +32,12 @@ fn main() {
     }
     for file in ["build.rs", "csrc"] {
         println!("cargo::rerun-if-changed={file}");
+    }
+
+    // For the build scripts of dependents: DEP_OSSL_ASYNC_INCLUDE and DEP_OSSL_ASYNC_STANDALONE.
+    let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    for directory in ["include", "standalone"] {
+        println!("cargo::metadata={directory}={here}/csrc/{directory}");
     }
 
     let switch = choice(

@@ -9,6 +9,7 @@
 //! | [`block`], [`current`], [`errors`] | of the calling thread: the pause block, the running job, the error queue |
 //! | [`thread`], [`word`] | a thread's state, and the thread-local that points to it |
 //! | [`pool`], [`idle`] | one thread's jobs, and those that are idle |
+//! | [`members`] | one queue: the jobs in it, and which of them were woken |
 //! | [`job`] | one job's record |
 //! | [`uses`], [`panics`], [`wanted`] | numbers of uses; panics that no Rust code has received yet; futures that jobs wait for |
 //!
@@ -20,6 +21,7 @@ pub mod dispatch;
 pub mod errors;
 mod idle;
 pub mod job;
+pub mod members;
 pub mod own_context;
 pub mod panics;
 mod pool;

@@ -95,6 +95,40 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Wait for whichever job is woken first
+//!
+//! A [`WakeQueue`] waits for any number of jobs at once, and takes one pipe for all of them.
+//!
+//! ```
+//! # #[cfg(unix)]
+//! # fn main() -> std::io::Result<()> {
+//! use ossl_async::{Job, Step, WakeQueue};
+//! use std::collections::HashMap;
+//! # if !ossl_async::is_capable() { return Ok(()) }
+//!
+//! let queue = WakeQueue::new()?;
+//! let mut jobs = HashMap::new();
+//! for key in 0..1000 {
+//!     // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+//!     let step = unsafe { Job::start(move || ossl_async::pause()) };
+//!     let Ok(Step::Paused(job)) = step else { panic!() };
+//!     queue.add(&job, key).unwrap();
+//!     jobs.insert(key, job);
+//! }
+//! let handle = jobs[&700].wake_handle();
+//! let other = std::thread::spawn(move || handle.wake());
+//!
+//! let key = queue.wait(None)?.expect("it has jobs"); // or Some(limit)
+//! assert_eq!(key, 700);
+//! let job = jobs.remove(&key).unwrap();
+//! assert!(matches!(job.resume(), Ok(Step::Finished(true))));
+//! other.join().unwrap();
+//! # Ok(())
+//! # }
+//! # #[cfg(not(unix))]
+//! # fn main() {}
+//! ```
+//!
 //! # A job as a future
 //!
 //! While the job of a [`JobFuture`] is paused, the future is pending. A wake of the job wakes the
@@ -205,8 +239,8 @@
 //!
 //! # Where the rest is
 //!
-//! The module `capi`, with the feature of that name, is what C programs link to. C and Rust share
-//! one pool a thread.
+//! The module `sys`, with the feature `capi`, has what C programs link to, for Rust crates that want
+//! C's names. C and Rust share one pool a thread.
 //!
 //! Comments name rules such as B19, P4 or D5. They are those of the [behaviour reference], which
 //! has what OpenSSL's code does, rule by rule, and what this library does where that code
@@ -215,8 +249,9 @@
 //!
 //! [behaviour reference]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md
 
-// Both faces use the core. Without the C face, some of its functions are not called.
-#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
+// Both faces use the core. Without the C face, and without the queues, which are for Unix, some of
+// its functions are not called.
+#![cfg_attr(not(all(feature = "capi", unix)), allow(dead_code, unused_imports))]
 
 mod cxx_runtime;
 pub mod error;
@@ -231,13 +266,15 @@ mod wait_ctx;
 mod wake;
 
 #[cfg(feature = "capi")]
-pub mod capi;
+mod capi;
+#[cfg(feature = "capi")]
+pub mod sys;
 
 pub use error::Error;
-#[cfg(unix)]
-pub use rust_api::ChangedFds;
 pub use rust_api::{
     BlockPause, Job, JobError, JobFuture, OnDrop, Pool, ResumeError, StartError, Step, WaitError,
     WakeHandle, block_pause, current, in_job, is_capable, nesting, pause, pause_any_job,
     set_stack_size, stack_size, stats, switch_method, wait_for,
 };
+#[cfg(unix)]
+pub use rust_api::{ChangedFds, WakeQueue};

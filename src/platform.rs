@@ -92,6 +92,8 @@ functions! {
     fn open_pipe() -> Result<[c_int; 2], errno::Errno> { Err(errno::Errno(0)) }
     fn write_byte(fd: c_int) -> bool { false }
     fn read_byte(fd: c_int) {}
+    fn wait_until_readable(fd: c_int, milliseconds: c_int) {}
+    fn replace(fd: c_int, by: c_int) {}
     fn close(fd: c_int) {}
 }
 

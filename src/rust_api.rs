@@ -18,6 +18,8 @@ mod unwinding;
 mod wait_fds;
 mod wait_for;
 mod wake_handle;
+#[cfg(unix)]
+mod wake_queue;
 
 pub use job::{Job, Step};
 pub use job_error::JobError;
@@ -32,3 +34,5 @@ pub use start_error::StartError;
 pub use wait_fds::ChangedFds;
 pub use wait_for::{WaitError, wait_for};
 pub use wake_handle::{WakeHandle, current};
+#[cfg(unix)]
+pub use wake_queue::WakeQueue;

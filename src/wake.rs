@@ -1,5 +1,5 @@
-//! Generation 1: the wait fd and its signal, from a wake until the next clear. And the waker of a
-//! task that waits for a job.
+//! Generation 1: the wait fd and its signal, from a wake until the next clear. And what else a wake
+//! reaches: the waker of a task that waits for a job, or the queue of the job's thread.
 
 #[macro_use]
 pub mod parts;
@@ -7,15 +7,18 @@ mod pipe;
 mod place;
 mod protocol;
 mod task;
+mod woken;
 
+pub use parts::Node;
 pub use pipe::{Ends, Pipe};
-pub use place::WakerPlace;
+pub use place::{Queued, WakerPlace, Wakes, WokenJobs, WokenLast};
 pub use protocol::{Signal, Use};
 pub use task::Task;
 
 use core::sync::atomic::AtomicU64;
 
-/// Wakes a job, in the given use or in any: its wait fd becomes readable, and its task is woken. May
+/// Wakes a job, in the given use or in any: its wait fd becomes readable, its task is woken, and
+/// it is put into its queue. May
 /// be called from any thread.
 #[inline(always)]
 pub fn wake(
@@ -31,7 +34,7 @@ pub fn wake(
 #[cold]
 #[inline(never)]
 fn wake_task(task: &Task<AtomicU64, WakerPlace>, only: Option<Use>) {
-    if let Some(waker) = task.wake(only) {
+    if let Some(Wakes::Task(waker)) = task.wake(only) {
         waker.wake();
     }
 }

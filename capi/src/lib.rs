@@ -1,3 +1,3 @@
 //! The C library: all C functions of the crate `ossl-async`, and nothing else.
 
-pub use core_library::capi::*;
+pub use core_library::sys::*;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         with_the_feature_it_exports_every_name_that_libcrypto_has,
         a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals,
         the_names_that_libcrypto_has_too_lie_in_one_section,
+        a_dependents_c_code_finds_the_headers_and_calls_the_same_library,
         a_static_openssl_links_beside_the_crate,
         with_the_feature_a_static_openssl_is_refused_by_the_linker,
         cargo_refuses_a_program_with_two_versions_of_the_crate,
@@ -254,6 +255,42 @@ fn the_names_that_libcrypto_has_too_lie_in_one_section() {
         }
         assert!(found >= 20, "{found}");
         assert_eq!(places.len(), 1, "{places:?}");
+    }
+}
+
+/// The build script of a dependent learns where the headers are.
+// Rules: B19, G9
+fn a_dependents_c_code_finds_the_headers_and_calls_the_same_library() {
+    need_jobs();
+    need_tool("ld.lld");
+    let directory = package(
+        "headers",
+        &(on_the_crate() + "[build-dependencies]\ncc = \"1\"\n"),
+    );
+    let to = |name: &str| directory.join(name);
+    let from = |name: &str| program_source(&format!("dependents/{name}"));
+    fs::copy(from("uses_headers").with_extension("rs"), to("src/main.rs")).expect("it is there");
+    for name in ["uses_headers_2015", "uses_headers_wait_ctx"] {
+        let name = format!("{name}.c");
+        fs::copy(from(&name).with_extension("c"), to("src").join(name)).expect("it is there");
+    }
+    let script = "
+        fn main() {
+            let directory = |name| std::env::var_os(name).expect(\"ossl-async is a dependency\");
+            cc::Build::new()
+                .include(directory(\"DEP_OSSL_ASYNC_INCLUDE\"))
+                .include(directory(\"DEP_OSSL_ASYNC_STANDALONE\"))
+                .files([\"src/uses_headers_2015.c\", \"src/uses_headers_wait_ctx.c\"])
+                .warnings_into_errors(true)
+                .compile(\"uses_headers\");
+        }
+    ";
+    fs::write(to("build.rs"), script).expect("the directory was made");
+    for way in WAYS {
+        let (built, program) = build(&directory, true, way, &[]);
+        assert!(built.status.success(), "{}", built.stderr);
+        let ran = run(&mut command(&[], &program));
+        assert_eq!(ran.stdout, "done\n", "{}", ran.stderr);
     }
 }
 

@@ -20,6 +20,7 @@ fn the_public_api_is_that_of_the_file() {
             "rustdoc",
             "--package=ossl-async",
             "--lib",
+            "--features=capi",
             "--manifest-path",
         ])
         .arg(root().join("Cargo.toml"))

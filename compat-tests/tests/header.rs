@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         statistics_have_the_same_layout_in_c_and_rust,
         codes_packed_in_c_are_the_ones_the_rules_list,
         headers_declare_exactly_the_functions_the_library_exports,
+        sys_has_every_function_of_the_headers,
         only_exported_async_names_are_also_libcryptos,
         every_familiar_error_call_is_a_macro_for_a_symbol_of_this_library,
         the_five_argument_api_has_a_symbol_of_ours_for_every_name,
@@ -576,7 +577,7 @@ fn header_function_and_manifest_have_the_same_version() {
         read(ASYNC_H).lines().any(|line| line == define),
         "not in {ASYNC_H}: {define}"
     );
-    let function = ossl_async::capi::OSSL_ASYNC_version();
+    let function = ossl_async::sys::OSSL_ASYNC_version();
     assert_eq!(format!("0x{function:08x}L"), packed);
     // Cargo requires this version of the C library's dependency.
     let dependency = format!("package = \"ossl-async\", version = \"{version}\"");
@@ -617,7 +618,7 @@ fn every_constant_of_the_rust_sides_c_face_is_in_the_headers() {
 fn statistics_have_the_same_layout_in_c_and_rust() {
     macro_rules! members {
         ($($name:ident)*) => {
-            [$((stringify!($name), std::mem::offset_of!(ossl_async::capi::OSSL_ASYNC_STATS, $name)),)*]
+            [$((stringify!($name), std::mem::offset_of!(ossl_async::sys::OSSL_ASYNC_STATS, $name)),)*]
         };
     }
     let members = members! {
@@ -637,7 +638,7 @@ fn statistics_have_the_same_layout_in_c_and_rust() {
     program += "    printf(\"%zu\\n\", sizeof(OSSL_ASYNC_STATS));\n    return 0;\n}\n";
     expected += &format!(
         "{}\n",
-        std::mem::size_of::<ossl_async::capi::OSSL_ASYNC_STATS>()
+        std::mem::size_of::<ossl_async::sys::OSSL_ASYNC_STATS>()
     );
     assert_eq!(Scratch::new("statistics").output_of(&program), expected);
     // The header has them in this order too, and no others.
@@ -759,6 +760,56 @@ fn headers_declare_exactly_the_functions_the_library_exports() {
     assert_eq!(
         declared, exported,
         "name and number of arguments: headers left, Rust right"
+    );
+}
+
+/// The public functions of `src/capi`, which `ossl_async::sys` has, and their numbers of arguments.
+fn functions_of_sys() -> BTreeMap<String, usize> {
+    let parse = |path: &str| {
+        let text = fs::read_to_string(Path::new(ROOT).join("src").join(path)).unwrap();
+        syn::parse_file(&text).expect(path).items
+    };
+    /// The path of a `pub use PATH::*;`.
+    fn glob(item: &syn::Item) -> Option<String> {
+        let syn::Item::Use(item) = item else {
+            return None;
+        };
+        let (mut tree, mut path) = (&item.tree, vec![]);
+        while let syn::UseTree::Path(part) = tree {
+            path.push(part.ident.to_string());
+            tree = &part.tree;
+        }
+        let is_public = matches!(item.vis, syn::Visibility::Public(_));
+        (is_public && matches!(tree, syn::UseTree::Glob(_))).then(|| path.join("::"))
+    }
+    let of_sys: Vec<_> = parse("sys.rs").iter().filter_map(glob).collect();
+    assert_eq!(of_sys, ["crate::capi"]);
+    let modules: Vec<_> = parse("capi.rs").iter().filter_map(glob).collect();
+    assert!(modules.len() >= 5, "{modules:?}");
+    let items = modules
+        .iter()
+        .flat_map(|name| parse(&format!("capi/{name}.rs")));
+    let functions = items.filter_map(|item| match item {
+        syn::Item::Fn(function) if matches!(function.vis, syn::Visibility::Public(_)) => {
+            let abi = function.sig.abi.and_then(|abi| abi.name);
+            assert_eq!(abi.map(|name| name.value()).as_deref(), Some("C"));
+            Some((function.sig.ident.to_string(), function.sig.inputs.len()))
+        }
+        _ => None,
+    });
+    functions.collect()
+}
+
+// Rules: B2, B42
+fn sys_has_every_function_of_the_headers() {
+    let mut in_sys = functions_of_sys();
+    // A symbol that a macro of the header leads to.
+    assert_eq!(redirected()["ASYNC_init_thread"], "OSSL_ASYNC_init_thread");
+    in_sys.remove("OSSL_ASYNC_init_thread").expect("the symbol");
+    assert_eq!(
+        header_functions(),
+        in_sys,
+        "name and number of arguments: headers left, ossl_async::sys right"
     );
 }
 
@@ -942,9 +993,10 @@ fn rust_constants() -> BTreeMap<String, i64> {
         };
     }
     let table = table! {
-        capi: ASYNC_ERR ASYNC_NO_JOBS ASYNC_PAUSE ASYNC_FINISH
-            ASYNC_STATUS_UNSUPPORTED ASYNC_STATUS_ERR ASYNC_STATUS_OK ASYNC_STATUS_EAGAIN;
-        error: ERR_LIB_ASYNC
+        sys: ASYNC_ERR ASYNC_NO_JOBS ASYNC_PAUSE ASYNC_FINISH
+            ASYNC_STATUS_UNSUPPORTED ASYNC_STATUS_ERR ASYNC_STATUS_OK ASYNC_STATUS_EAGAIN
+            OSSL_BAD_ASYNC_FD
+            ERR_LIB_ASYNC
             ASYNC_F_ASYNC_CTX_NEW ASYNC_F_ASYNC_INIT_POOL ASYNC_F_ASYNC_JOB_NEW
             ASYNC_F_ASYNC_PAUSE_JOB ASYNC_F_ASYNC_START_FUNC ASYNC_F_ASYNC_START_JOB
             ASYNC_F_ASYNC_INIT_THREAD ASYNC_F_ASYNC_WAIT_CTX_SET_WAIT_FD
@@ -953,10 +1005,8 @@ fn rust_constants() -> BTreeMap<String, i64> {
             ERR_R_MALLOC_FAILURE ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED
             ERR_R_PASSED_NULL_PARAMETER ERR_R_INTERNAL_ERROR;
     };
-    // The one constant that only C needs.
     table
         .into_iter()
-        .chain([("OSSL_BAD_ASYNC_FD", -1)])
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }

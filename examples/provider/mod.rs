@@ -1,7 +1,7 @@
 //! Stands for an OpenSSL provider that works asynchronously, with threads for its hardware. A real
 //! one is C code below libcrypto, and calls these same C functions.
 
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;

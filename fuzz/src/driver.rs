@@ -10,7 +10,7 @@ use super::operation::{CONTEXTS, Input, Operation, PLACES, Target};
 use super::world::{self, World};
 use jobs::{JobFrame, Pending};
 use operations::model::{ContextId, Counts, Model};
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::fmt::{Debug, Write as _};

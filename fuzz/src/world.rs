@@ -2,7 +2,7 @@
 //! ended thread left paused.
 
 use operations::model::{Abandoned, Counts};
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;

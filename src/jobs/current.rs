@@ -1,6 +1,7 @@
 //! The calling thread's current job and counts, abandoning a job, and counting refused calls.
 
 use super::job::{Record, State};
+use super::members;
 use super::thread::{self, Thread};
 use crate::error::Error;
 use crate::report::{self, Stats};
@@ -53,6 +54,7 @@ pub fn abandon(record: &'static Record) {
         owner.counters.abandoned.add(1);
         record.set_state(State::Abandoned);
         record.signal.end();
+        members::leave(record);
         thread.free_if_ended();
     }
 }

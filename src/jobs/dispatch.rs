@@ -23,6 +23,7 @@
 
 use super::current::refused;
 use super::job::{Record, Resume, State};
+use super::members;
 use super::pool::NoJob;
 use super::pools;
 use super::requests::{Argument, Outcome, Start, StartFailure};
@@ -228,7 +229,9 @@ fn run(
     record.set_state(State::Idle);
     record.signal.end();
     record.resumed_as.set(Resume::Normal);
-    record.drop_arguments();
+    if !record.at_end.is_nothing() {
+        members::end_use(record);
+    }
     record.clear_wait_ctx();
     if entered {
         owner.counters.finishes.add(1);

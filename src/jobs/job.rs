@@ -6,6 +6,7 @@
 //! record of zeros is not in use.
 
 mod arguments;
+mod at_end;
 pub mod lifetime;
 
 use super::wanted::Wanted;
@@ -21,6 +22,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 pub use crate::platform::types::Function;
+pub use at_end::AtEnd;
 
 /// A record's state (S2). Only the owner writes it; any thread may read it.
 ///
@@ -51,11 +53,12 @@ pub enum Resume {
     Unwinding = 2,
 }
 
-/// A record's place in the list of its pool's idle jobs (`idle.rs`).
+/// A record's place in a list: of its pool's idle jobs (`idle.rs`), or while it is in use, of its
+/// queue's members (`members.rs`).
 pub struct Links {
-    /// The record released before this one; none for the oldest.
+    /// The record put in before this one; none for the oldest.
     pub older: Cell<Option<&'static Record>>,
-    /// The record released after this one; none for the newest.
+    /// The record put in after this one; none for the newest.
     pub newer: Cell<Option<&'static Record>>,
 }
 
@@ -73,8 +76,8 @@ pub struct Record {
     state: AtomicU8,
     /// How the job was resumed last.
     pub resumed_as: Cell<Resume>,
-    /// Whether the block for arguments is too large to keep for the next use.
-    large: Cell<bool>,
+    /// What the end of this use must do that most need not: see [`AtEnd`].
+    pub at_end: AtEnd,
     /// Whether the program's own functions made the stack (7.8).
     custom: Cell<bool>,
     /// The job's number with valgrind.
@@ -95,7 +98,7 @@ pub struct Record {
     pub this_use: Cell<u64>,
     /// The number of the pool that counts the record; 0 is none (D2).
     pub pool: Cell<u64>,
-    /// The idle records of that pool released before and after this one (`idle.rs`).
+    /// The record's neighbours in the list that it is in.
     pub links: Links,
 
     /// A block for arguments that do not fit into the record, or null.
@@ -114,10 +117,13 @@ pub struct Record {
     /// allow pauses. The closure's wrapper sets and clears it, so that C's starts need not.
     pub has_promise: Cell<bool>,
     small: UnsafeCell<Small>,
-    /// The task that waits for the job, if the Rust face runs it as a future.
+    /// The task that waits for the job, if the Rust face runs it as a future. Or the queue that it is
+    /// a member of.
     pub task: Task<AtomicU64, WakerPlace>,
     /// The future that such a job waits for, while it is paused.
     pub wanted: Cell<Wanted>,
+    /// The key by which the program knows the job in its queue.
+    pub key: Cell<u64>,
 }
 
 /// Aligned as malloc aligns (B44).
@@ -129,7 +135,8 @@ const _: () = assert!(size_of::<Record>() <= stack::RECORD);
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     use core::mem::offset_of;
-    assert!(offset_of!(Record, libctx) == LINE && offset_of!(Record, block) == 2 * LINE)
+    assert!(offset_of!(Record, libctx) == LINE && offset_of!(Record, block) == 2 * LINE);
+    assert!(size_of::<Record>() == 5 * LINE)
 };
 // The stack begins right below the record, so this is also the stack's alignment.
 const _: () = assert!(stack::RECORD % align_of::<Record>() == 0);
@@ -272,8 +279,8 @@ impl Record {
         self.owner.load(Ordering::Relaxed) == thread && self.state() == State::Paused
     }
 
-    /// Wakes the job, in the given use or in any: its wait fd becomes readable, and its task is
-    /// woken. May be called from any thread.
+    /// Wakes the job, in the given use or in any: its wait fd becomes readable, its task is woken,
+    /// and it is put into its queue. May be called from any thread.
     #[inline(always)]
     pub fn wake(&self, only: Option<Use>) {
         wake::wake(&self.signal, &self.task, only);

@@ -42,7 +42,7 @@ pub use objects::{
     global_symbol, is_called_from, is_own_code, linked_exceptions, load_count, loaded_object,
     named_object, object_with_symbol, symbol_of,
 };
-pub use pipes::{close, open_pipe, read_byte, write_byte};
+pub use pipes::{close, open_pipe, read_byte, replace, wait_until_readable, write_byte};
 pub use process::{call_at_process_exit, call_at_thread_exit, cancel_thread_exit, has_thread_exit};
 pub use thread_state::{THREAD_STATE_MAY_ALLOCATE, set_thread_state, thread_state};
 

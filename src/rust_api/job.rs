@@ -1,6 +1,8 @@
 //! A job that ends with a value.
 
 mod drop;
+#[cfg(unix)]
+mod queue;
 mod resume;
 mod start;
 mod task;

@@ -1,7 +1,7 @@
 //! Waiting for a future inside a job that a future runs.
 
 use super::pause::pause;
-use crate::jobs::job::{Record, Resume};
+use crate::jobs::job::{AtEnd, Record, Resume};
 use crate::jobs::thread;
 use crate::jobs::wanted::Wanted;
 use core::ffi::c_void;
@@ -65,6 +65,7 @@ pub fn wait_for<F: Future>(future: F) -> Result<F::Output, WaitError> {
     let record = thread::this()
         .and_then(|thread| thread.currjob.get())
         .filter(|record| record.task.is_in_use(record.current_use()))
+        .filter(|record| !record.at_end.has(AtEnd::LEAVE_QUEUE)) // a queue has no task
         .ok_or(WaitError::NoTask)?;
     let mut waiting = Waiting {
         future: pin!(future),

@@ -5,6 +5,8 @@ use crate::jobs::job::Record;
 use crate::wake::{self, Pipe, Signal, Task, Use, WakerPlace};
 use core::fmt;
 use core::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 /// Wakes one job, from any thread, at any time, also from a signal handler. After that job has ended
 /// the handle has no effect, also if its memory is used for another job.
@@ -39,8 +41,9 @@ impl WakeHandle {
         }
     }
 
-    /// Makes the job's wait fd readable, until the next [`clear`](WakeHandle::clear). Two wakes have
-    /// the effect of one.
+    /// Makes the job's wait fd readable, until the next [`clear`](WakeHandle::clear). Wakes the task
+    /// of a [`JobFuture`](crate::JobFuture). A [`WakeQueue`](crate::WakeQueue) that has the job returns
+    /// its key. Two wakes have the effect of one.
     ///
     /// ```
     /// # if !ossl_async::is_capable() { return }
@@ -70,6 +73,47 @@ impl WakeHandle {
     /// ```
     pub fn clear(&self) {
         self.signal.clear(Some(self.this_use));
+    }
+}
+
+/// A waker that wakes the job, for code in the job that polls futures by hand.
+///
+/// ```
+/// use ossl_async::{Job, Step};
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let work = || {
+///     let mut future = pin!(async { 42 }); // any future
+///     let waker = Waker::from(ossl_async::current().expect("in a job"));
+///     loop {
+///         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+///             Poll::Ready(value) => break value,
+///             Poll::Pending => drop(ossl_async::pause()),
+///         }
+///     }
+/// };
+/// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start(work) };
+/// assert!(matches!(step, Ok(Step::Finished(42))));
+/// ```
+///
+/// Signal handlers may call its `wake_by_ref`. They must not drop it: the last copy that is dropped
+/// frees memory.
+impl From<WakeHandle> for Waker {
+    fn from(handle: WakeHandle) -> Waker {
+        struct Wakes(WakeHandle);
+        impl Wake for Wakes {
+            fn wake(self: Arc<Self>) {
+                self.0.wake();
+            }
+
+            fn wake_by_ref(self: &Arc<Self>) {
+                self.0.wake();
+            }
+        }
+        Waker::from(Arc::new(Wakes(handle)))
     }
 }
 

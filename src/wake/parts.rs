@@ -31,6 +31,8 @@ pub trait Channel {
     fn close(&self);
     /// The two ends of a pipe that no channel uses.
     type Ends;
+    /// Puts a new pipe in the place of the one that is there, under the same descriptors.
+    fn renew(&self) -> Result<(), errno::Errno>;
     /// Gives the pipe up. It stays open.
     fn detach(&self) -> Self::Ends;
     /// Takes a pipe that was given up.
@@ -39,15 +41,45 @@ pub trait Channel {
     fn process(&self) -> u64;
 }
 
-/// The place of a task's waker. A model checker has its own.
+/// The place of what a wake of a job reaches: a task's waker, or a queue. A model checker has its
+/// own.
 pub trait Place {
-    /// What is called when the job is woken.
-    type Waker: Clone;
-    /// Puts a waker in. What is there is not looked at. One thread at a time.
+    /// A waker to call, or a queue to put the job into.
+    type Waker;
+    /// Puts one in. Nothing is there. One thread at a time.
     fn put(&self, waker: Self::Waker);
-    /// Takes the waker out that was put in last, unless it was taken out before. One thread at a
-    /// time.
+    /// Takes out what is there, if anything is. One thread at a time.
     fn take(&self) -> Option<Self::Waker>;
+    /// Takes a task's waker out, for the caller to call. Or puts the job into its queue, and leaves
+    /// the queue where it is. One thread at a time.
+    fn wake(&self) -> Option<Self::Waker>;
+    /// As [`Channel::process`].
+    fn process(&self) -> u64;
+}
+
+/// A job in a queue, and the place in it for the job that was put in before it. One thread at a
+/// time uses that place. A model checker has its own.
+pub trait Node: Copy {
+    /// Notes the job that was put in before this one.
+    fn set_before(self, before: Option<Self>);
+    /// Takes that note away.
+    fn take_before(self) -> Option<Self>;
+}
+
+/// The job that was put into a queue last. A model checker has its own.
+pub trait Newest {
+    /// A job.
+    type Node: Node;
+    /// Reads it, with Acquire ordering.
+    fn load(&self) -> Option<Self::Node>;
+    /// Stores `new` if it is `current`. Otherwise returns what it is. With AcqRel ordering.
+    fn compare_exchange(
+        &self,
+        current: Option<Self::Node>,
+        new: Self::Node,
+    ) -> Result<(), Option<Self::Node>>;
+    /// Takes it, and with it all jobs, with AcqRel ordering.
+    fn take(&self) -> Option<Self::Node>;
     /// As [`Channel::process`].
     fn process(&self) -> u64;
 }

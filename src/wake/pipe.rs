@@ -34,6 +34,14 @@ pub struct Pipe {
 }
 
 impl Pipe {
+    /// No pipe.
+    pub const fn none() -> Pipe {
+        Pipe {
+            read: AtomicI32::new(-1),
+            write: AtomicI32::new(-1),
+        }
+    }
+
     /// The end to wait on. If it is already that of a later use, the caller also finds that the use
     /// it asked about has ended.
     pub fn wait_fd(&self) -> c_int {
@@ -57,6 +65,14 @@ impl Channel for Pipe {
 
     fn close(&self) {
         self.detach().close();
+    }
+
+    fn renew(&self) -> Result<(), errno::Errno> {
+        let Ends { read, write } = Ends::open()?;
+        for (new, old) in [(read, &self.read), (write, &self.write)] {
+            platform::replace(old.load(Ordering::Relaxed), new);
+        }
+        Ok(())
     }
 
     type Ends = Ends;

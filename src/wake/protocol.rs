@@ -12,7 +12,7 @@
 //! | 3 | LIVE | a job is using the record |
 //! | 4 | PIPE | there is a pipe |
 //! | 5 | SHOWN | the pipe is this use's wait fd. Jobs of generation 2 have none |
-//! | 6 | TASK | a task waits for the job: see `task.rs` |
+//! | 6 | TASK | a task or a queue waits for the job: see `task.rs` |
 //! | 7 and up | | the number of this use of the record; never the same twice in a process |
 //!
 //! A wake or a clear changes WANT. A thread that finds HAVE different and BUSY not set sets BUSY.
@@ -59,7 +59,6 @@ pub struct Signal<W, C> {
 
 impl<W: Word, C: Channel> Signal<W, C> {
     /// A signal without a pipe, not live.
-    #[cfg(test)]
     pub const fn new(word: W, process: W, channel: C) -> Self {
         Signal {
             word,
@@ -107,7 +106,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
     }
 
     /// Makes the wait fd readable if the record is live (B37, W3). If a use is named, only in that
-    /// use. Returns whether a task waits for the job.
+    /// use. Returns whether a task or a queue waits for the job.
     pub fn wake(&self, only: Option<Use>) -> bool {
         self.change(|word| in_use(word, only).then_some(word | WANT));
         self.word.load() & TASK != 0
@@ -123,7 +122,7 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
     }
 
-    /// Notes that a task waits for the job, in this use. Owner only.
+    /// Notes that a task or a queue waits for the job, in this use. Owner only.
     pub fn mark_task(&self) {
         self.change(|word| Some(word | TASK));
     }
@@ -157,6 +156,20 @@ impl<W: Word, C: Channel> Signal<W, C> {
         self.word.store(0);
     }
 
+    /// In a forked child: ends the use of a pipe that it has in common with its parent, without a
+    /// change of what is in it. `how` closes the pipe or puts another in its place. Owner only,
+    /// while no other thread of the child uses the signal.
+    pub fn disown(
+        &self,
+        how: impl FnOnce(&C) -> Result<(), errno::Errno>,
+    ) -> Result<(), errno::Errno> {
+        if self.word.load() & PIPE != 0 {
+            how(&self.channel)?;
+            self.word.store(PIPE);
+        }
+        Ok(())
+    }
+
     /// Takes the pipe, if there is one, from a record that is not live. Owner only.
     pub fn detach(&self) -> Option<C::Ends> {
         let piped = self.wait_until_not_busy() & PIPE != 0;
@@ -184,6 +197,11 @@ impl<W: Word, C: Channel> Signal<W, C> {
         }
         let found = look(&self.channel);
         in_use(self.word.load(), Some(Use(word >> USE_SHIFT))).then_some(found)
+    }
+
+    /// Whether the last of wake and clear was a wake. Owner only.
+    pub fn is_woken(&self) -> bool {
+        self.word.load() & WANT != 0
     }
 
     /// Whether the record is in the given use.

@@ -19,19 +19,19 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 /// The C functions, as the tests call them.
 #[allow(non_snake_case, reason = "C's names")]
 pub mod capi {
-    pub use ossl_async::capi::*;
+    pub use ossl_async::sys::*;
 
     /// Pauses a job of a test's.
     pub fn ASYNC_pause_job() -> i32 {
         // SAFETY: no frame of a test's job relies on nested calls: the closures of the tests keep
         // nothing of a thread-local's and no scope that puts something back.
-        unsafe { ossl_async::capi::ASYNC_pause_job() }
+        unsafe { ossl_async::sys::ASYNC_pause_job() }
     }
 
     /// Takes a block back.
     pub fn ASYNC_unblock_pause() {
         // SAFETY: no frame of a test's job relies on a block.
-        unsafe { ossl_async::capi::ASYNC_unblock_pause() }
+        unsafe { ossl_async::sys::ASYNC_unblock_pause() }
     }
 }
 

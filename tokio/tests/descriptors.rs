@@ -2,7 +2,7 @@
 //! the C functions, and threads that stand for its hardware.
 
 use libtest_mimic::{Arguments, Trial};
-use ossl_async::{JobFuture, OnDrop, capi, stats, wait_for};
+use ossl_async::{JobFuture, OnDrop, sys, stats, wait_for};
 use ossl_async_tokio::{FdJob, FdJobError};
 use std::cell::Cell;
 use std::fs;
@@ -68,9 +68,9 @@ fn runtime() -> Runtime {
 }
 
 /// The wait context of the job that this is called in.
-fn context() -> *mut capi::ASYNC_WAIT_CTX {
+fn context() -> *mut sys::ASYNC_WAIT_CTX {
     // SAFETY: the running job's handle.
-    let ctx = unsafe { capi::ASYNC_get_wait_ctx(capi::ASYNC_get_current_job()) };
+    let ctx = unsafe { sys::ASYNC_get_wait_ctx(sys::ASYNC_get_current_job()) };
     assert!(!ctx.is_null());
     ctx
 }
@@ -78,13 +78,13 @@ fn context() -> *mut capi::ASYNC_WAIT_CTX {
 fn add(key: usize, fd: RawFd) {
     let (ctx, key) = (context(), ptr::without_provenance(key));
     // SAFETY: the job's context, and no cleanup.
-    let added = unsafe { capi::ASYNC_WAIT_CTX_set_wait_fd(ctx, key, fd, ptr::null_mut(), None) };
+    let added = unsafe { sys::ASYNC_WAIT_CTX_set_wait_fd(ctx, key, fd, ptr::null_mut(), None) };
     assert_eq!(added, 1);
 }
 
 fn clear(key: usize) {
     // SAFETY: the job's context.
-    let cleared = unsafe { capi::ASYNC_WAIT_CTX_clear_fd(context(), ptr::without_provenance(key)) };
+    let cleared = unsafe { sys::ASYNC_WAIT_CTX_clear_fd(context(), ptr::without_provenance(key)) };
     assert_eq!(cleared, 1);
 }
 
@@ -425,7 +425,7 @@ fn callback_and_descriptor_may_both_signal() {
             let (mut callback, mut argument) = (None, ptr::null_mut());
             // SAFETY: the job's context, and places that can be written.
             let got = unsafe {
-                capi::ASYNC_WAIT_CTX_get_callback(context(), &mut callback, &mut argument)
+                sys::ASYNC_WAIT_CTX_get_callback(context(), &mut callback, &mut argument)
             };
             assert_eq!(got, 1);
             let (callback, argument) = (callback.expect("it is set"), argument.expose_provenance());

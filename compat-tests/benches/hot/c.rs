@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use core::hint::black_box;
 use core::ptr::{self, null_mut};
 use criterion::{BenchmarkId, Criterion};
-use ossl_async::capi::{
+use ossl_async::sys::{
     ASYNC_FINISH, ASYNC_JOB, ASYNC_PAUSE, ASYNC_WAIT_CTX, ASYNC_WAIT_CTX_free, ASYNC_WAIT_CTX_new,
     ASYNC_clear_wake, ASYNC_pause_job, ASYNC_start_job, ASYNC_start_job_2015, ASYNC_wake,
 };

@@ -2,7 +2,7 @@
 
 use super::UNTOUCHED;
 use super::functions::{CallbackFn, CleanupFn, Functions, Functions3};
-use ossl_async::capi::ASYNC_WAIT_CTX;
+use ossl_async::sys::ASYNC_WAIT_CTX;
 use std::ffi::{c_int, c_void};
 use std::fmt::{self, Debug, Formatter};
 use std::ptr;

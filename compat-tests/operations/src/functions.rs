@@ -1,7 +1,7 @@
 //! The functions of the second generation as tables of pointers, so that the same code calls any
 //! implementation.
 
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::ffi::{c_int, c_void};
 
 /// A job's function.

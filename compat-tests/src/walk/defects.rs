@@ -2,7 +2,7 @@
 
 use super::table::{Libcrypto, Table, exceeds_int};
 use operations::{CallbackFn, Functions, Functions3, JobFn};
-use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
+use ossl_async::sys::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 

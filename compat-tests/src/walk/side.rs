@@ -9,7 +9,7 @@ use super::operation::{CONTEXTS, Call, Exclusion, JOBS, Operation, Start, Target
 use super::table::{Libcrypto, Libctx, LibctxFunctions, Table};
 use operations::ContextCall;
 use operations::model::{ContextId, Model};
-use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
+use ossl_async::sys::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::ptr;

@@ -4,7 +4,7 @@
 use super::event::Failure;
 use crate::{is_wanted, version_in, wanted_version};
 use operations::{Functions, Functions3};
-use ossl_async::capi::ASYNC_JOB;
+use ossl_async::sys::ASYNC_JOB;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::mem;

@@ -4,7 +4,7 @@ use super::super::operation::Target;
 use super::{DEPTH, Driver, Frame, at_work};
 use operations::model::{Cleaned, ContextId};
 use operations::{ContextCall, Functions, Functions3, Key};
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 

@@ -4,7 +4,7 @@ use super::super::operation::{Omitted, Start, Target};
 use super::{Driver, Frame, at_work};
 use operations::model::{Begun, Call, ContextId};
 use operations::{Argument, Block, JobFn, UNTOUCHED};
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 

@@ -5,7 +5,7 @@ use super::super::world::MemFunctions;
 use super::Driver;
 use operations::UNTOUCHED;
 use operations::model::{FINISH, PAUSE, queue_text};
-use ossl_async::capi::*;
+use ossl_async::sys::*;
 use std::ffi::{c_char, c_int, c_ulong, c_void};
 use std::ptr;
 

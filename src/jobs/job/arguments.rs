@@ -1,7 +1,7 @@
 //! The copy of a job's arguments: in the record if they are small, else in a block of the C heap
 //! (B23 to B26).
 
-use super::{Record, SMALL_ARGUMENTS};
+use super::{AtEnd, Record, SMALL_ARGUMENTS};
 use crate::platform;
 use core::ffi::c_void;
 use core::ptr;
@@ -41,23 +41,17 @@ impl Record {
             }
             self.block.set(block);
             self.block_size.set(size);
-            self.large.set(size > KEPT_ARGUMENTS);
+            self.at_end.set(AtEnd::FREE_BLOCK, size > KEPT_ARGUMENTS);
         }
         Some(self.block.get())
     }
 
-    /// Frees a block that is too large to keep. Called when the job has ended.
-    pub fn drop_arguments(&self) {
-        if self.large.get() {
-            self.free_block();
-        }
-    }
-
+    /// Frees the block, if there is one.
     #[cold]
-    pub(super) fn free_block(&self) {
+    pub fn free_block(&self) {
         // SAFETY: it is null or a block from `allocate`, and no job uses it any more.
         unsafe { platform::free(self.block.replace(ptr::null_mut())) };
         self.block_size.set(0);
-        self.large.set(false);
+        self.at_end.set(AtEnd::FREE_BLOCK, false);
     }
 }

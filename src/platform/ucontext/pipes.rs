@@ -1,4 +1,5 @@
-//! The pipe behind a wait fd. No call here blocks or is a cancellation point.
+//! The pipe behind a wait fd. No call here is a cancellation point, and only
+//! [`wait_until_readable`] blocks.
 
 use core::ffi::c_int;
 
@@ -30,6 +31,20 @@ pub fn read_byte(fd: c_int) {
     retry(|| unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) });
 }
 
+/// Waits until there is something to read, or so many milliseconds have passed; for ever if the
+/// number is negative. May return earlier, for a signal.
+pub fn wait_until_readable(fd: c_int, milliseconds: c_int) {
+    let mut waits = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one structure, which the kernel writes to.
+    without_cancellation(|| unsafe {
+        libc::poll(&mut waits, 1, milliseconds);
+    });
+}
+
 /// Repeats a system call that a signal handler interrupted. Returns why it failed, if it did.
 ///
 /// It is no cancellation point: no other thread would finish the work of a thread that was
@@ -46,6 +61,13 @@ fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
             }
         }
     })
+}
+
+/// Closes a descriptor from [`open_pipe`], and gives another one its number.
+pub fn replace(fd: c_int, by: c_int) {
+    // SAFETY: as for `close`.
+    retry(|| unsafe { libc::dup3(by, fd, libc::O_CLOEXEC) as isize });
+    close(by);
 }
 
 /// Closes a descriptor from [`open_pipe`].

@@ -1,6 +1,7 @@
 //! What a future asks of the job that it runs.
 
 use super::Job;
+use crate::wake::Wakes;
 use core::task::{Context, Waker};
 
 impl<T> Job<T> {
@@ -12,6 +13,7 @@ impl<T> Job<T> {
 
     /// Has the next wake call this waker. False if the job was woken already.
     pub(in crate::rust_api) fn register(&self, waker: &Waker) -> bool {
+        let waker = || Wakes::Task(waker.clone());
         self.is_live() && self.record.task.register(self.this_use, waker)
     }
 

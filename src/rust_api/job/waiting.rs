@@ -9,7 +9,9 @@ use crate::rust_api::wake_handle::WakeHandle;
 impl<T: 'static> Job<T> {
     /// The descriptor that is readable while the job is woken.
     ///
-    /// The first call makes its pipe. If the job was woken before, it is readable at once. Do not
+    /// For many jobs there is [`WakeQueue`](crate::WakeQueue), with one pipe for all of them.
+    ///
+    /// The first call makes the job's pipe. If the job was woken before, it is readable at once. Do not
     /// read from it, and do not close it.
     ///
     /// ```
@@ -64,7 +66,7 @@ impl<T: 'static> Job<T> {
     /// can add a descriptor.
     ///
     /// ```
-    /// use ossl_async::{Job, Step, capi};
+    /// use ossl_async::{Job, Step, sys};
     /// use std::ptr;
     /// # if !ossl_async::is_capable() { return }
     ///
@@ -72,8 +74,8 @@ impl<T: 'static> Job<T> {
     /// let add = |fd| {
     ///     // SAFETY: the running job's context, and an entry without a cleanup.
     ///     unsafe {
-    ///         let ctx = capi::ASYNC_get_wait_ctx(capi::ASYNC_get_current_job());
-    ///         capi::ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null(), fd, ptr::null_mut(), None)
+    ///         let ctx = sys::ASYNC_get_wait_ctx(sys::ASYNC_get_current_job());
+    ///         sys::ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null(), fd, ptr::null_mut(), None)
     ///     };
     ///     ossl_async::pause()
     /// };

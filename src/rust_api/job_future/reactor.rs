@@ -50,7 +50,7 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// time whether a poll resumes the job.
     ///
     /// ```
-    /// use ossl_async::{JobFuture, capi};
+    /// use ossl_async::{JobFuture, sys};
     /// use std::pin::Pin;
     /// use std::ptr;
     /// use std::task::{Context, Poll, Waker};
@@ -60,8 +60,8 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// let provider = || {
     ///     // SAFETY: the running job's context, and an entry without a cleanup.
     ///     let added = unsafe {
-    ///         let ctx = capi::ASYNC_get_wait_ctx(capi::ASYNC_get_current_job());
-    ///         capi::ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null(), 0, ptr::null_mut(), None)
+    ///         let ctx = sys::ASYNC_get_wait_ctx(sys::ASYNC_get_current_job());
+    ///         sys::ASYNC_WAIT_CTX_set_wait_fd(ctx, ptr::null(), 0, ptr::null_mut(), None)
     ///     };
     ///     added == 1 && ossl_async::pause()
     /// };

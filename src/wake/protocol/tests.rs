@@ -105,6 +105,9 @@ impl Channel for TestPipe {
     fn close(&self) {
         assert!(self.open.replace(false));
     }
+    fn renew(&self) -> Result<(), errno::Errno> {
+        unreachable!("for queues")
+    }
     type Ends = ();
     fn detach(&self) {
         self.close();

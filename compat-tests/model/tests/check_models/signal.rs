@@ -126,6 +126,10 @@ impl Channel for Pipe {
         self.fd.store(0, Ordering::Release);
     }
 
+    fn renew(&self) -> Result<(), errno::Errno> {
+        unreachable!("no model forks a queue")
+    }
+
     type Ends = ();
 
     fn detach(&self) {

@@ -8,8 +8,7 @@ use crate::signal::{Atomic, Exchanged, check, check_bounded};
 use crate::task;
 use loom::cell::UnsafeCell;
 use loom::sync::Notify;
-use loom::sync::atomic::AtomicU64;
-use loom::sync::atomic::Ordering::Relaxed;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 type Task = task::Task<Exchanged, Cell>;
@@ -33,6 +32,10 @@ impl Place for Cell {
     fn take(&self) -> Option<Waker> {
         // SAFETY: the same.
         self.0.with_mut(|place| unsafe { (*place).take() })
+    }
+
+    fn wake(&self) -> Option<Waker> {
+        self.take()
     }
 
     fn process(&self) -> u64 {
@@ -75,7 +78,7 @@ fn wait_for_a_wake(task: &Task, waker: &Waker) {
             drop(task.forget_waker(Use(1)));
             return;
         }
-        if !task.register(Use(1), waker) {
+        if !task.register(Use(1), || waker.clone()) {
             waker.0.notify();
         }
         waker.0.wait();
@@ -112,37 +115,11 @@ fn no_wake_is_lost_that_comes_after_the_first_was_taken() {
 
 // Rules: B37, D9
 #[test]
-fn a_wake_of_a_job_that_was_woken_already_is_not_lost_and_shows_what_its_thread_wrote() {
-    check_bounded(2, || {
-        let task = begun();
-        let answer = Arc::new(AtomicU64::new(0));
-        let first = waking(&task, None);
-        let second = {
-            let (task, answer) = (Arc::clone(&task), Arc::clone(&answer));
-            loom::thread::spawn(move || {
-                answer.store(42, Relaxed);
-                if let Some(Waker(sleeper, _)) = task.wake(Some(Use(1))) {
-                    sleeper.notify();
-                }
-            })
-        };
-        let mine = waker(1);
-        // The job pauses until there is an answer.
-        while answer.load(Relaxed) == 0 {
-            wait_for_a_wake(&task, &mine);
-        }
-        first.join().unwrap();
-        second.join().unwrap();
-    });
-}
-
-// Rules: B37, D9
-#[test]
 fn two_wakes_call_one_waker_and_do_not_meet_at_its_place() {
     check(|| {
         let task = begun();
         let mine = waker(1);
-        assert!(task.register(Use(1), &mine));
+        assert!(task.register(Use(1), || mine.clone()));
         let others = [waking(&task, None), waking(&task, Some(Use(1)))];
         let called: usize = others
             .map(|other| other.join().unwrap().is_some().into())
@@ -158,12 +135,36 @@ fn two_wakes_call_one_waker_and_do_not_meet_at_its_place() {
 fn a_wake_beside_a_new_registration_calls_the_old_or_the_new_waker() {
     check(|| {
         let task = begun();
-        assert!(task.register(Use(1), &waker(1)));
+        assert!(task.register(Use(1), || waker(1)));
         let other = waking(&task, Some(Use(1)));
-        let registered = task.register(Use(1), &waker(2));
+        let registered = task.register(Use(1), || waker(2));
         let called = other.join().unwrap();
         assert!(called.is_some() || !registered, "one of them");
         assert!(task.take_wake(Use(1)));
+    });
+}
+
+// Rules: B37, D9
+#[test]
+fn each_wake_brings_what_came_before_it() {
+    check_bounded(2, || {
+        let task = begun();
+        let came: Arc<[AtomicBool; 2]> = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let others = [0, 1].map(|mine| {
+            let (task, came) = (Arc::clone(&task), Arc::clone(&came));
+            loom::thread::spawn(move || {
+                came[mine].store(true, Ordering::Relaxed);
+                if let Some(Waker(sleeper, _)) = task.wake(None) {
+                    sleeper.notify();
+                }
+            })
+        });
+        // The job goes on when it sees both. A wake that does not bring what came before it lets it
+        // sleep for ever.
+        while !came.iter().all(|came| came.load(Ordering::Relaxed)) {
+            wait_for_a_wake(&task, &waker(1));
+        }
+        others.into_iter().for_each(|other| other.join().unwrap());
     });
 }
 
@@ -172,11 +173,11 @@ fn a_wake_beside_a_new_registration_calls_the_old_or_the_new_waker() {
 fn a_wake_beside_the_end_and_a_new_use_of_the_record_wakes_the_old_use_or_nothing() {
     check(|| {
         let task = begun();
-        assert!(task.register(Use(1), &waker(1)));
+        assert!(task.register(Use(1), || waker(1)));
         let other = waking(&task, Some(Use(1)));
         let left = task.end();
         task.begin(Use(2));
-        assert!(task.register(Use(2), &waker(2)));
+        assert!(task.register(Use(2), || waker(2)));
         let called = other.join().unwrap();
         assert_ne!(called, Some(2));
         assert_eq!(
@@ -196,7 +197,7 @@ fn c_wakes_whatever_job_has_the_record() {
         let other = waking(&task, None);
         drop(task.end());
         task.begin(Use(2));
-        let registered = task.register(Use(2), &waker(2));
+        let registered = task.register(Use(2), || waker(2));
         let called = other.join().unwrap();
         let woken = task.take_wake(Use(2));
         assert_eq!(woken, called.is_some() || !registered);

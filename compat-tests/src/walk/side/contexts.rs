@@ -6,7 +6,7 @@ use crate::walk::operation::Target;
 use crate::walk::table::Table;
 use operations::model::Cleaned;
 use operations::{ContextCall, Key};
-use ossl_async::capi::ASYNC_WAIT_CTX;
+use ossl_async::sys::ASYNC_WAIT_CTX;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 

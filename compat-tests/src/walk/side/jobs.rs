@@ -5,7 +5,7 @@ use crate::walk::event::{Event, Pointer};
 use crate::walk::operation::{Exclusion, JOBS, Start, Whose};
 use operations::model::{Call, FINISH, PAUSE};
 use operations::{Argument, Block, JobFn, UNTOUCHED};
-use ossl_async::capi::{ASYNC_JOB, ASYNC_WAIT_CTX};
+use ossl_async::sys::{ASYNC_JOB, ASYNC_WAIT_CTX};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
