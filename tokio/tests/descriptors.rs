@@ -2,7 +2,7 @@
 //! the C functions, and threads that stand for its hardware.
 
 use libtest_mimic::{Arguments, Trial};
-use ossl_async::{JobFuture, OnDrop, sys, stats, wait_for};
+use ossl_async::{JobFuture, OnDrop, stats, sys, wait_for};
 use ossl_async_tokio::{FdJob, FdJobError};
 use std::cell::Cell;
 use std::fs;
