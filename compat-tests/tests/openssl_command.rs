@@ -1,9 +1,11 @@
 //! The openssl command, unmodified, on the library's jobs: `speed`, `s_server` and `s_client`.
 //! They run by themselves and with an engine (`programs/engine/slow_sha256.c`) whose digests pause
-//! the job. The library's own statistics show what happened.
+//! the job. The library's own statistics show what happened. Also a Rust program on tokio with that
+//! engine.
 
 use compat_tests::{
-    ignore, need_command, need_jobs, need_openssl, program_source, report, run, with_ossl_async,
+    compile_rust_package, ignore, need_command, need_jobs, need_openssl, program_source, report,
+    root, run, with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         a_server_and_its_clients_run_their_jobs_on_the_library,
         a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_pauses,
         a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses,
+        a_rust_program_on_tokio_waits_for_the_descriptors_of_an_engine,
     ]
     .run()
 }
@@ -453,4 +456,32 @@ fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses() {
         "ECDHE-RSA-AES128-GCM-SHA256",
     ];
     check_connections("TLS 1.2 with the engine", &engine, &clients);
+}
+
+// Rules: G11, G17, G21
+fn a_rust_program_on_tokio_waits_for_the_descriptors_of_an_engine() {
+    need_engines();
+    let library = root();
+    let dependencies = format!(
+        "ossl-async = {{ path = {library:?}, features = [\"capi\"] }}\n\
+         ossl-async-tokio = {{ path = {:?} }}\n\
+         tokio = {{ version = \"1\", default-features = false, features = [\"net\", \"rt\"] }}\n",
+        library.join("tokio")
+    );
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine-on-tokio");
+    let program = compile_rust_package(&directory, "engine/on_tokio.rs", &dependencies);
+    let ran = run(Command::new(program)
+        .arg(engine())
+        .env("SLOW_SHA256_REPORT", "1"));
+    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    report(&ran.stdout);
+    let engine = Numbers::find(&ran.stderr, "slow_sha256");
+    let program = Numbers::find(&ran.stdout, "on_tokio");
+    assert_eq!(engine.get("errors"), 0);
+    assert_eq!(engine.get("in_job"), program.get("digests"));
+    // One for each job, closed by its cleanup when the job has ended.
+    assert_eq!(engine.get("fds"), program.get("jobs"));
+    assert_eq!(program.get("descriptors_left"), 0);
+    assert_eq!(engine.get("pauses"), program.get("pauses"));
+    assert!(program.get("pauses") >= program.get("digests"));
 }
