@@ -30,11 +30,11 @@ unsafe extern "C" fn read(
     // SAFETY: the caller guarantees it, and nothing else uses the input meanwhile.
     let input = unsafe { &mut *input.cast::<Input>() };
     let start = start as usize;
-    if start >= input.received.len() {
+    while start >= input.received.len() {
         println!("the parser waits for byte {start}");
-        // An error, if the job was cancelled, is the end of the input too.
-        if let Ok(Some(chunk)) = wait_for(input.chunks.recv()) {
-            input.received.extend_from_slice(chunk.as_bytes());
+        match wait_for(input.chunks.recv()) {
+            Ok(Some(chunk)) => input.received.extend_from_slice(chunk.as_bytes()),
+            Ok(None) | Err(_) => break, // all is received, or the job was cancelled
         }
     }
     let rest = input.received.get(start..).unwrap_or_default();
@@ -44,7 +44,7 @@ unsafe extern "C" fn read(
 }
 
 /// Parses JSON, and blocks until it has all of it. Returns its syntax tree.
-fn parse(chunks: mpsc::Receiver<&'static str>) -> String {
+pub fn parse(chunks: mpsc::Receiver<&'static str>) -> String {
     let mut input = Input {
         chunks,
         received: vec![],
