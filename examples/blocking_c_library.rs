@@ -1,5 +1,5 @@
 //! Blocking C code that reads from a channel of tokio's. The parser tree-sitter is a C library: it
-//! calls a function of its caller's for its input, and goes on when that returns. Here this function
+//! calls a function of its caller's for its input, and goes on when that returns. Here the function
 //! waits for the channel. Meanwhile the parser's frames stay on the job's stack, and other tasks
 //! run.
 //!
@@ -72,8 +72,8 @@ pub fn parse(chunks: mpsc::Receiver<&'static str>) -> String {
 async fn main() {
     let (send, chunks) = mpsc::channel(1);
     // SAFETY: the contract of `Job::start`. Where it waits, the frames are tree-sitter's, which
-    // keeps all of a parse in its parser, and `read`. None relies on nested calls. Frames of C cannot
-    // be unwound, so a job that is dropped is cancelled.
+    // keeps all of a parse in its parser, and `read`. None relies on nested calls. Frames of C
+    // cannot be unwound, so a job that is dropped is cancelled.
     let parses = unsafe { JobFuture::new_with(OnDrop::Cancel, move || parse(chunks)) };
     let sends = async move {
         for chunk in ["[1, {\"a\"", ": [tru", "e]}, nul", "l]"] {

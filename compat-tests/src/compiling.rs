@@ -31,7 +31,7 @@ pub fn program_source(name: &str) -> PathBuf {
 }
 
 /// Builds a Rust program of one file, in `programs/`, as a package of its own in this directory.
-/// `dependencies` are lines of its manifest. Other packages are those of this workspace's lock file.
+/// `dependencies` are lines of its manifest. Versions are those of this workspace's lock file.
 pub fn compile_rust_package(directory: &Path, source: &str, dependencies: &str) -> PathBuf {
     fs::create_dir_all(directory).expect("the target directory can be written");
     let source = root().join("compat-tests/programs").join(source);
