@@ -1,5 +1,5 @@
 //! Blocking C code that reads from a channel of tokio's. The parser tree-sitter is a C library: it
-//! calls a function of its caller's for its input, and goes on when that returns. Here this function
+//! calls a function of its caller's for its input, and goes on when that returns. Here the function
 //! waits for the channel. Meanwhile the parser's frames stay on the job's stack, and other tasks
 //! run.
 //!
@@ -30,11 +30,11 @@ unsafe extern "C" fn read(
     // SAFETY: the caller guarantees it, and nothing else uses the input meanwhile.
     let input = unsafe { &mut *input.cast::<Input>() };
     let start = start as usize;
-    if start >= input.received.len() {
+    while start >= input.received.len() {
         println!("the parser waits for byte {start}");
-        // An error, if the job was cancelled, is the end of the input too.
-        if let Ok(Some(chunk)) = wait_for(input.chunks.recv()) {
-            input.received.extend_from_slice(chunk.as_bytes());
+        match wait_for(input.chunks.recv()) {
+            Ok(Some(chunk)) => input.received.extend_from_slice(chunk.as_bytes()),
+            Ok(None) | Err(_) => break, // all is received, or the job was cancelled
         }
     }
     let rest = input.received.get(start..).unwrap_or_default();
@@ -44,7 +44,7 @@ unsafe extern "C" fn read(
 }
 
 /// Parses JSON, and blocks until it has all of it. Returns its syntax tree.
-fn parse(chunks: mpsc::Receiver<&'static str>) -> String {
+pub fn parse(chunks: mpsc::Receiver<&'static str>) -> String {
     let mut input = Input {
         chunks,
         received: vec![],
@@ -72,8 +72,8 @@ fn parse(chunks: mpsc::Receiver<&'static str>) -> String {
 async fn main() {
     let (send, chunks) = mpsc::channel(1);
     // SAFETY: the contract of `Job::start`. Where it waits, the frames are tree-sitter's, which
-    // keeps all of a parse in its parser, and `read`. None relies on nested calls. Frames of C cannot
-    // be unwound, so a job that is dropped is cancelled.
+    // keeps all of a parse in its parser, and `read`. None relies on nested calls. Frames of C
+    // cannot be unwound, so a job that is dropped is cancelled.
     let parses = unsafe { JobFuture::new_with(OnDrop::Cancel, move || parse(chunks)) };
     let sends = async move {
         for chunk in ["[1, {\"a\"", ": [tru", "e]}, nul", "l]"] {

@@ -1,5 +1,5 @@
-//! Jobs in an event loop on `polling`, the reactor below smol. A provider signals by a descriptor or
-//! by a callback, and the loop waits for both.
+//! Jobs in an event loop on `polling`, the reactor below smol. A provider signals by a descriptor
+//! or by a callback, and the loop waits for both.
 //!
 //! `cargo run -p examples --example with_polling`
 

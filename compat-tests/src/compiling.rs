@@ -2,6 +2,7 @@
 
 use crate::library::{Linkage, library, release_directory};
 use crate::root;
+use crate::running::run;
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
@@ -27,6 +28,36 @@ pub fn program_source(name: &str) -> PathBuf {
         .join("compat-tests/programs")
         .join(name)
         .with_extension("c")
+}
+
+/// Builds a Rust program of one file, in `programs/`, as a package of its own in this directory.
+/// `dependencies` are lines of its manifest. Versions are those of this workspace's lock file.
+pub fn compile_rust_package(directory: &Path, source: &str, dependencies: &str) -> PathBuf {
+    fs::create_dir_all(directory).expect("the target directory can be written");
+    let source = root().join("compat-tests/programs").join(source);
+    let name = source.file_stem().expect("a name").to_string_lossy();
+    let manifest = format!(
+        "[package]\n\
+         name = {name:?}\n\
+         version = \"0.0.0\"\n\
+         edition = \"2024\"\n\
+         [workspace]\n\
+         [[bin]]\n\
+         name = {name:?}\n\
+         path = {source:?}\n\
+         [dependencies]\n\
+         {dependencies}"
+    );
+    fs::write(directory.join("Cargo.toml"), manifest).expect("the directory was made");
+    fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).expect("it is there");
+    let mut command = Command::new(env!("CARGO"));
+    let ran = run(command
+        .args(["build", "--offline", "--manifest-path"])
+        .arg(directory.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(directory.join("target")));
+    assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+    directory.join("target/debug").join(name.as_ref())
 }
 
 /// The names of the C programs in a directory below `programs/`, or in `programs/` itself.

@@ -1,11 +1,11 @@
 //! The openssl command, unmodified, on the library's jobs: `speed`, `s_server` and `s_client`.
 //! They run by themselves, with an engine (`programs/engine/slow_sha256.c`) whose digests pause the
 //! job, and with a provider (`programs/provider/slow_sign.c`) whose signatures do. The library's own
-//! statistics show what happened.
+//! statistics show what happened. Also a Rust program on tokio with that engine.
 
 use compat_tests::{
-    assert_wanted, ignore, need_command, need_jobs, need_openssl, program_source, report, run,
-    version_in, with_ossl_async,
+    assert_wanted, compile_rust_package, ignore, need_command, need_jobs, need_openssl,
+    program_source, report, root, run, version_in, with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses,
         a_tls_1_3_server_and_its_clients_pause_with_a_provider_that_pauses,
         a_tls_1_2_server_and_its_clients_pause_with_a_provider_that_pauses,
+        a_rust_program_on_tokio_waits_for_the_descriptors_of_an_engine,
     ]
     .run()
 }
@@ -531,4 +532,35 @@ fn a_tls_1_3_server_and_its_clients_pause_with_a_provider_that_pauses() {
 // Rules: G9, G11, G17, G20, G21
 fn a_tls_1_2_server_and_its_clients_pause_with_a_provider_that_pauses() {
     check_provider_connections("TLS 1.2 with the provider", &["-tls1_2"]);
+}
+
+// Rules: G11, G17, G21
+fn a_rust_program_on_tokio_waits_for_the_descriptors_of_an_engine() {
+    need_engines();
+    if env::var_os("OSSL_ASYNC_BUILT").is_some() {
+        ignore("cargo builds the program, and is not where the library was built for");
+    }
+    let library = root();
+    let dependencies = format!(
+        "ossl-async = {{ path = {library:?}, features = [\"capi\"] }}\n\
+         ossl-async-tokio = {{ path = {:?} }}\n\
+         tokio = {{ version = \"1\", default-features = false, features = [\"net\", \"rt\"] }}\n",
+        library.join("tokio")
+    );
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine-on-tokio");
+    let program = compile_rust_package(&directory, "engine/on_tokio.rs", &dependencies);
+    let ran = run(Command::new(program)
+        .arg(engine())
+        .env("SLOW_SHA256_REPORT", "1"));
+    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    report(&ran.stdout);
+    let engine = Numbers::find(&ran.stderr, "slow_sha256");
+    let program = Numbers::find(&ran.stdout, "on_tokio");
+    assert_eq!(engine.get("errors"), 0);
+    assert_eq!(engine.get("in_job"), program.get("digests"));
+    // One for each job, closed by its cleanup when the job has ended.
+    assert_eq!(engine.get("fds"), program.get("jobs"));
+    assert_eq!(program.get("descriptors_left"), 0);
+    assert_eq!(engine.get("pauses"), program.get("pauses"));
+    assert!(program.get("pauses") >= program.get("digests"));
 }

@@ -5,8 +5,8 @@
 //! default.
 
 use compat_tests::{
-    Linkage, command, compile_with_openssl, expected_library, ignore, need_jobs, need_openssl,
-    openssl_version, program_source, report, root, run, with_ossl_async,
+    Linkage, command, compile_rust_package, compile_with_openssl, expected_library, ignore,
+    need_jobs, need_openssl, openssl_version, program_source, report, root, run, with_ossl_async,
 };
 use std::collections::BTreeMap;
 use std::env;
@@ -302,8 +302,8 @@ fn libssl_and_libcrypto_themselves_call_the_library() {
     ));
 }
 
-/// Builds `programs/tls/handshake.rs` as a package of its own that depends on the library, with or
-/// without the feature `capi`. Where there is no cargo, it was built before.
+/// Builds `programs/tls/handshake.rs` with or without the feature `capi`. Where there is no cargo, it
+/// was built before.
 fn rust_program(capi: bool) -> PathBuf {
     let name = if capi {
         "handshake-with-capi"
@@ -314,32 +314,9 @@ fn rust_program(capi: bool) -> PathBuf {
         return Path::new(&built).with_file_name(name);
     }
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&directory).expect("the target directory can be written");
     let features = if capi { r#", features = ["capi"]"# } else { "" };
-    let manifest = format!(
-        "[package]\n\
-         name = \"handshake\"\n\
-         version = \"0.0.0\"\n\
-         edition = \"2024\"\n\
-         [workspace]\n\
-         [[bin]]\n\
-         name = \"handshake\"\n\
-         path = {:?}\n\
-         [dependencies]\n\
-         ossl-async = {{ path = {:?}{features} }}\n",
-        root().join("compat-tests/programs/tls/handshake.rs"),
-        root()
-    );
-    fs::write(directory.join("Cargo.toml"), manifest).expect("the directory was made");
-    fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).expect("it is there");
-    let mut command = Command::new(env!("CARGO"));
-    let ran = run(command
-        .args(["build", "--offline", "--manifest-path"])
-        .arg(directory.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(directory.join("target")));
-    assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
-    directory.join("target/debug/handshake")
+    let library = format!("ossl-async = {{ path = {:?}{features} }}\n", root());
+    compile_rust_package(&directory, "tls/handshake.rs", &library)
 }
 
 /// Runs it. Returns the library's count of starts, which shows whose jobs libssl's were, and the

@@ -96,8 +96,8 @@ pub unsafe extern "C" fn ASYNC_start_job(
 
 /// Returns the wait context that a running or paused job was started with, or NULL ([G11]).
 ///
-/// May be called from any thread. A job that Rust has started was given none. It gets one of its own
-/// when code in the job first calls this, and the callback of that one wakes the job.
+/// May be called from any thread. A job that Rust has started was given none. It gets one of its
+/// own when code in the job first calls this, and the callback of that one wakes the job.
 ///
 /// # Safety
 ///

@@ -24,8 +24,8 @@ use core::task::{Context, Poll};
 /// [`clear`](crate::WakeHandle::clear) takes none back. A job that lets other tasks run wakes itself
 /// before it pauses.
 ///
-/// A provider that signals by a descriptor alone wakes nothing. The package `ossl-async-tokio` waits
-/// for such descriptors; a program does it by [`wait_fds`](JobFuture::wait_fds).
+/// A provider that signals by a descriptor alone wakes nothing. The package `ossl-async-tokio`
+/// waits for such descriptors. A program with another reactor gets them by `wait_fds`.
 ///
 /// ```
 /// use ossl_async::JobFuture;

@@ -57,8 +57,8 @@ fn main() -> ExitCode {
 
 /// A job of a test's.
 fn job<T: 'static, F: FnOnce() -> T + 'static>(closure: F) -> FdJob<T, F> {
-    // SAFETY: the contract of `Job::start`: at their pauses the closures here have plain values, and
-    // no frame relies on nested calls.
+    // SAFETY: the contract of `Job::start`: at their pauses the closures here have plain values,
+    // and no frame relies on nested calls.
     FdJob::new(unsafe { JobFuture::new(closure) })
 }
 

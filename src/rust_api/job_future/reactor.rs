@@ -12,8 +12,8 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// [`Job::wait_fds`](crate::Job::wait_fds). When one can be read, [`wake`](JobFuture::wake) the
     /// job and poll the future.
     ///
-    /// There are none before the first poll and after the end. Nor are there any while the job is in
-    /// [`wait_for`](crate::wait_for), because then no descriptor ends its wait.
+    /// There are none before the first poll and after the end. Nor are there any while the job is
+    /// in [`wait_for`](crate::wait_for), because then no descriptor ends its wait.
     ///
     /// Code in the job may close a descriptor and open another one of its number. So take them out
     /// of the reactor before the job is resumed ([`poll_with`](JobFuture::poll_with)), and before
