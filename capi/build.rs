@@ -8,7 +8,9 @@ fn main() -> io::Result<()> {
     // Threads have a destructor of the library (a pthread key), which must stay mapped until they
     // end. Other objects that the library is linked into are pinned at run time (`pin` in
     // src/platform/ucontext/objects.rs).
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    if env::var("CARGO_CFG_TARGET_VENDOR").as_deref() != Ok("apple") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
 
     let links = Path::new("man/links");
     if env::var_os("CARGO_FEATURE_CAPI").is_some() && links.exists() {

@@ -12,6 +12,11 @@
 #undef _FORTIFY_SOURCE
 #define _FORTIFY_SOURCE 0
 #define _GNU_SOURCE 1
+/* macOS declares ucontext only so, and as deprecated. */
+#ifdef __APPLE__
+# define _XOPEN_SOURCE 700
+# pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+#endif
 
 #include "fibre.h"
 #include "checkers.h"

@@ -1,6 +1,6 @@
-//! The implementation without a working `ucontext`: no job is ever made (F15, F16). This file has
-//! what the error queue and wait contexts need on such a platform too. What all other functions of
-//! the platform return without jobs is in `platform.rs`.
+//! The implementation of other systems: no job is ever made (F15, F16). This file has what the error
+//! queue and wait contexts need on such a platform too. What all other functions of the platform
+//! return without jobs is in `platform.rs`.
 
 use core::cell::Cell;
 use core::ffi::c_void;

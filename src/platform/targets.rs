@@ -1,20 +1,19 @@
 //! Which targets have jobs, and how each may switch between stacks. Used by build.rs; the library
 //! itself only tests it.
 
-/// What a target needs for jobs, besides the C library and a compiler.
+/// The ways in which a target may switch between stacks: the values of `OSSL_ASYNC_SWITCH`, besides
+/// `null`. The first is the default. Without any, the target gets the null implementation.
 ///
-/// With glibc and on FreeBSD OpenSSL has its POSIX implementation (F17, F18), and this library has
-/// `ucontext`'s ways. musl has no `ucontext`. There the switch by registers makes its first frame
-/// itself, so this library has jobs where OpenSSL has none.
-///
-/// Returns the possible values of `OSSL_ASYNC_SWITCH`, besides `null`. The first is the default.
-/// With no value the target gets the null implementation.
+/// Where OpenSSL has its POSIX implementation (F17, F18), this library has `ucontext`'s ways: with
+/// glibc, on FreeBSD, and on macOS, which claims an older POSIX. musl has no `ucontext`. There the
+/// switch by registers makes its first frame itself, so this library has jobs where OpenSSL has
+/// none (D33).
 pub fn switches(os: &str, env: &str, arch: &str) -> &'static [&'static str] {
     let has_registers = os == "linux" && matches!(arch, "x86_64" | "aarch64" | "riscv64");
     match (os, env) {
         ("linux", "gnu") if has_registers => &["registers", "setjmp", "swapcontext"],
         ("linux", "musl") if has_registers => &["registers"],
-        ("linux", "gnu") | ("freebsd", _) => &["setjmp", "swapcontext"],
+        ("linux", "gnu") | ("freebsd" | "macos", _) => &["setjmp", "swapcontext"],
         _ => &[],
     }
 }
@@ -35,7 +34,7 @@ mod tests {
             ("linux", "gnu", "x86", &with_ucontext),
             ("linux", "gnu", "s390x", &with_ucontext),
             ("freebsd", "", "x86_64", &with_ucontext),
-            ("macos", "", "aarch64", &[]),
+            ("macos", "", "aarch64", &with_ucontext),
             ("linux", "musl", "x86_64", &["registers"]),
             ("linux", "musl", "aarch64", &["registers"]),
             ("linux", "musl", "riscv64", &["registers"]),

@@ -1,6 +1,6 @@
-//! POSIX with a working `ucontext`. Only `fibres.rs`, `thread_state.rs`, `checkers.rs` and
-//! `objects.rs` call the C shim. All use of libc is in these files too, except for a stream to
-//! print to.
+//! POSIX systems with jobs: those with a working `ucontext`, and Linux with musl. Only `fibres.rs`,
+//! `thread_state.rs`, `checkers.rs` and `objects.rs` call the C shim. All use of libc is in these
+//! files too, except for a stream to print to.
 
 #[path = "ucontext/checkers.rs"]
 mod checkers;

@@ -115,8 +115,9 @@
  *
  * The end of the thread inside a job. pthread_exit and cancellation end the
  * thread from inside a job too. The job's own frames are unwound: cleanup
- * handlers and C++ destructors run. The frames of the thread's own stack below
- * the job are not unwound, as with libcrypto. If a Rust function is among the
+ * handlers and C++ destructors run. With musl, which never unwinds here, only
+ * cleanup handlers of C run. The frames of the thread's own stack below the
+ * job are not unwound, as with libcrypto. If a Rust function is among the
  * job's frames, to end the thread so is undefined behaviour.
  *
  * C++. What the C++ run-time keeps for the thread goes with the job: the
@@ -585,7 +586,7 @@ void ASYNC_cleanup_thread(void);
 /*
  * Returns 1 on a platform with jobs, and 0 on one without. There the
  * six-argument ASYNC_start_job always returns ASYNC_NO_JOBS and queues
- * nothing. Queues nothing.
+ * nothing. Linux with musl has jobs, other than with OpenSSL. Queues nothing.
  */
 int ASYNC_is_capable(void);
 

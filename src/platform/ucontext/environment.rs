@@ -25,8 +25,25 @@ pub fn environment_variable<'a>(name: &CStr, buffer: &'a mut [u8]) -> Option<&'a
     core::str::from_utf8(&buffer[..copied]).ok()
 }
 
+#[cfg(target_os = "linux")]
 unsafe extern "C" {
     fn secure_getenv(name: *const c_char) -> *const c_char;
+}
+
+/// What Linux has, for the BSDs and macOS.
+///
+/// # Safety
+///
+/// The name ends in a NUL.
+#[cfg(not(target_os = "linux"))]
+unsafe fn secure_getenv(name: *const c_char) -> *const c_char {
+    // SAFETY: the caller guarantees the name.
+    unsafe {
+        if libc::issetugid() != 0 {
+            return core::ptr::null();
+        }
+        libc::getenv(name)
+    }
 }
 
 /// Writes to standard error directly. It does not go through the program's streams.

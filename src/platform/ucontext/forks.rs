@@ -45,7 +45,8 @@ extern "C" fn unlock_in_child() {
 /// Registers the fork handlers when the library is loaded. Later would be too late: another thread
 /// could fork while the first thread that needs the lock registers them.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".init_array"))]
+#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
 static REGISTER: extern "C" fn() = register;
 
 extern "C" fn register() {

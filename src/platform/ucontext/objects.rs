@@ -70,6 +70,7 @@ const NAME_SIZE: usize = 4096;
 /// # Safety
 ///
 /// [`NAME_SIZE`] bytes can be written to `to`.
+#[cfg(not(target_os = "macos"))]
 unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> bool {
     struct Search<'a> {
         prefix: &'a [u8],
@@ -112,6 +113,7 @@ unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) ->
 }
 
 /// How often objects were loaded into the process. None where [`loaded_object`] cannot search.
+#[cfg(not(target_os = "macos"))]
 pub fn load_count() -> Option<u64> {
     unsafe extern "C" fn first(
         info: *mut libc::dl_phdr_info,
@@ -129,6 +131,43 @@ pub fn load_count() -> Option<u64> {
     // SAFETY: the callback gets what it wants.
     unsafe { libc::dl_iterate_phdr(Some(first), ptr::from_mut(&mut count).cast()) };
     Some(count)
+}
+
+/// The same on macOS.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(target_os = "macos")]
+unsafe fn copy_matching_name(prefix: &CStr, skip: usize, to: NonNull<c_char>) -> bool {
+    // SAFETY: an index that is too large gives NULL.
+    let names = (0..).map_while(|index| unsafe {
+        let name = _dyld_get_image_name(index);
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_bytes_with_nul())
+    });
+    let matches = |name: &&[u8]| {
+        let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        file.starts_with(prefix.to_bytes()) && name.len() <= NAME_SIZE
+    };
+    let Some(name) = names.filter(|name| matches(name)).nth(skip) else {
+        return false;
+    };
+    // SAFETY: the name has so many bytes, and there is room for them.
+    unsafe { ptr::copy_nonoverlapping(name.as_ptr(), to.as_ptr().cast(), name.len()) };
+    true
+}
+
+/// The same on macOS: how many objects are loaded. They are rarely unloaded there.
+#[cfg(target_os = "macos")]
+pub fn load_count() -> Option<u64> {
+    // SAFETY: has no conditions.
+    can_search().then(|| unsafe { _dyld_image_count() }.into())
+}
+
+#[cfg(target_os = "macos")]
+unsafe extern "C" {
+    fn _dyld_get_image_name(index: u32) -> *const c_char;
+    fn _dyld_image_count() -> u32;
 }
 
 /// The address of the first symbol of this name that the dynamic linker finds, or null.

@@ -3,16 +3,37 @@
 
 use core::ffi::c_int;
 
-const CLOSE_ON_EXEC_AND_NONBLOCK: c_int = libc::O_CLOEXEC | libc::O_NONBLOCK;
-
 /// Makes a pipe and returns its ends, to read from and to write to. Both are close-on-exec and
 /// never block.
 pub fn open_pipe() -> Result<[c_int; 2], errno::Errno> {
     let mut ends = [0; 2];
-    // SAFETY: the kernel writes two descriptors to the array.
-    match unsafe { libc::pipe2(ends.as_mut_ptr(), CLOSE_ON_EXEC_AND_NONBLOCK) } {
+    match pipe2(&mut ends) {
         0 => Ok(ends),
         _ => Err(errno::errno()),
+    }
+}
+
+/// Makes a pipe as [`open_pipe`] does. Returns 0 or -1.
+#[cfg(not(target_os = "macos"))]
+fn pipe2(ends: &mut [c_int; 2]) -> c_int {
+    // SAFETY: two descriptors are written to the array.
+    unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) }
+}
+
+/// The same on macOS, which has no `pipe2`. A program that another thread starts at this moment may
+/// inherit the pipe.
+#[cfg(target_os = "macos")]
+fn pipe2(ends: &mut [c_int; 2]) -> c_int {
+    // SAFETY: two descriptors are written to the array. The other calls change these alone.
+    unsafe {
+        let result = libc::pipe(ends.as_mut_ptr());
+        if result == 0 {
+            for end in *ends {
+                libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC);
+                libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK);
+            }
+        }
+        result
     }
 }
 

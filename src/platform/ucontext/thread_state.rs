@@ -2,10 +2,11 @@
 
 use core::ffi::c_void;
 
-/// Whether a thread's first access to its state may allocate. That is so with glibc in a library
-/// that is loaded later, unless the pointer is initial-exec (`csrc/thread.c`).
+/// Whether a thread's first access to its state may allocate. That is so in a library that is loaded
+/// later, unless the pointer is initial-exec (`csrc/thread.c`). musl allocates when it loads the
+/// library.
 pub const THREAD_STATE_MAY_ALLOCATE: bool =
-    cfg!(all(target_env = "gnu", not(ossl_async_initial_exec)));
+    cfg!(not(any(target_env = "musl", ossl_async_initial_exec)));
 
 unsafe extern "C" {
     fn ossl_async_thread_get() -> *mut c_void;
