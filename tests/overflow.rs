@@ -104,7 +104,12 @@ fn exit_now(status: c_int) -> ! {
 }
 
 fn touch(address: usize) {
-    TOLD.address.store(address, Ordering::Relaxed);
+    // On s390x the kernel is told the page, and not the place in it.
+    let told = match cfg!(target_arch = "s390x") {
+        true => address / PAGE * PAGE,
+        false => address,
+    };
+    TOLD.address.store(told, Ordering::Relaxed);
     errno::set_errno(errno::Errno(libc::ERANGE));
     // SAFETY: none: this is the fault. It is in assembly where that is known here. In a debug build
     // Rust's `write_volatile` checks the address, and ends the process if it is null.
@@ -603,6 +608,7 @@ fn a_bus_error_goes_to_its_own_handler_or_is_deadly() {
 
 /// Sends a signal to the calling thread with the description that the kernel would give.
 fn send(signal: c_int, code: c_int, address: usize) {
+    let after_three = (3 * size_of::<c_int>()).next_multiple_of(align_of::<usize>());
     // SAFETY: a structure of zeros is a valid one; its address follows three numbers and their
     // padding.
     unsafe {
@@ -610,7 +616,7 @@ fn send(signal: c_int, code: c_int, address: usize) {
         (info.si_signo, info.si_code) = (signal, code);
         ptr::from_mut(&mut info)
             .cast::<usize>()
-            .add(2)
+            .byte_add(after_three)
             .write(address);
         assert_eq!(info.si_addr().addr(), address);
         let (process, thread) = (libc::getpid(), libc::gettid());

@@ -52,9 +52,13 @@ pub fn report_overflow(job: &RunningJob, address: usize) {
     }
 }
 
+/// The bits of a fault's address that the kernel does not know: on s390x, the place in the page.
+const UNKNOWN_BITS: usize = if cfg!(target_arch = "s390x") { 4095 } else { 0 };
+
 /// Whether an address is below this stack, in its guard. Only an overflow can reach it.
 fn overflows(stack: *mut [u8], address: usize) -> bool {
-    let below = stack.cast::<u8>().addr().wrapping_sub(address);
+    // The guard ends at a page, so the last byte of a page in it is in it too.
+    let below = (stack.cast::<u8>().addr()).wrapping_sub(address | UNKNOWN_BITS);
     (1..=GUARD).contains(&below)
 }
 

@@ -88,7 +88,7 @@ counted! {
     pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
     pthread_getspecific(key: libc::pthread_key_t) -> *mut c_void;
     pthread_setspecific(key: libc::pthread_key_t, value: *const c_void) -> c_int;
-    mmap(at: *mut c_void, size: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
+    mmap(at: *mut c_void, size: usize, prot: c_int, flags: c_int, fd: c_int, offset: libc::off_t) -> *mut c_void;
     munmap(at: *mut c_void, size: usize) -> c_int;
     madvise(at: *mut c_void, size: usize, advice: c_int) -> c_int;
     mprotect(at: *mut c_void, size: usize, prot: c_int) -> c_int;

@@ -39,6 +39,9 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
         "__tls_get_addr",
         "ends the process by itself where there is no memory",
     ),
+    ("___tls_get_addr", "the same on i386"),
+    ("__tls_get_addr_opt", "the same on powerpc"),
+    ("__tls_get_offset", "the same on s390x"),
     ("_GLOBAL_OFFSET_TABLE_", "no function"),
     // They fail for wrong arguments only, or only where the library passes none.
     (

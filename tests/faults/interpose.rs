@@ -255,29 +255,31 @@ fn is_small(size: usize) -> bool {
 }
 
 #[unsafe(no_mangle)]
+#[allow(clippy::useless_conversion, reason = "with 32 bits it is none")]
 unsafe extern "C" fn mmap(
     at: *mut c_void,
     size: usize,
     prot: c_int,
     flags: c_int,
     fd: c_int,
-    offset: i64,
+    offset: libc::off_t,
 ) -> *mut c_void {
     let stack = flags & libc::MAP_NORESERVE != 0;
     if stack && MMAP.strikes() {
         fail(libc::ENOMEM);
         return libc::MAP_FAILED;
     }
+    // By libc's other name, because system calls that map differ between processors.
     // SAFETY: as above.
-    let result = unsafe { libc::syscall(libc::SYS_mmap, at, size, prot, flags, fd, offset) };
-    if stack && result != -1 {
+    let result = unsafe { libc::mmap64(at, size, prot, flags, fd, offset.into()) };
+    if stack && result != libc::MAP_FAILED {
         if is_small(size) {
             SMALL_MAPPINGS.fetch_add(1, Ordering::Relaxed);
         } else {
             SLABS.fetch_add(size, Ordering::Relaxed);
         }
     }
-    ptr::with_exposed_provenance_mut(result as usize)
+    result
 }
 
 #[unsafe(no_mangle)]
