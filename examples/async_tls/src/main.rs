@@ -23,35 +23,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (server, client) = identity::make(KeyType::Ec)?;
     println!(
-        "{}: its jobs are those of ossl-async",
+        "{}. Its jobs are ossl-async's.",
         openssl::version::version()
     );
+    println!("{handshakes} handshakes at once on one thread, {workers} workers.");
+    println!("Each signature takes a worker {milliseconds} ms.\n");
     println!(
-        "{handshakes} handshakes at once, {workers} workers, {milliseconds} ms for a signature"
+        "| | signed while paused | thread blocked | in all | polls of {milliseconds} ms or more \
+         | longest poll | most work of a poll | latest tick |"
     );
-    println!();
-    println!(
-        "| | signatures | while paused | blocking | at once | time | longest poll | a tick late, median | most |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for (name, way) in [
-        ("SSL_MODE_ASYNC, wait fd", Way::Async(Report::Fd)),
-        ("SSL_MODE_ASYNC, callback", Way::Async(Report::Callback)),
-        ("JobFuture, blocking code", Way::JobFuture),
-        ("no job", Way::Blocking),
+        ("`SSL_MODE_ASYNC`, wait fd", Way::Async(Report::Fd)),
+        ("`SSL_MODE_ASYNC`, callback", Way::Async(Report::Callback)),
+        ("blocking code in a `JobFuture`", Way::JobFuture),
+        ("without a job", Way::Blocking),
     ] {
         let seen = run(way, handshakes as usize, &server, &client)?;
         let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
         println!(
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            seen.counts.done,
+            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
             seen.counts.paused,
             seen.counts.blocking,
-            seen.most_at_once,
             ms(seen.time),
-            ms(seen.longest_poll),
-            ms(seen.lateness[0]),
-            ms(seen.lateness[1]),
+            seen.polls.long,
+            ms(seen.polls.longest),
+            ms(seen.polls.most_work),
+            ms(seen.latest_tick),
         );
     }
     Ok(())

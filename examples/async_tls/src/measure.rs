@@ -1,52 +1,88 @@
 //! How long polls take, and how late a ticker is beside them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior};
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 
-/// The longest poll of some futures.
-#[derive(Clone, Default)]
-pub struct Longest(Rc<Cell<Duration>>);
+/// How long polls were.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lengths {
+    /// The longest by the clock. On a busy machine, other processes may have run meanwhile.
+    pub longest: Duration,
+    /// The most processor time of one. A thread that is blocked uses none.
+    pub most_work: Duration,
+    /// How many were as long as a signature, by the clock.
+    pub long: usize,
+}
 
-impl Longest {
-    /// The time so far.
-    pub fn get(&self) -> Duration {
-        self.0.get()
+/// Measures the polls of futures.
+#[derive(Clone)]
+pub struct Polls {
+    signature: Duration,
+    lengths: Rc<Cell<Lengths>>,
+}
+
+impl Polls {
+    /// To compare polls with this time.
+    pub fn new(signature: Duration) -> Polls {
+        let lengths = Rc::default();
+        Polls { signature, lengths }
     }
 
-    /// The same future, whose polls count.
+    /// What was measured so far.
+    pub fn lengths(&self) -> Lengths {
+        self.lengths.get()
+    }
+
+    /// The same future, whose polls are measured.
     pub fn of<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         Timed {
             future: Box::pin(future),
-            longest: self.clone(),
+            polls: self.clone(),
         }
     }
 }
 
 struct Timed<F> {
     future: Pin<Box<F>>,
-    longest: Longest,
+    polls: Polls,
 }
 
 impl<F: Future> Future for Timed<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<F::Output> {
-        let begin = std::time::Instant::now();
+        let (begin, work) = (Instant::now(), processor_time());
         let polled = self.future.as_mut().poll(ctx);
-        let longest = &self.longest.0;
-        longest.set(longest.get().max(begin.elapsed()));
+        let (time, work) = (begin.elapsed(), processor_time() - work);
+        let lengths = self.polls.lengths.get();
+        self.polls.lengths.set(Lengths {
+            longest: lengths.longest.max(time),
+            most_work: lengths.most_work.max(work),
+            long: lengths.long + usize::from(time >= self.polls.signature),
+        });
         polled
     }
 }
 
-/// How late each tick was.
+/// The processor time of this thread.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: it writes such a record.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// How late the ticks of a task are.
 #[derive(Clone, Default)]
-pub struct Lateness(Rc<RefCell<Vec<Duration>>>);
+pub struct Lateness(Rc<Cell<Duration>>);
 
 impl Lateness {
     /// Ticks each millisecond, for ever.
@@ -55,17 +91,12 @@ impl Lateness {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = interval.tick().await;
-            self.0.borrow_mut().push(Instant::now() - due);
+            self.0.set(self.0.get().max(due.elapsed()));
         }
     }
 
-    /// The lateness that this share of the ticks did not exceed.
-    pub fn quantile(&self, share: f64) -> Duration {
-        let mut all = self.0.borrow().clone();
-        all.sort_unstable();
-        let last = all.len().saturating_sub(1) as f64;
-        all.get((last * share).round() as usize)
-            .copied()
-            .unwrap_or_default()
+    /// How late the latest was.
+    pub fn latest(&self) -> Duration {
+        self.0.get()
     }
 }

@@ -63,6 +63,13 @@ unsafe extern "C" {
     safe fn OSSL_ASYNC_serves_libssl() -> c_int;
 }
 
+static BUSY: OnceLock<Duration> = OnceLock::new();
+
+/// How long each signature takes a worker.
+pub fn busy() -> Duration {
+    BUSY.get().copied().unwrap_or_default()
+}
+
 /// Loads the provider, and the default one beside it, until the process ends. Each signature takes
 /// one of this many workers for this time. A later call changes nothing.
 pub fn load(workers: u32, busy: Duration) -> Result<(), ErrorStack> {
@@ -83,6 +90,7 @@ pub fn load(workers: u32, busy: Duration) -> Result<(), ErrorStack> {
             Provider::load(None, "default")?,
             Provider::load(None, "slow_sign")?,
         ];
+        BUSY.get_or_init(|| busy);
         let microseconds = c_ulong::try_from(busy.as_micros()).unwrap_or(c_ulong::MAX);
         slow_sign_set_workers(workers, microseconds);
         Ok(both)

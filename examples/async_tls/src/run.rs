@@ -2,7 +2,7 @@
 
 use crate::accept::{Handshake, Report};
 use crate::blocking;
-use crate::measure::{Lateness, Longest};
+use crate::measure::{Lateness, Lengths, Polls};
 use crate::provider::{self, Counts};
 use openssl::ssl::{Ssl, SslContext};
 use std::cell::Cell;
@@ -41,10 +41,10 @@ pub struct Figures {
     pub most_at_once: usize,
     /// From the first connection to the end.
     pub time: Duration,
-    /// The longest poll of a connection's task.
-    pub longest_poll: Duration,
-    /// How late a tick each millisecond was: the median and the latest.
-    pub lateness: [Duration; 2],
+    /// The polls of the connections' tasks.
+    pub polls: Lengths,
+    /// How late the latest tick was of a task that wakes each millisecond.
+    pub latest_tick: Duration,
     /// The provider's counts.
     pub counts: Counts,
     /// How many jobs of ossl-async were started.
@@ -80,7 +80,7 @@ async fn serve_all(
     listener: TcpListener,
     server: &SslContext,
 ) -> io::Result<Figures> {
-    let (longest, lateness) = (Longest::default(), Lateness::default());
+    let (polls, lateness) = (Polls::new(provider::busy()), Lateness::default());
     let (open, mut most_at_once) = (Rc::new(Cell::new(0)), 0);
     let (counts, jobs) = (provider::counts(), ossl_async::stats::thread().starts);
     let ticker = tokio::task::spawn_local(lateness.clone().tick());
@@ -92,7 +92,7 @@ async fn serve_all(
         let open = open.clone();
         open.set(open.get() + 1);
         most_at_once = most_at_once.max(open.get());
-        tasks.spawn_local(longest.of(async move {
+        tasks.spawn_local(polls.of(async move {
             let served = serve(way, ssl, socket).await;
             open.set(open.get() - 1);
             served
@@ -109,8 +109,8 @@ async fn serve_all(
         served,
         most_at_once,
         time,
-        longest_poll: longest.get(),
-        lateness: [lateness.quantile(0.5), lateness.quantile(1.0)],
+        polls: polls.lengths(),
+        latest_tick: lateness.latest(),
         counts: provider::counts().since(counts),
         jobs: ossl_async::stats::thread().starts - jobs,
     })
