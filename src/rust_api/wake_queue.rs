@@ -266,8 +266,9 @@ impl WakeQueue {
 
 /// So many milliseconds as poll takes, rounded up.
 fn milliseconds(left: Duration) -> c_int {
-    let whole = left.as_nanos().div_ceil(1_000_000);
-    c_int::try_from(whole).unwrap_or(c_int::MAX)
+    let rest = left.subsec_nanos().div_ceil(1_000_000);
+    let whole = left.as_secs().saturating_mul(1000);
+    c_int::try_from(whole.saturating_add(rest.into())).unwrap_or(c_int::MAX)
 }
 
 fn of_system(errno: errno::Errno) -> io::Error {
