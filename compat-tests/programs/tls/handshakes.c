@@ -3,10 +3,12 @@
  * socket pairs.
  *
  *     handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE]
+ *     handshakes COUNT IN_FLIGHT fd|callback - PROVIDER_DIRECTORY
  *
  * The server's RSA private-key operation gives its work to a worker thread and pauses the job. The
  * worker reports that it is done through a wait fd in the job's wait context, or through the
- * callback that the connection has set. TLS 1.3 and TLS 1.2 take turns. In both the key signs:
+ * callback that the connection has set. In the second form the key is in the provider slow_sign
+ * (../provider), which does the same. Its own counts are on standard error. TLS 1.3 and TLS 1.2 take turns. In both the key signs:
  * libssl 3 has no RSA key transport for a key with its own method. The pool is smaller than the
  * number of connections, so sometimes no job is free.
  *
@@ -43,7 +45,9 @@
 
 #include <openssl/async.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -311,29 +315,58 @@ static EVP_PKEY *make_key(const char *file_name)
     return key;
 }
 
-/* The server's key, which has `method`, and the certificate that it has signed itself. */
+/* A copy of the key, whose operations are those of `method`. */
+static EVP_PKEY *key_with_method(EVP_PKEY *plain, RSA_METHOD *method)
+{
+    EVP_PKEY *key = EVP_PKEY_new();
+    RSA *rsa = EVP_PKEY_get1_RSA(plain);
+
+    NEED(key != NULL && rsa != NULL);
+    NEED(RSA_set_method(rsa, method) == 1);
+    NEED(EVP_PKEY_assign_RSA(key, rsa) == 1);
+    return key;
+}
+
+/* A copy of the key in the provider. */
+static EVP_PKEY *key_in_provider(const EVP_PKEY *plain)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", "provider=slow_sign");
+    OSSL_PARAM *params = NULL;
+    EVP_PKEY *key = NULL;
+
+    NEED(ctx != NULL);
+    NEED(EVP_PKEY_todata(plain, EVP_PKEY_KEYPAIR, &params) == 1);
+    NEED(EVP_PKEY_fromdata_init(ctx) == 1);
+    NEED(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) == 1);
+    OSSL_PARAM_free(params);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+/*
+ * The server's key, which has `method` or else is in the provider, and the certificate that it has
+ * signed itself.
+ */
 static void make_identity(const char *key_file, RSA_METHOD *method, EVP_PKEY **key, X509 **certificate)
 {
     EVP_PKEY *plain = make_key(key_file);
-    X509_NAME *name;
-    RSA *rsa;
+    X509_NAME *name = X509_NAME_new();
 
-    NEED(plain != NULL);
+    NEED(plain != NULL && name != NULL);
     NEED((*certificate = X509_new()) != NULL);
-    name = X509_get_subject_name(*certificate);
     NEED(X509_set_version(*certificate, X509_VERSION_3) == 1);
     NEED(ASN1_INTEGER_set(X509_get_serialNumber(*certificate), 1) == 1);
     NEED(X509_gmtime_adj(X509_getm_notBefore(*certificate), -3600) != NULL);
     NEED(X509_gmtime_adj(X509_getm_notAfter(*certificate), 24 * 3600) != NULL);
     NEED(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"server", -1, -1, 0) == 1);
+    NEED(X509_set_subject_name(*certificate, name) == 1);
     NEED(X509_set_issuer_name(*certificate, name) == 1);
+    X509_NAME_free(name);
     NEED(X509_set_pubkey(*certificate, plain) == 1);
     NEED(X509_sign(*certificate, plain, EVP_sha256()) > 0);
 
-    NEED((rsa = EVP_PKEY_get1_RSA(plain)) != NULL);
-    NEED(RSA_set_method(rsa, method) == 1);
-    NEED((*key = EVP_PKEY_new()) != NULL);
-    NEED(EVP_PKEY_assign_RSA(*key, rsa) == 1);
+    *key = method != NULL ? key_with_method(plain, method) : key_in_provider(plain);
+    NEED(*key != NULL);
     EVP_PKEY_free(plain);
 }
 
@@ -731,15 +764,18 @@ int main(int argc, char **argv)
 {
     long total = argc > 1 ? atol(argv[1]) : 0, in_flight = argc > 2 ? atol(argv[2]) : 0;
     const char *variant = argc > 3 ? argv[3] : "";
-    RSA_METHOD *method;
+    const char *key_file = argc > 4 && strcmp(argv[4], "-") != 0 ? argv[4] : NULL;
+    const char *provider_directory = argc > 5 ? argv[5] : NULL;
+    OSSL_PROVIDER *providers[2] = {NULL, NULL};
+    RSA_METHOD *method = NULL;
     EVP_PKEY *key;
     X509 *certificate;
     int descriptors;
     long growth;
 
     with_callback = strcmp(variant, "callback") == 0;
-    if (argc < 4 || argc > 5 || total <= 0 || in_flight <= 0 || (!with_callback && strcmp(variant, "fd") != 0)) {
-        fprintf(stderr, "usage: handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE]\n");
+    if (argc < 4 || argc > 6 || total <= 0 || in_flight <= 0 || (!with_callback && strcmp(variant, "fd") != 0)) {
+        fprintf(stderr, "usage: handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE|- [PROVIDER_DIRECTORY]]\n");
         return 2;
     }
     limit_life(PROGRAM_SECONDS, CLOCK_SECONDS);
@@ -751,10 +787,16 @@ int main(int argc, char **argv)
     if (in_flight > total)
         in_flight = total;
 
-    NEED((method = RSA_meth_dup(RSA_PKCS1_OpenSSL())) != NULL);
-    NEED(RSA_meth_set1_name(method, "RSA on a worker thread") == 1);
-    NEED(RSA_meth_set_priv_enc(method, encrypt_with_private_key) == 1);
-    make_identity(argc > 4 ? argv[4] : NULL, method, &key, &certificate);
+    if (provider_directory != NULL) {
+        NEED(OSSL_PROVIDER_set_default_search_path(NULL, provider_directory) == 1);
+        NEED((providers[0] = OSSL_PROVIDER_load(NULL, "default")) != NULL);
+        NEED((providers[1] = OSSL_PROVIDER_load(NULL, "slow_sign")) != NULL);
+    } else {
+        NEED((method = RSA_meth_dup(RSA_PKCS1_OpenSSL())) != NULL);
+        NEED(RSA_meth_set1_name(method, "RSA on a worker thread") == 1);
+        NEED(RSA_meth_set_priv_enc(method, encrypt_with_private_key) == 1);
+    }
+    make_identity(key_file, method, &key, &certificate);
 
     server_ctx = make_context(TLS_server_method());
     NEED(SSL_CTX_use_certificate(server_ctx, certificate) == 1);
@@ -792,7 +834,8 @@ int main(int argc, char **argv)
     printf("callbacks: %ld\n", count.callbacks);
     printf("callbacks that found status OK: %ld\n", count.statuses);
     printf("a pause for each handshake: %s\n", count.pauses >= total ? "yes" : "no");
-    printf("told that no job is free: %s\n", count.without_job > 0 ? "yes" : "no");
+    if (provider_directory == NULL) /* nothing holds the provider's workers, so there it depends on chance */
+        printf("told that no job is free: %s\n", count.without_job > 0 ? "yes" : "no");
     printf("descriptors open: %s\n", open_descriptors() == descriptors ? "as before" : "not as before");
     printf("memory: %s\n", total < TOO_FEW ? "not measured" : growth < GROWTH_LIMIT ? "settled" : "grows");
     printf("errors: %ld\n", count.errors);
@@ -804,5 +847,7 @@ int main(int argc, char **argv)
     X509_free(certificate);
     EVP_PKEY_free(key);
     RSA_meth_free(method);
+    if (provider_directory != NULL)
+        NEED(OSSL_PROVIDER_unload(providers[1]) == 1 && OSSL_PROVIDER_unload(providers[0]) == 1);
     return count.errors != 0 || count.handshakes[0] + count.handshakes[1] != total || growth >= GROWTH_LIMIT;
 }
