@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, id};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The system libraries that a static archive of Rust code needs, on Linux with glibc.
@@ -186,6 +187,35 @@ pub fn compile_shared_library(source: &Path, kind: &str, options: &[&str]) -> Pa
     build(source, &format!("shared-{kind}"), |command| {
         command.args(["-shared", "-fPIC"]).args(options).arg(source);
     })
+}
+
+/// Compiles an engine or a provider, which programs load. `CFLAGS` are for programs: a plugin with a
+/// sanitizer could not be loaded.
+pub fn compile_plugin(name: &str, standard: &str, sources: &[&str]) -> PathBuf {
+    let directory = release_directory().join("compat-programs/plugins");
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let file = directory.join(name).with_extension("so");
+    let compiler = words("CC");
+    let mut command = Command::new(compiler.first().map_or("cc", String::as_str));
+    command
+        .args(compiler.iter().skip(1))
+        .args([standard, "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
+        .args(["-shared", "-fPIC"])
+        .args(sources.iter().map(|source| program_source(source)))
+        .args(["-lcrypto", "-lpthread"]);
+    compile_to(&file, &mut command);
+    file
+}
+
+/// The directory that has the provider `slow_sign`, compiled once.
+pub fn provider_directory() -> &'static Path {
+    static PROVIDER: OnceLock<PathBuf> = OnceLock::new();
+    let compile = || {
+        let sources = ["provider/slow_sign", "provider/workers"];
+        compile_plugin("slow_sign", "-std=c99", &sources)
+    };
+    let file = PROVIDER.get_or_init(compile);
+    file.parent().expect("it lies in a directory")
 }
 
 /// Compiles a C program into the directory of its group. `complete` adds what the group needs, the

@@ -38,6 +38,17 @@ pub fn need_openssl() {
     }
 }
 
+/// Needs OpenSSL 3.0 or later, which has providers.
+pub fn need_providers() {
+    need_openssl();
+    let providers = Command::new("openssl")
+        .args(["list", "-providers"])
+        .output();
+    if !providers.is_ok_and(|output| output.status.success()) {
+        ignore("this OpenSSL has no providers");
+    }
+}
+
 /// Needs `libssl.a` and `libcrypto.a`.
 pub fn need_static_openssl() -> &'static StaticOpenssl {
     need_openssl();

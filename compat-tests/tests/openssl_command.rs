@@ -4,8 +4,9 @@
 //! statistics show what happened. Also a Rust program on tokio with that engine.
 
 use compat_tests::{
-    assert_wanted, compile_rust_package, ignore, need_command, need_jobs, need_openssl,
-    program_source, report, root, run, version_in, with_ossl_async,
+    assert_wanted, compile_plugin, compile_rust_package, ignore, need_command, need_jobs,
+    need_openssl, need_providers, provider_directory, report, root, run, version_in,
+    with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -74,54 +75,22 @@ fn directory() -> &'static Path {
     })
 }
 
-/// Needs the command and the provider.
-fn need_providers() {
-    need_the_command();
-    need_openssl();
-    let providers = Command::new("openssl")
-        .args(["list", "-providers"])
-        .output();
-    if !providers.is_ok_and(|output| output.status.success()) {
-        ignore("this OpenSSL has no providers");
-    }
-}
-
-/// Compiles an engine or a provider. `CFLAGS` are for programs: a plugin with a sanitizer could not
-/// be loaded.
-fn compile_plugin(name: &str, standard: &str, sources: &[&str]) -> String {
-    let file = directory().join(name);
-    let compiler = env::var("CC").unwrap_or_default();
-    let mut words = compiler.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or("cc"));
-    let ran = run(command
-        .args(words)
-        .args([standard, "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&file)
-        .args(sources.iter().map(|source| program_source(source)))
-        .args(["-lcrypto", "-lpthread"]));
-    assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
-    file.into_os_string()
-        .into_string()
-        .expect("the path is UTF-8")
-}
-
 /// The engine, compiled once.
 fn engine() -> &'static str {
     static ENGINE: OnceLock<String> = OnceLock::new();
-    ENGINE.get_or_init(|| compile_plugin("slow_sha256.so", "-std=gnu11", &["engine/slow_sha256"]))
+    ENGINE.get_or_init(|| {
+        compile_plugin("slow_sha256", "-std=gnu11", &["engine/slow_sha256"])
+            .into_os_string()
+            .into_string()
+            .expect("the path is UTF-8")
+    })
 }
 
-/// The options by which the command uses the provider, which is compiled once.
+/// The options by which the command uses the provider.
 fn provider() -> [&'static str; 8] {
-    static PROVIDER: OnceLock<()> = OnceLock::new();
-    PROVIDER.get_or_init(|| {
-        let sources = ["provider/slow_sign", "provider/workers"];
-        compile_plugin("slow_sign.so", "-std=c99", &sources);
-    });
     [
         "-provider-path",
-        directory().to_str().expect("the path is UTF-8"),
+        provider_directory().to_str().expect("the path is UTF-8"),
         "-provider",
         "default",
         "-provider",
@@ -513,6 +482,7 @@ fn a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses() {
 
 /// A server and its clients with the provider. The clients have certificates, so they sign too.
 fn check_provider_connections(what: &str, extra: &[&str]) {
+    need_the_command();
     need_providers();
     let file = |name| {
         let path = identity().join(name).into_os_string();

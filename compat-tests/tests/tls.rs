@@ -6,7 +6,8 @@
 
 use compat_tests::{
     Linkage, command, compile_rust_package, compile_with_openssl, expected_library, ignore,
-    need_jobs, need_openssl, openssl_version, program_source, report, root, run, with_ossl_async,
+    need_jobs, need_openssl, need_providers, openssl_version, program_source, provider_directory,
+    report, root, run, with_ossl_async,
 };
 use std::collections::BTreeMap;
 use std::env;
@@ -22,6 +23,8 @@ fn main() -> ExitCode {
     compat_tests::tests![
         handshakes_that_wait_for_an_fd_are_the_same_with_libcrypto_and_with_the_library,
         handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_library,
+        handshakes_whose_key_is_in_a_provider_are_the_same_and_wait_for_an_fd,
+        handshakes_whose_key_is_in_a_provider_are_the_same_and_wait_for_a_callback,
         libssl_and_libcrypto_themselves_call_the_library,
         a_rust_program_with_the_c_api_does_tls_with_the_librarys_jobs,
         a_rust_program_without_the_c_api_leaves_libssl_to_libcrypto,
@@ -89,17 +92,22 @@ fn is_library(file: &Path, name: &str) -> bool {
 }
 
 /// Runs the handshakes and returns their transcript. `ours` says whose jobs are to be used, which
-/// is proved.
-fn transcript(ours: bool, number: usize, variant: &str) -> String {
+/// is proved. With `in_provider` the key is in the provider, which adds its counts.
+fn transcript(ours: bool, number: usize, variant: &str, in_provider: bool) -> String {
     let mut command = if ours {
         with_ossl_async(program())
     } else {
         Command::new(program())
     };
     let number = number.to_string();
+    let provider = in_provider.then(|| ["-".as_ref(), provider_directory().as_os_str()]);
+    let provider = provider.iter().flatten();
     let begin = Instant::now();
     let ran = run(command
         .args([&number, IN_FLIGHT, variant])
+        .args(provider)
+        .env("SLOW_SIGN_WORKERS", "2")
+        .env("SLOW_SIGN_REPORT", "1")
         .env_remove("LD_PRELOAD"));
     assert!(
         ran.status.success(),
@@ -117,12 +125,13 @@ fn transcript(ours: bool, number: usize, variant: &str) -> String {
         }
     }
     let whose = if ours { "the library" } else { "libcrypto" };
-    let figures = ran.stderr.lines().last().unwrap_or_default();
+    let line = |start| ran.stderr.lines().find(|line| line.starts_with(start));
+    let figures = line("pauses ").unwrap_or_default();
     report(&format!(
         "{number} TLS handshakes, {variant}, {whose}: {:.1} s, {figures}\n",
         begin.elapsed().as_secs_f64()
     ));
-    ran.stdout
+    ran.stdout.clone() + line("slow_sign: ").unwrap_or_default()
 }
 
 /// The rest of the line of a transcript that begins with this text.
@@ -138,8 +147,9 @@ fn check_handshakes(variant: &str) {
     can_be_tested();
     // Half of them, because there are two variants. Half of these use each version of TLS.
     let number = handshakes() / VARIANTS.len();
-    let ours = transcript(true, number, variant);
-    assert_eq!(ours, transcript(false, number, variant), "{what}");
+    let ours = transcript(true, number, variant, false);
+    let theirs = transcript(false, number, variant, false);
+    assert_eq!(ours, theirs, "{what}");
 
     // What both print must also be what was asked for.
     let half = number / 2;
@@ -176,6 +186,40 @@ fn handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_
         ignore("this OpenSSL is older than 3.0, which has callbacks");
     }
     check_handshakes("callback");
+}
+
+/// The same with the key in the provider. Its counts are part of the transcript.
+fn check_handshakes_of_provider(variant: &str, told: &str, counts: &str) {
+    can_be_tested();
+    need_providers();
+    let number = handshakes() / VARIANTS.len();
+    let ours = transcript(true, number, variant, true);
+    assert_eq!(ours, transcript(false, number, variant, true));
+    for what in ["values exchanged", told] {
+        assert_eq!(line(&ours, what), number.to_string(), "{what}");
+    }
+    assert_eq!(line(&ours, "private-key operations in a job"), "0");
+    assert_eq!(line(&ours, "a pause for each handshake"), "yes");
+    assert_eq!(line(&ours, "descriptors open"), "as before");
+    assert_eq!(line(&ours, "memory"), "settled");
+    assert_eq!(line(&ours, "errors"), "0");
+    // Each signature was made while its job was paused, and none blocked the thread.
+    assert_eq!(
+        line(&ours, "slow_sign"),
+        format!("in_job={number} paused={number} blocking=0 done={number} {counts} errors=0")
+            .replace("ALL", &number.to_string())
+    );
+}
+
+// Rules: G9, G11, G17, G20, G21, G22, G24, G30
+fn handshakes_whose_key_is_in_a_provider_are_the_same_and_wait_for_an_fd() {
+    check_handshakes_of_provider("fd", "wait fds seen removed", "by_fd=ALL by_callback=0");
+}
+
+// Rules: G9, G11, G33, G34, G35, G36
+fn handshakes_whose_key_is_in_a_provider_are_the_same_and_wait_for_a_callback() {
+    let told = "callbacks that found status OK";
+    check_handshakes_of_provider("callback", told, "by_fd=0 by_callback=ALL");
 }
 
 /// What the dynamic linker has bound: for each object of the process, the `ASYNC_*` functions that

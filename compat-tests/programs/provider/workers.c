@@ -30,7 +30,8 @@ struct request {
     int (*work)(void *);
     void *arg;
     int result;
-    /* How its end is reported. With neither, nobody pauses. */
+    /* How its end is reported. With neither, nobody pauses. The status is for callbacks. */
+    ASYNC_WAIT_CTX *ctx;
     ASYNC_callback_fn callback;
     void *callback_arg;
     int fd;
@@ -74,7 +75,8 @@ static int report(const struct request *request, int fd)
     ssize_t written;
 
     if (request->callback != NULL)
-        return request->callback(request->callback_arg);
+        return ASYNC_WAIT_CTX_set_status(request->ctx, ASYNC_STATUS_OK) == 1
+               && request->callback(request->callback_arg);
     if (fd < 0)
         return 1;
     do
@@ -173,8 +175,10 @@ static int choose_signal(struct request *request, ASYNC_WAIT_CTX *ctx)
     if (ctx == NULL)
         return 0;
     if (ASYNC_WAIT_CTX_get_callback(ctx, &request->callback, &request->callback_arg) == 1
-        && request->callback != NULL)
-        return 1;
+        && request->callback != NULL) {
+        request->ctx = ctx;
+        return ASYNC_WAIT_CTX_set_status(ctx, ASYNC_STATUS_EAGAIN) == 1;
+    }
     request->callback = NULL;
     request->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (request->fd < 0)

@@ -3,12 +3,14 @@
  * socket pairs.
  *
  *     handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE]
+ *     handshakes COUNT IN_FLIGHT fd|callback - PROVIDER_DIRECTORY
  *
  * The server's RSA private-key operation gives its work to a worker thread and pauses the job. The
  * worker reports that it is done through a wait fd in the job's wait context, or through the
- * callback that the connection has set. TLS 1.3 and TLS 1.2 take turns. In both the key signs:
- * libssl 3 has no RSA key transport for a key with its own method. The pool is smaller than the
- * number of connections, so sometimes no job is free.
+ * callback that the connection has set. In the second form the key is in the provider slow_sign
+ * (../provider), which does the same. Its own counts are on standard error. TLS 1.3 and TLS 1.2
+ * take turns. In both the key signs: libssl 3 has no RSA key transport for a key with its own
+ * method. The pool is smaller than the number of connections, so sometimes no job is free.
  *
  * The key is made anew each time, unless the file KEY_FILE has one. If there is no such file, the
  * key is written to it. This is for valgrind, under which making a key takes longer than
@@ -49,6 +51,7 @@
 #include <openssl/x509.h>
 
 #include "../limit_life.h"
+#include "before_3_0.h"
 
 /*
  * The processor time of the whole program, of which valgrind needs the most, and how long a wait
@@ -58,19 +61,6 @@
 #define POLL_MILLISECONDS 600000
 
 #define WORKERS 2
-
-#if OPENSSL_VERSION_NUMBER < 0x30000000L
-/* OpenSSL 1.1.1 has no callbacks. Only the variant "fd" runs there. */
-# define ASYNC_STATUS_UNSUPPORTED 0
-# define ASYNC_STATUS_OK 2
-# define ASYNC_STATUS_EAGAIN 3
-# define ASYNC_WAIT_CTX_get_callback(CTX, CALLBACK, ARG) ((void)(CALLBACK), (void)(ARG), 0)
-# define ASYNC_WAIT_CTX_set_status(CTX, STATUS) 1
-# define SSL_set_async_callback(SSL, CALLBACK) ((void)(CALLBACK), 0)
-# define SSL_set_async_callback_arg(SSL, ARG) 0
-# define SSL_get_async_status(SSL, STATUS) ((void)(STATUS), 0)
-typedef int (*ASYNC_callback_fn)(void *arg);
-#endif
 
 /*
  * Memory is compared between this handshake, or half of all, and the last one. It may have grown
@@ -328,16 +318,79 @@ static EVP_PKEY *make_key(const char *file_name)
     return key;
 }
 
-/* The server's key, which has `method`, and the certificate that it has signed itself. */
+/* A copy of the key, whose operations are those of `method`. */
+static EVP_PKEY *key_with_method(EVP_PKEY *plain, RSA_METHOD *method)
+{
+    EVP_PKEY *key = EVP_PKEY_new();
+    RSA *rsa = EVP_PKEY_get1_RSA(plain);
+
+    NEED(key != NULL && rsa != NULL);
+    NEED(RSA_set_method(rsa, method) == 1);
+    NEED(EVP_PKEY_assign_RSA(key, rsa) == 1);
+    return key;
+}
+
+/* ------------------------------------------------------------------------------------------- the key in the provider */
+
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+static OSSL_PROVIDER *providers[2];
+
+static void load_provider(const char *directory)
+{
+    NEED(OSSL_PROVIDER_set_default_search_path(NULL, directory) == 1);
+    NEED((providers[0] = OSSL_PROVIDER_load(NULL, "default")) != NULL);
+    NEED((providers[1] = OSSL_PROVIDER_load(NULL, "slow_sign")) != NULL);
+}
+
+static void unload_provider(void)
+{
+    NEED(OSSL_PROVIDER_unload(providers[1]) == 1 && OSSL_PROVIDER_unload(providers[0]) == 1);
+}
+
+/* A copy of the key in the provider. */
+static EVP_PKEY *key_in_provider(const EVP_PKEY *plain)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", "provider=slow_sign");
+    OSSL_PARAM *params = NULL;
+    EVP_PKEY *key = NULL;
+
+    NEED(ctx != NULL);
+    NEED(EVP_PKEY_todata(plain, EVP_PKEY_KEYPAIR, &params) == 1);
+    NEED(EVP_PKEY_fromdata_init(ctx) == 1);
+    NEED(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) == 1);
+    OSSL_PARAM_free(params);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+#else
+static void load_provider(const char *directory)
+{
+    (void)directory;
+    fail("this OpenSSL has no providers");
+}
+
+static void unload_provider(void)
+{
+}
+
+static EVP_PKEY *key_in_provider(const EVP_PKEY *plain)
+{
+    (void)plain;
+    return NULL;
+}
+#endif
+
+/*
+ * The server's key, which has `method` or else is in the provider, and the certificate that it has
+ * signed itself.
+ */
 static void make_identity(const char *key_file, RSA_METHOD *method, EVP_PKEY **key, X509 **certificate)
 {
     EVP_PKEY *plain = make_key(key_file);
-    X509_NAME *name;
-    RSA *rsa;
+    X509_NAME *name = X509_NAME_new();
 
-    NEED(plain != NULL);
+    NEED(plain != NULL && name != NULL);
     NEED((*certificate = X509_new()) != NULL);
-    NEED((name = X509_NAME_new()) != NULL);
     NEED(X509_set_version(*certificate, 2) == 1); /* which means version 3 */
     NEED(ASN1_INTEGER_set(X509_get_serialNumber(*certificate), 1) == 1);
     NEED(X509_gmtime_adj(X509_getm_notBefore(*certificate), -3600) != NULL);
@@ -349,10 +402,8 @@ static void make_identity(const char *key_file, RSA_METHOD *method, EVP_PKEY **k
     NEED(X509_set_pubkey(*certificate, plain) == 1);
     NEED(X509_sign(*certificate, plain, EVP_sha256()) > 0);
 
-    NEED((rsa = EVP_PKEY_get1_RSA(plain)) != NULL);
-    NEED(RSA_set_method(rsa, method) == 1);
-    NEED((*key = EVP_PKEY_new()) != NULL);
-    NEED(EVP_PKEY_assign_RSA(*key, rsa) == 1);
+    *key = method != NULL ? key_with_method(plain, method) : key_in_provider(plain);
+    NEED(*key != NULL);
     EVP_PKEY_free(plain);
 }
 
@@ -750,15 +801,17 @@ int main(int argc, char **argv)
 {
     long total = argc > 1 ? atol(argv[1]) : 0, in_flight = argc > 2 ? atol(argv[2]) : 0;
     const char *variant = argc > 3 ? argv[3] : "";
-    RSA_METHOD *method;
+    const char *key_file = argc > 4 && strcmp(argv[4], "-") != 0 ? argv[4] : NULL;
+    const char *provider_directory = argc > 5 ? argv[5] : NULL;
+    RSA_METHOD *method = NULL;
     EVP_PKEY *key;
     X509 *certificate;
     int descriptors;
     long growth;
 
     with_callback = strcmp(variant, "callback") == 0;
-    if (argc < 4 || argc > 5 || total <= 0 || in_flight <= 0 || (!with_callback && strcmp(variant, "fd") != 0)) {
-        fprintf(stderr, "usage: handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE]\n");
+    if (argc < 4 || argc > 6 || total <= 0 || in_flight <= 0 || (!with_callback && strcmp(variant, "fd") != 0)) {
+        fprintf(stderr, "usage: handshakes COUNT IN_FLIGHT fd|callback [KEY_FILE|- [PROVIDER_DIRECTORY]]\n");
         return 2;
     }
     limit_life(PROGRAM_SECONDS, CLOCK_SECONDS);
@@ -770,10 +823,14 @@ int main(int argc, char **argv)
     if (in_flight > total)
         in_flight = total;
 
-    NEED((method = RSA_meth_dup(RSA_PKCS1_OpenSSL())) != NULL);
-    NEED(RSA_meth_set1_name(method, "RSA on a worker thread") == 1);
-    NEED(RSA_meth_set_priv_enc(method, encrypt_with_private_key) == 1);
-    make_identity(argc > 4 ? argv[4] : NULL, method, &key, &certificate);
+    if (provider_directory != NULL) {
+        load_provider(provider_directory);
+    } else {
+        NEED((method = RSA_meth_dup(RSA_PKCS1_OpenSSL())) != NULL);
+        NEED(RSA_meth_set1_name(method, "RSA on a worker thread") == 1);
+        NEED(RSA_meth_set_priv_enc(method, encrypt_with_private_key) == 1);
+    }
+    make_identity(key_file, method, &key, &certificate);
 
     server_ctx = make_context(TLS_server_method());
     NEED(SSL_CTX_use_certificate(server_ctx, certificate) == 1);
@@ -811,7 +868,8 @@ int main(int argc, char **argv)
     printf("callbacks: %ld\n", count.callbacks);
     printf("callbacks that found status OK: %ld\n", count.statuses);
     printf("a pause for each handshake: %s\n", count.pauses >= total ? "yes" : "no");
-    printf("told that no job is free: %s\n", count.without_job > 0 ? "yes" : "no");
+    if (provider_directory == NULL) /* nothing holds the provider's workers, so there it depends on chance */
+        printf("told that no job is free: %s\n", count.without_job > 0 ? "yes" : "no");
     printf("descriptors open: %s\n", open_descriptors() == descriptors ? "as before" : "not as before");
     printf("memory: %s\n", total < TOO_FEW ? "not measured" : growth < GROWTH_LIMIT ? "settled" : "grows");
     printf("errors: %ld\n", count.errors);
@@ -823,5 +881,7 @@ int main(int argc, char **argv)
     X509_free(certificate);
     EVP_PKEY_free(key);
     RSA_meth_free(method);
+    if (provider_directory != NULL)
+        unload_provider();
     return count.errors != 0 || count.handshakes[0] + count.handshakes[1] != total || growth >= GROWTH_LIMIT;
 }
