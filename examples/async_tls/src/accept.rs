@@ -12,6 +12,7 @@ use openssl_sys::SSL;
 use std::ffi::{c_int, c_void};
 use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::ptr;
@@ -36,14 +37,22 @@ pub enum Report {
 
 /// A connection whose handshake runs in jobs of libssl's.
 ///
-/// A paused job can be resumed only on its own thread, and libssl does not free one. So a `Handshake`
-/// that is given up is [closed](Handshake::close). One that is dropped while its job is paused blocks
-/// its thread until the provider is done.
+/// libssl does not free a paused job. So a `Handshake` that is given up is [closed](Handshake::close).
+/// One that is dropped while its job is paused blocks its thread until the provider is done.
+///
+/// A paused job can be resumed only on its own thread, so it is not `Send`:
+///
+/// ```compile_fail,E0277
+/// fn send(handshake: async_tls::accept::Handshake) -> impl Send {
+///     handshake
+/// }
+/// ```
 pub struct Handshake {
     /// Dropped before `called`, to which libssl has a pointer. None once the handshake is done.
     stream: Option<SslStream<TcpStream>>,
     called: Option<Arc<Notify>>,
     is_paused: bool,
+    of_this_thread: PhantomData<*mut ()>,
 }
 
 impl Handshake {
@@ -67,6 +76,7 @@ impl Handshake {
             stream: Some(SslStream::new(ssl, socket)?),
             called,
             is_paused: false,
+            of_this_thread: PhantomData,
         })
     }
 
