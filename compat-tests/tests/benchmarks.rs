@@ -6,7 +6,7 @@ use compare::measurements::{Goal, MEASUREMENTS, Measurement, THREADS};
 use compare::options::{self, Options};
 use compare::report;
 use compare::rounds::{self, Results};
-use compat_tests::{need_jobs, openssl_is_installed};
+use compat_tests::{need_jobs, need_openssl, openssl_is_installed};
 use criterion::Criterion;
 use std::ffi::OsString;
 use std::path::Path;
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         the_comparison_takes_the_measurements_of_its_options,
         the_hot_paths_can_be_measured,
         jobs_as_futures_can_be_measured,
+        handshakes_are_compared_on_the_library_that_was_asked_for,
     ]
     .run()
 }
@@ -38,6 +39,12 @@ mod compare {
 
 #[path = "../benches/futures/contestants.rs"]
 mod futures_contestants;
+
+#[path = "../benches/tls"]
+mod tls {
+    pub mod handshakes;
+    pub mod report;
+}
 
 #[path = "../benches/hot"]
 mod hot {
@@ -210,6 +217,34 @@ fn the_hot_paths_can_be_measured() {
 fn jobs_as_futures_can_be_measured() {
     need_jobs();
     futures_contestants::measure(&mut quick("futures"));
+}
+
+fn handshakes_are_compared_on_the_library_that_was_asked_for() {
+    need_jobs();
+    need_openssl();
+    let programs = tls::handshakes::Programs::new().expect("there are jobs and OpenSSL");
+    let both = [
+        tls::handshakes::Contestant::Libcrypto,
+        tls::handshakes::Contestant::Preloaded,
+    ];
+    // Each run proves which library answered.
+    let round = both.map(|contestant| programs.run(contestant, 4, 2));
+    let text = tls::report::markdown(&[(2, vec![round, round, round])]);
+    for measure in [
+        "handshakes a second",
+        "processor time of each",
+        "most resident memory",
+    ] {
+        let [libcrypto, preloaded, ratio] = cells(&text, &format!("2 at once: {measure}"))[..]
+        else {
+            panic!("{text}");
+        };
+        assert!(libcrypto != "0" && preloaded != "0", "{text}");
+        assert!(
+            ratio.parse::<f64>().is_ok() || ratio.contains("goal"),
+            "{text}"
+        );
+    }
 }
 
 /// A criterion that measures as little as it can.
