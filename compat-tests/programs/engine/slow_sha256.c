@@ -34,6 +34,10 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+# define EVP_MD_CTX_get0_md_data EVP_MD_CTX_md_data
+#endif
+
 static const char engine_id[] = "slow_sha256";
 static const char engine_name[] = "SHA-256 on a worker thread";
 

@@ -322,9 +322,12 @@ static EVP_PKEY *make_key(const char *file_name)
 static EVP_PKEY *key_with_method(EVP_PKEY *plain, RSA_METHOD *method)
 {
     EVP_PKEY *key = EVP_PKEY_new();
-    RSA *rsa = EVP_PKEY_get1_RSA(plain);
+    RSA *rsa = EVP_PKEY_get1_RSA(plain), *copy;
 
-    NEED(key != NULL && rsa != NULL);
+    /* A copy, because a key of 1.1.1 that was used before is wrong once it has another method. */
+    NEED(key != NULL && rsa != NULL && (copy = RSAPrivateKey_dup(rsa)) != NULL);
+    RSA_free(rsa);
+    rsa = copy;
     NEED(RSA_set_method(rsa, method) == 1);
     NEED(EVP_PKEY_assign_RSA(key, rsa) == 1);
     return key;
