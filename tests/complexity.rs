@@ -65,7 +65,7 @@ fn round() {
 mod instructions {
     use super::*;
     use crate::steps::{Steps, steps};
-    use ossl_async::Step;
+    use ossl_async::{Job, Step, WakeQueue};
     use std::sync::{Arc, Barrier};
 
     fn rust_round() {
@@ -289,6 +289,41 @@ mod instructions {
                 found.is_some(),
                 "more than {few} with {alive} alive and {ended} that have ended, five times"
             );
+        }
+    }
+
+    /// A queue and its jobs, by their keys.
+    type InQueue = (WakeQueue, Vec<Job<bool>>);
+
+    /// A queue of so many jobs, which are paused. Every second one is woken.
+    fn queue_of(jobs: usize) -> InQueue {
+        let queue = WakeQueue::new().expect("a pipe");
+        let jobs: Vec<_> = (0..jobs)
+            .map(|_| common::paused(start_job(ossl_async::pause)))
+            .collect();
+        for (key, job) in (0..).zip(&jobs) {
+            queue.add(job, key).expect("it is paused");
+        }
+        for job in jobs.iter().step_by(2) {
+            job.wake_handle().wake();
+        }
+        assert_eq!(queue.wait(None).expect("a pipe"), Some(0));
+        (queue, jobs)
+    }
+
+    // Rules: B37
+    #[test]
+    fn a_wake_a_wait_and_leaving_take_the_same_instructions_in_a_queue_of_few_and_of_many() {
+        let works: [fn(&mut InQueue); 3] = [
+            |(_, jobs)| jobs[jobs.len() / 2 + 1].wake_handle().wake(),
+            |(queue, _)| assert_eq!(queue.wait(None).ok(), Some(Some(2))),
+            |(_, jobs)| WakeQueue::remove(&jobs[jobs.len() / 2]),
+        ];
+        for work in works {
+            let [few, many] =
+                [FEW * 2, many()].map(|jobs| steps(|| queue_of(jobs), work, std::mem::forget));
+            assert!(few.all > 20, "{few:?}");
+            assert_eq!(few, many);
         }
     }
 

@@ -96,6 +96,14 @@ fn the_second_generation_answers_as_openssls_null_builds_do() {
     assert_eq!(errors(), []);
 }
 
+// Rules: F15
+#[test]
+#[cfg(unix)]
+fn there_is_no_queue_where_there_are_no_jobs() {
+    let none = ossl_async::WakeQueue::new().unwrap_err();
+    assert_eq!(none.kind(), std::io::ErrorKind::Unsupported);
+}
+
 unsafe extern "C" fn allocate(_: *mut usize) -> *mut std::ffi::c_void {
     std::ptr::null_mut()
 }
