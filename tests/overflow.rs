@@ -186,7 +186,7 @@ impl Seen {
     #[track_caller]
     fn is_reported(&self, ending: Ending, then: &str) {
         let lines: Vec<&str> = self.text.splitn(3, '\n').collect();
-        assert_eq!(lines.len(), 3, "{}", self.text);
+        assert_eq!(lines.len(), 3, "{:?} {}", self.ending, self.text);
         let numbers = numbers(lines[0]);
         let &[handle, function, address, low, high, size] = &numbers[..] else {
             panic!("{}", self.text)
@@ -352,6 +352,7 @@ fn frames_up_to_what_is_documented_are_reported_at_any_depth() {
                 jobs.iter_mut().for_each(CJob::pause);
                 jobs[1].go();
             });
+            println!("{frame} bytes, {left} left");
             seen.is_reported(SEGV, "");
         }
     }
