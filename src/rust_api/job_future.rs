@@ -146,38 +146,38 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
         ctx: &mut Context<'_>,
         before_resume: &mut dyn FnMut(),
     ) -> Poll<Result<T, JobError>> {
-        match mem::replace(&mut self.0, State::Ended) {
-            State::New(closure, on_drop) => self.start(closure, on_drop, ctx, before_resume),
+        let ended = match &self.0 {
+            State::New(..) => self.start(),
+            // Its future is polled on the thread's own stack, and nowhere else.
             State::Paused(job) if job.wants_a_future() && in_job() => {
-                // Its future is polled on the thread's own stack, and nowhere else.
-                self.0 = State::Paused(job);
-                Poll::Ready(Err(JobError::Failed(Error::Nested)))
+                Some(Err(JobError::Failed(Error::Nested)))
             }
             State::Paused(job) if !job.wants_a_future() && job.take_wake() => {
-                match self.resume(job, before_resume) {
-                    Ok(job) => self.wait(job, ctx, before_resume),
-                    Err(ended) => Poll::Ready(ended),
-                }
+                self.resume(before_resume)
             }
-            State::Paused(job) => self.wait(job, ctx, before_resume),
+            State::Paused(_) => None,
             State::Ended => panic!("a future that has ended was polled"),
+        };
+        match ended {
+            Some(ended) => Poll::Ready(ended),
+            None => self.wait(ctx, before_resume),
         }
     }
 
-    /// Polls the future that a paused job waits for, as long as the job goes on by that. Then keeps
-    /// the job until it is woken.
+    /// Polls the future that the paused job waits for, as long as the job goes on by that. Then the
+    /// next wake wakes the task.
     fn wait(
         &mut self,
-        mut job: Job<T>,
         ctx: &mut Context<'_>,
         before_resume: &mut dyn FnMut(),
     ) -> Poll<Result<T, JobError>> {
-        loop {
+        while let State::Paused(job) = &self.0 {
             match job.poll_wanted(ctx) {
-                Some(true) => match self.resume(job, before_resume) {
-                    Ok(paused) => job = paused,
-                    Err(ended) => return Poll::Ready(ended),
-                },
+                Some(true) => {
+                    if let Some(ended) = self.resume(before_resume) {
+                        return Poll::Ready(ended);
+                    }
+                }
                 Some(false) => break,
                 None => {
                     if !job.register(ctx.waker()) {
@@ -187,46 +187,51 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
                 }
             }
         }
-        self.0 = State::Paused(job);
         Poll::Pending
     }
 
-    fn start(
-        &mut self,
-        closure: F,
-        on_drop: OnDrop,
-        ctx: &mut Context<'_>,
-        before_resume: &mut dyn FnMut(),
-    ) -> Poll<Result<T, JobError>> {
+    /// Starts the job. None if it has paused, else what the future is ready with.
+    fn start(&mut self) -> Option<Result<T, JobError>> {
+        let State::New(closure, on_drop) = mem::replace(&mut self.0, State::Ended) else {
+            unreachable!("it is started once");
+        };
         // SAFETY: the caller of `new_with` guarantees the contract, and the function is the one for
         // such a closure.
         match unsafe { Job::launch(on_drop, closure, run_closure_in_task::<F, T>) } {
-            Ok(Step::Paused(job)) => self.wait(job, ctx, before_resume),
-            Ok(Step::Finished(value)) => Poll::Ready(Ok(value)),
+            Ok(step) => self.keep(step),
             Err(error) => {
                 let why = error.error().map_or(JobError::Full, JobError::Failed);
                 self.0 = State::New(StartError::into_closure(error), on_drop);
-                Poll::Ready(Err(why))
+                Some(Err(why))
             }
         }
     }
 
-    /// Resumes the job. Returns it if it has paused again, else what the future is ready with.
-    fn resume(
-        &mut self,
-        job: Job<T>,
-        before_resume: &mut dyn FnMut(),
-    ) -> Result<Job<T>, Result<T, JobError>> {
+    /// Resumes the paused job. None if it has paused again, else what the future is ready with.
+    fn resume(&mut self, before_resume: &mut dyn FnMut()) -> Option<Result<T, JobError>> {
+        let State::Paused(job) = mem::replace(&mut self.0, State::Ended) else {
+            unreachable!("it is paused");
+        };
         job.forget_waker();
         before_resume();
         match job.resume() {
-            Ok(Step::Paused(job)) => Ok(job),
-            Ok(Step::Finished(value)) => Err(Ok(value)),
+            Ok(step) => self.keep(step),
             Err(refused) => {
                 refused.job.wake_handle().wake(); // the next poll tries again
                 self.0 = State::Paused(refused.job);
-                Err(Err(JobError::Failed(refused.error)))
+                Some(Err(JobError::Failed(refused.error)))
             }
+        }
+    }
+
+    /// Keeps the job if it has paused. Returns its value if it has ended.
+    fn keep(&mut self, step: Step<T>) -> Option<Result<T, JobError>> {
+        match step {
+            Step::Paused(job) => {
+                self.0 = State::Paused(job);
+                None
+            }
+            Step::Finished(value) => Some(Ok(value)),
         }
     }
 }

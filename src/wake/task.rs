@@ -78,11 +78,13 @@ impl<W: Word, P: Place> Task<W, P> {
     }
 
     /// Takes the waker away, for the caller to drop, if this is still the use. Owner only.
+    #[inline(always)]
     pub fn forget_waker(&self, this: Use) -> Option<P::Waker> {
-        if self.is_in_use(this) {
+        let word = self.word.load();
+        if word >> USE_SHIFT == this.0 && word & (WAITING | LOCKED) != 0 {
             self.claim_place()
         } else {
-            None
+            None // most resumes come after a wake, which has taken it out
         }
     }
 
