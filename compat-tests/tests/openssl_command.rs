@@ -5,8 +5,8 @@
 
 use compat_tests::{
     assert_wanted, compile_plugin, compile_rust_package, ignore, need_command, need_jobs,
-    need_openssl, need_providers, provider_directory, report, root, run, version_in,
-    with_ossl_async,
+    need_openssl, need_providers, openssl_version, provider_directory, report, root, run,
+    version_in, with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -226,8 +226,11 @@ fn speed_runs_its_jobs_on_the_library() {
 // Rules: G9, G11, G19, G20, G31
 fn speed_pauses_thousands_of_times_with_an_engine_that_pauses() {
     need_engines();
+    // Up to 1.1.1 the first of them calls libcrypto's function, which no engine replaces.
+    let calls_engines = !openssl_version().is_some_and(|version| version.starts_with("1."));
+    let without_evp = calls_engines.then_some(&["sha256"][..]);
     for jobs in ["1", "8", "64"] {
-        for what in [&["sha256"][..], &["-evp", "sha256"]] {
+        for what in without_evp.into_iter().chain([&["-evp", "sha256"][..]]) {
             let arguments = [
                 "-seconds",
                 "1",
