@@ -52,13 +52,17 @@ pub const ERR_R_INTERNAL_ERROR: u32 = 68;
 
 /// What went wrong.
 ///
+/// Its text is OpenSSL's, with the code. Variants can have the same text: "internal error" is that
+/// of [`Nested`](Error::Nested), [`Enter`](Error::Enter) and [`Libctx`](Error::Libctx). `{error:?}`
+/// names the variant.
+///
 /// ```
 /// use ossl_async::{Error, Pool};
 /// # if !ossl_async::is_capable() { return }
 ///
 /// let error = Pool::init(1, 2).unwrap_err();
 /// assert_eq!(error, Error::PoolSize);
-/// println!("{error}");
+/// println!("{error}"); // error:33065067:ASYNC routines:ASYNC_init_pool:invalid pool size
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -2,8 +2,10 @@
 //!
 //! A *job* is a closure (or a C function) that runs on a stack of its own. It can pause anywhere in
 //! its calls, and the call that started it returns. The same thread resumes it later, where it
-//! paused. Each thread has a pool of jobs. Each job has a file descriptor that becomes readable
-//! when the job is woken.
+//! paused. Each thread has a pool of jobs. Any thread may wake a job. Then its [`wait_fd`] becomes
+//! readable, a [`WakeQueue`] returns its key, or the task of its [`JobFuture`] is woken.
+//!
+//! [`wait_fd`]: Job::wait_fd
 //!
 //! # Blocking code that waits for a future
 //!
@@ -25,7 +27,7 @@
 //! let blocking = || wait_for(async { "done" }); // blocks its caller, and lets other tasks run
 //! // SAFETY: the contract of `Job::start`: where it waits, no frame relies on nested calls.
 //! let future = unsafe { JobFuture::new(blocking) };
-//! assert_eq!(block_on(future), Ok(Ok("done"))); // on any executor
+//! assert_eq!(block_on(future), Ok(Ok("done"))); // `block_on` of any executor
 //! ```
 //!
 //! # Start, pause, resume

@@ -31,8 +31,8 @@
 //!
 //! # C code of the same crate
 //!
-//! Cargo tells the build script of a crate that depends on this one where the headers are. The
-//! feature `capi` gives the functions their C symbols:
+//! Cargo tells a build script where the headers are if the `Cargo.toml` beside it names this crate
+//! itself, under `[dependencies]`. The feature `capi` gives the functions their C symbols:
 //!
 //! | Variable | Directory of |
 //! |---|---|
@@ -50,7 +50,7 @@
 //! #         pub fn compile(&mut self, _: &str) {}
 //! #     }
 //! # }
-//! let headers = std::env::var_os("DEP_OSSL_ASYNC_INCLUDE").expect("ossl-async is a dependency");
+//! let headers = std::env::var_os("DEP_OSSL_ASYNC_INCLUDE").expect("Cargo.toml names ossl-async");
 //! cc::Build::new().include(headers).file("src/work.c").compile("work");
 //! ```
 //!

@@ -61,6 +61,8 @@ use core::task::{Context, Poll};
 ///
 /// The job belongs to the thread of the first poll, so the future is not `Send`. Executors run such
 /// futures on the thread that has them: tokio's `LocalSet`, smol's `LocalExecutor`, `LocalPool`.
+/// So does any `block_on`. On tokio call `spawn_local`. `tokio::spawn` does not take the future: the
+/// compiler lists many errors, most of them about a `Cell`.
 ///
 /// ```compile_fail,E0277
 /// fn send() -> impl Send {
@@ -125,11 +127,21 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// while it is paused.
     ///
     /// ```
-    /// use ossl_async::{JobFuture, OnDrop};
+    /// use ossl_async::{JobFuture, OnDrop, WaitError, wait_for};
+    /// use std::future::pending;
+    /// use std::pin::Pin;
+    /// use std::sync::mpsc;
+    /// use std::task::{Context, Waker};
+    /// # if !ossl_async::is_capable() { return }
     ///
-    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
-    /// let future = unsafe { JobFuture::new_with(OnDrop::Cancel, || 1) };
-    /// # drop(future);
+    /// let (sender, receiver) = mpsc::channel();
+    /// let work = move || sender.send(wait_for(pending::<()>()));
+    /// // SAFETY: the contract of `Job::start`: where it waits, no frame relies on nested calls.
+    /// let mut future = unsafe { JobFuture::new_with(OnDrop::Cancel, work) };
+    /// let mut ctx = Context::from_waker(Waker::noop());
+    /// assert!(Pin::new(&mut future).poll(&mut ctx).is_pending());
+    /// drop(future); // the wait ends, and the job goes on to its end
+    /// assert_eq!(receiver.recv(), Ok(Err(WaitError::Cancelled)));
     /// ```
     ///
     /// # Safety

@@ -1,9 +1,11 @@
 //! What becomes of a paused job that is dropped.
 
-/// What becomes of a paused job whose [`Job`](crate::Job) is dropped.
+/// What becomes of a paused job whose [`Job`](crate::Job) or [`JobFuture`](crate::JobFuture) is
+/// dropped.
 ///
-/// [`Job::start`](crate::Job::start) means [`Unwind`](OnDrop::Unwind).
-/// [`Job::start_with`](crate::Job::start_with) chooses.
+/// [`Job::start`](crate::Job::start) and [`JobFuture::new`](crate::JobFuture::new) mean
+/// [`Unwind`](OnDrop::Unwind). [`Job::start_with`](crate::Job::start_with) and
+/// [`JobFuture::new_with`](crate::JobFuture::new_with) choose.
 ///
 /// A job is resumed to unwind it and to cancel it. So it is abandoned instead where it cannot be
 /// resumed:
@@ -47,7 +49,10 @@ pub enum OnDrop {
     /// ```
     #[default]
     Unwind,
-    /// The job is [cancelled](crate::Job::cancel): each pause reports failure until the job returns.
+    /// The job is [cancelled](crate::Job::cancel). The `pause` that it is in returns true, and each
+    /// later one false, at once. [`wait_for`](crate::wait_for) returns
+    /// [`WaitError::Cancelled`](crate::WaitError::Cancelled), also if the job is in it.
+    ///
     /// This is for jobs with frames of C, which cannot be unwound. A loop that ignores what `pause`
     /// returns never ends, and the drop neither.
     ///

@@ -56,11 +56,12 @@ impl std::error::Error for WaitError {}
 /// A wake of the job does not end the wait. The job's next [`pause`] finds it.
 ///
 /// If the `JobFuture` is dropped, the job unwinds, and the future is dropped on the job's stack.
+/// With [`OnDrop::Cancel`](crate::OnDrop::Cancel) this returns [`WaitError::Cancelled`] instead.
 ///
 /// # Errors
 ///
-/// Each at once, and the future is dropped. A wait that has begun ends with
-/// [`WaitError::Cancelled`] if the job is cancelled.
+/// [`WaitError`] has the reasons. If the wait cannot begin, the error comes at once, and the future
+/// is dropped. A wait that has begun ends with [`WaitError::Cancelled`] if the job is cancelled.
 pub fn wait_for<F: Future>(future: F) -> Result<F::Output, WaitError> {
     let record = thread::this()
         .and_then(|thread| thread.currjob.get())
