@@ -688,6 +688,6 @@ fn a_handle_is_a_waker_of_its_job() {
     // Each has its last waker still. They wake nobody.
     answers.iter().for_each(|answer| answer.give(7));
     waker.wake_by_ref();
-    waker.clone().wake();
+    waker.wake();
     assert!(queue.is_empty());
 }
