@@ -55,7 +55,9 @@ impl std::error::Error for WaitError {}
 ///
 /// A wake of the job does not end the wait. The job's next [`pause`] finds it.
 ///
-/// If the `JobFuture` is dropped, the job unwinds, and the future is dropped on the job's stack.
+/// If the `JobFuture` is dropped, the job unwinds, and the future is dropped on the job's stack. If
+/// the future itself runs a `JobFuture` then, that one's job is abandoned: see
+/// [`OnDrop`](crate::OnDrop).
 ///
 /// # Errors
 ///
