@@ -226,7 +226,7 @@
 //! else is safe. Six things collide with a pause; [`nesting`] shows each, and what to do instead:
 //!
 //! - a reference that came through a thread-local;
-//! - the initialiser of a `thread_local!`;
+//! - the initialiser of a `thread_local!`, and its destructor;
 //! - a scope that puts a thread-local back at its end;
 //! - the same without any thread-local;
 //! - threads that borrow from a thread-local;

@@ -301,6 +301,7 @@ fn a_job_that_is_dropped_while_its_thread_unwinds_unwinds_too() {
     let job = AssertUnwindSafe(start(OnDrop::Unwind, move || {
         let _notes = Notes("job", notes);
         let inner = caught().unwrap_err();
+        assert!(!ossl_async::pause(), "the thread unwinds");
         resume_unwind(inner);
     }));
     let unwound = catch_unwind(move || {

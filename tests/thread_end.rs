@@ -6,7 +6,7 @@
 mod common;
 use common::capi::*;
 use common::*;
-use ossl_async::{Error, Job, Pool, Step, stats};
+use ossl_async::{Error, Job, Pool, Step, WakeQueue, stats};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -288,5 +288,54 @@ fn a_job_from_before_the_threads_jobs_have_ended_is_refused_afterwards() {
         .unwrap();
         assert_eq!(REFUSED.load(Ordering::Relaxed), 1);
         assert_eq!(stats::process().abandoned, 1);
+    });
+}
+
+/// Such a job leaves its queue when it is dropped, as any job does. Otherwise a wait would return
+/// its key, or never end.
+// Rules: D15, B37
+#[test]
+fn a_job_that_is_dropped_after_the_threads_jobs_have_ended_leaves_its_queue() {
+    type Kept = (WakeQueue, [Option<Job<bool>>; 2]);
+    thread_local! {
+        static KEPT: Cell<*mut Kept> = const { Cell::new(ptr::null_mut()) };
+    }
+    fn act() {
+        let kept = KEPT.replace(ptr::null_mut());
+        if kept.is_null() {
+            let queue = WakeQueue::new().expect("a pipe");
+            let jobs = [(); 2].map(|()| Some(paused(start_job(ossl_async::pause))));
+            for job in jobs.iter().flatten() {
+                queue.add(job, 7).expect("it has not ended");
+            }
+            KEPT.set(Box::into_raw(Box::new((queue, jobs))));
+        } else {
+            // SAFETY: it came from a box, on this thread.
+            let (queue, mut jobs) = *unsafe { Box::from_raw(kept) };
+            let handle = jobs[0].as_ref().map(Job::wake_handle).expect("a job");
+            handle.wake();
+            jobs[0] = None;
+            handle.wake();
+            jobs[1] = None;
+            assert!(queue.is_empty());
+            assert_eq!(queue.wait(None).expect("a pipe"), None);
+            LEFT.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    static LEFT: AtomicU32 = AtomicU32::new(0);
+    alone(|| {
+        let mut key = 0;
+        // SAFETY: the key is ours, and so is the destructor.
+        unsafe { assert_eq!(libc::pthread_key_create(&mut key, Some(destructor)), 0) };
+        assert!(ACT.0.set((act, key)).is_ok());
+        std::thread::spawn(move || {
+            ROUNDS.set(2);
+            // SAFETY: the key stays; the value is not used.
+            unsafe { libc::pthread_setspecific(key, ptr::dangling::<u8>().cast()) };
+        })
+        .join()
+        .unwrap();
+        assert_eq!(LEFT.load(Ordering::Relaxed), 1);
+        assert_eq!(stats::process().abandoned, 2);
     });
 }

@@ -134,6 +134,17 @@ fn the_future_may_run_a_job_that_waits_for_a_future() {
     assert_eq!(stats::thread().refusals, 0);
 }
 
+// Rules: D5, D15
+#[test]
+fn a_job_that_the_future_runs_is_abandoned_when_the_outer_one_is_dropped() {
+    let inner = || future(|| wait_for(std::future::pending::<()>()));
+    let mut outer = future(move || wait_for(inner()));
+    assert!(poll(&mut outer, &waker()).is_pending());
+    drop(outer);
+    let counts = ossl_async::stats::thread();
+    assert_eq!((counts.finishes, counts.abandoned), (1, 1));
+}
+
 // Rules: F11
 #[test]
 fn a_panic_of_the_future_comes_out_of_the_wait() {

@@ -1,7 +1,6 @@
 //! The calling thread's current job and counts, abandoning a job, and counting refused calls.
 
 use super::job::{Record, State};
-use super::members;
 use super::thread::{self, Thread};
 use crate::error::Error;
 use crate::report::{self, Stats};
@@ -42,7 +41,7 @@ pub fn is_resumable_here(record: &Record) -> bool {
 }
 
 /// Abandons a paused job of this thread: its stack and wait fd stay, and nothing can resume or wake
-/// it.
+/// it. It is in no queue.
 ///
 /// It has no effect on any other job.
 pub fn abandon(record: &'static Record) {
@@ -54,7 +53,6 @@ pub fn abandon(record: &'static Record) {
         owner.counters.abandoned.add(1);
         record.set_state(State::Abandoned);
         record.signal.end();
-        members::leave(record);
         thread.free_if_ended();
     }
 }

@@ -44,7 +44,7 @@
 //! # assert!(matches!(job.resume(), Ok(Step::Finished(7))));
 //! ```
 //!
-//! # The initialiser of a `thread_local!`
+//! # The initialiser of a `thread_local!`, and its destructor
 //!
 //! A second job enters the initialiser while the first is paused in it. The value is made twice,
 //! and the second one replaces the first while references to that exist.
@@ -78,6 +78,32 @@
 //! # let Ok(Step::Paused(job)) = step else { panic!() };
 //! # assert!(job.resume().is_ok());
 //! ```
+//!
+//! The destructor of a thread-local is no better. It runs in a job that ends the process. If it
+//! pauses there, `exit` does not end the process: the code that started the job goes on. By then
+//! other thread-locals were destroyed, to which it may have references.
+//!
+//! ```compile_fail,E0133
+//! # use ossl_async::{Job, Step};
+//! struct Flush;
+//! impl Drop for Flush {
+//!     fn drop(&mut self) {
+//!         ossl_async::pause(); // until all is written
+//!     }
+//! }
+//! thread_local! {
+//!     static DATA: Vec<u8> = vec![7; 100];
+//!     static FLUSH: Flush = const { Flush };
+//! }
+//! FLUSH.with(|_| ());
+//! DATA.with(|data| {
+//!     let step = Job::start(|| -> () { std::process::exit(0) });
+//!     data[50] // freed memory
+//! });
+//! ```
+//!
+//! Instead: block pauses in the destructor, by [`block_pause`](crate::block_pause). Or let the job
+//! return, and exit outside it.
 //!
 //! # A scope that puts a thread-local back at its end
 //!
@@ -173,6 +199,68 @@
 //! # let Ok(Step::Paused(job)) = step else { panic!() };
 //! # assert!(job.resume().is_ok());
 //! # assert_eq!(slot.borrow()[50], 7);
+//! ```
+//!
+//! A job need not lend anything itself. Here the call that started it does, and the job keeps the
+//! reference for longer than that call. The same goes for what is lent for the time of a resume.
+//!
+//! ```compile_fail,E0133
+//! # use ossl_async::{Job, Step};
+//! # use std::{cell::Cell, ptr::null, rc::Rc};
+//! # struct Slot(Cell<*const Vec<u8>>);
+//! impl Slot {
+//!     # fn lend<R>(&self, data: &Vec<u8>, scope: impl FnOnce() -> R) -> R {
+//!     #     let before = self.0.replace(data);
+//!     #     let result = scope();
+//!     #     self.0.set(before);
+//!     #     result
+//!     # }
+//!     fn with<R>(&self, look: impl FnOnce(&Vec<u8>) -> R) -> R {
+//!         look(unsafe { &*self.0.get() })
+//!     }
+//! }
+//! let slot = Rc::new(Slot(Cell::new(null())));
+//! let theirs = slot.clone();
+//! let work = move || {
+//!     theirs.with(|data| {
+//!         ossl_async::pause();
+//!         data[50] // freed memory
+//!     })
+//! };
+//! let Ok(Step::Paused(job)) = slot.lend(&vec![7; 100], || Job::start(work)) else { panic!() };
+//! job.resume();
+//! ```
+//!
+//! Instead: take a copy of what is lent, before the pause, and look again after it.
+//!
+//! ```
+//! # use ossl_async::{Job, Step};
+//! # use std::{cell::Cell, ptr::null, rc::Rc};
+//! # if !ossl_async::is_capable() { return }
+//! # struct Slot(Cell<*const Vec<u8>>);
+//! # impl Slot {
+//! #     fn lend<R>(&self, data: &Vec<u8>, scope: impl FnOnce() -> R) -> R {
+//! #         let before = self.0.replace(data);
+//! #         let result = scope();
+//! #         self.0.set(before);
+//! #         result
+//! #     }
+//! #     fn with<R>(&self, look: impl FnOnce(&Vec<u8>) -> R) -> R {
+//! #         look(unsafe { self.0.get().as_ref() }.expect("it is lent"))
+//! #     }
+//! # }
+//! # let slot = Rc::new(Slot(Cell::new(null())));
+//! # let theirs = slot.clone();
+//! let work = move || {
+//!     let before = theirs.with(|data| data[50]);
+//!     ossl_async::pause();
+//!     before + theirs.with(|data| data[50])
+//! };
+//! // SAFETY: the contract of `start`: at the pause, `Slot::with` has returned.
+//! let start = || unsafe { Job::start(work) };
+//! let Ok(Step::Paused(job)) = slot.lend(&vec![7; 100], start) else { panic!() };
+//! let step = slot.lend(&vec![8; 100], || job.resume());
+//! # assert!(matches!(step, Ok(Step::Finished(15))));
 //! ```
 //!
 //! # Threads that borrow from a thread-local

@@ -23,9 +23,13 @@ pub enum OnDrop {
     /// destructors of the job's frames run at the drop, on the job's stack, and the pool has its
     /// job back.
     ///
-    /// Code of the job that catches the unwinding cannot keep the job alive. If it pauses again,
-    /// the job is abandoned there. As with any panic, a destructor that panics while the job
-    /// unwinds ends the process. Unwinding takes some kilobytes of the job's stack.
+    /// Code of the job that catches the unwinding should let the job end. If it pauses again, the
+    /// job is abandoned there. But if pausing is blocked, or if the drop is part of the thread's own
+    /// unwinding from a panic, each such pause returns false. A loop that ignores what `pause`
+    /// returns then never ends, and the drop neither.
+    ///
+    /// As with any panic, a destructor that panics while the job unwinds ends the process.
+    /// Unwinding takes some kilobytes of the job's stack.
     ///
     /// In a program that is compiled with `panic = "abort"` nothing unwinds, and the job is
     /// abandoned. A job that is paused in C's `ASYNC_pause_job` goes on from there as if it were

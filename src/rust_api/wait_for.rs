@@ -57,6 +57,8 @@ impl std::error::Error for WaitError {}
 ///
 /// If the `JobFuture` is dropped, the job unwinds, and the future is dropped on the job's stack.
 /// With [`OnDrop::Cancel`](crate::OnDrop::Cancel) this returns [`WaitError::Cancelled`] instead.
+/// If the future itself runs a `JobFuture` then, that one's job is abandoned: see
+/// [`OnDrop`](crate::OnDrop).
 ///
 /// # Errors
 ///

@@ -98,6 +98,7 @@ impl<W: Word, C: Channel, N: Newest> Woken<W, C, N> {
 
     /// The job that was put in last.
     #[cfg(test)]
+    #[allow(dead_code, reason = "only the model checker calls it")]
     pub fn newest(&self) -> &N {
         &self.newest
     }

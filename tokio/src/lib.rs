@@ -27,8 +27,9 @@ use std::task::{Context, Poll};
 /// # Errors
 ///
 /// [`FdJobError::Job`] as [`JobFuture`] says. [`FdJobError::Fd`] if a descriptor cannot be
-/// registered: it is not open, or no descriptors are left for the duplicate. The future has its job
-/// still, and may be polled again.
+/// registered: it is not open, or no descriptors are left for the duplicate. Also if the runtime
+/// that they are registered with has ended. The future has its job still, and may be polled again,
+/// in another runtime too.
 ///
 /// # Panics
 ///

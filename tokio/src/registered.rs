@@ -49,8 +49,17 @@ impl Registered {
         Ok(())
     }
 
-    /// Whether one can be read. If not, the task is woken when one can.
-    pub fn poll_readable(&self, ctx: &mut Context<'_>) -> Poll<Result<(), FdJobError>> {
+    /// Whether one can be read. If not, the task is woken when one can. If the reactor refuses,
+    /// because its runtime has ended, none stays registered with it.
+    pub fn poll_readable(&mut self, ctx: &mut Context<'_>) -> Poll<Result<(), FdJobError>> {
+        let polled = self.poll_each(ctx);
+        if let Poll::Ready(Err(_)) = polled {
+            self.clear();
+        }
+        polled
+    }
+
+    fn poll_each(&self, ctx: &mut Context<'_>) -> Poll<Result<(), FdJobError>> {
         for waited in &self.0 {
             if waited.poll_readable(ctx)?.is_ready() {
                 return Poll::Ready(Ok(()));

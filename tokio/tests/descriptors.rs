@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         a_timeout_drops_the_job,
         a_file_that_epoll_does_not_take_can_always_be_read,
         a_descriptor_that_is_not_open_is_an_error,
+        a_job_whose_runtime_has_ended_goes_on_in_another,
         a_job_that_waits_for_a_future_is_not_resumed_by_a_descriptor,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -616,6 +617,28 @@ fn a_descriptor_that_is_not_open_is_an_error() {
         let mut inner = job.into_inner();
         inner.wake();
         let mut job = FdJob::from(inner);
+        assert!(poll(&mut job).is_pending());
+        event.signal();
+        assert_eq!(job.await.expect("a job"), 1);
+    });
+}
+
+// Rules: G21
+fn a_job_whose_runtime_has_ended_goes_on_in_another() {
+    let event = Rc::new(Event::new());
+    let theirs = event.clone();
+    let mut job = job(move || {
+        add(1, theirs.fd());
+        theirs.wait()
+    });
+    runtime().block_on(async { assert!(poll(&mut job).is_pending()) });
+    runtime().block_on(async {
+        let polled = poll(&mut job);
+        assert!(
+            matches!(polled, Poll::Ready(Err(FdJobError::Fd { .. }))),
+            "its reactor is gone: {polled:?}"
+        );
+        // It has its job still, and registers its descriptors here.
         assert!(poll(&mut job).is_pending());
         event.signal();
         assert_eq!(job.await.expect("a job"), 1);

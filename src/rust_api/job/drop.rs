@@ -3,7 +3,7 @@
 use super::Job;
 use crate::jobs::job::Resume;
 use crate::jobs::requests::Outcome;
-use crate::jobs::{current, dispatch};
+use crate::jobs::{current, dispatch, members};
 use crate::rust_api::launch::Port;
 use crate::rust_api::on_drop::OnDrop;
 use crate::rust_api::unwinding;
@@ -18,6 +18,8 @@ impl<T> Drop for Job<T> {
             drop(self.unseen_panic());
             return;
         }
+        // First: after the end of the thread has freed its pool, the drop does nothing else.
+        members::leave(self.record);
         match self.on_drop {
             OnDrop::Unwind if unwinding::IS_POSSIBLE => self.end(Resume::Unwinding),
             OnDrop::Cancel => self.end(Resume::Cancelled),

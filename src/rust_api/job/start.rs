@@ -49,8 +49,10 @@ impl<T: 'static> Job<T> {
     /// So the job does not pause, in [`pause`](crate::pause) or in [`wait_for`](crate::wait_for),
     ///
     /// 1. while a reference or a guard is alive that was obtained through a thread-local, as in
-    ///    `LocalKey::with`;
-    /// 2. inside the initialiser of a `thread_local!`;
+    ///    `LocalKey::with`, or through anything else that lends it only for the time of a call
+    ///    outside the job, such as the call that starts or resumes the job;
+    /// 2. inside the initialiser of a `thread_local!`, or inside what `std::process::exit` calls,
+    ///    such as the destructor of one;
     /// 3. inside a scope that lends a pointer to its own stack through something that outlives the
     ///    scope, and puts the old value back at its end. That something may be a thread-local, as
     ///    in `scoped-tls`, a `Cell` in an `Rc`, or a table by thread id;
