@@ -123,13 +123,20 @@ fn touch(address: usize) {
     }
 }
 
+/// The stack that the functions below need themselves. Frames on s390x have 160 bytes at least.
+const OWN: usize = if cfg!(target_arch = "s390x") {
+    2 * KIB
+} else {
+    KIB
+};
+
 /// Goes down the stack until only this much is left above `end`, then touches the far end of a
 /// frame of this size.
 #[inline(never)]
 fn descend(end: usize, left: usize, frame: usize) {
     let ballast = std::hint::black_box([0u8; 256]);
     let here = ballast.as_ptr().addr();
-    if here - end > left + KIB {
+    if here - end > left + OWN {
         descend(end, left, frame);
         std::hint::black_box(&ballast);
     } else {
