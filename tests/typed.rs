@@ -611,7 +611,11 @@ fn the_system_can_make_jobs_and_says_how_it_switches() {
     assert!(ossl_async::is_capable());
     let asked_for = option_env!("OSSL_ASYNC_SWITCH").filter(|way| !way.is_empty());
     // Where there is assembly for the processor.
-    let best = match cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+    let best = match cfg!(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64"
+    )) {
         true => "registers",
         false => "setjmp",
     };
