@@ -114,6 +114,14 @@ impl<T, F> Unpin for JobFuture<T, F> {}
 impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// A future that runs the closure in a job.
     ///
+    /// ```
+    /// # async fn answers() {
+    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+    /// let future = unsafe { ossl_async::JobFuture::new(|| 42) };
+    /// assert_eq!(future.await, Ok(42));
+    /// # }
+    /// ```
+    ///
     /// # Safety
     ///
     /// The contract of [`Job::start`](crate::Job::start). It concerns the closure alone, also where

@@ -17,6 +17,18 @@
 ///
 /// A panic that ends the job at the drop goes no further, because destructors should not panic.
 /// The panic hook has seen it. A value that ends the job is dropped.
+///
+/// ```
+/// use ossl_async::{Job, OnDrop, Step, stats};
+/// # if !ossl_async::is_capable() { return }
+///
+/// let work = || while ossl_async::pause() {}; // ends at the pause that reports the end
+/// // SAFETY: the contract of `start_with`: at a pause, no frame relies on nested calls.
+/// let step = unsafe { Job::start_with(OnDrop::Cancel, work) };
+/// let Ok(Step::Paused(job)) = step else { panic!("it pauses") };
+/// drop(job);
+/// assert_eq!(stats::thread().finishes, 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnDrop {
     /// The pause that the job is in unwinds, as a panic does, and without the panic hook. The

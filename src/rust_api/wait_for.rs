@@ -12,6 +12,12 @@ use core::task::{Context, Poll};
 use std::panic::{self, AssertUnwindSafe};
 
 /// Why [`wait_for`] could not wait.
+///
+/// ```
+/// use ossl_async::{WaitError, wait_for};
+///
+/// assert_eq!(wait_for(async { 42 }), Err(WaitError::NoTask)); // this is no job
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitError {

@@ -6,6 +6,20 @@ use std::io;
 use std::os::fd::RawFd;
 
 /// Why an [`FdJob`](crate::FdJob) could not go on.
+///
+/// ```
+/// use ossl_async_tokio::FdJobError;
+///
+/// fn say(error: &FdJobError) -> String {
+///     match error {
+///         FdJobError::Job(error) => format!("no job: {error}"),
+///         FdJobError::Fd { fd, error } => format!("descriptor {fd}: {error}"),
+///         _ => error.to_string(),
+///     }
+/// }
+/// # let error = FdJobError::Job(ossl_async::JobError::Full);
+/// # assert!(say(&error).starts_with("no job: "));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FdJobError {

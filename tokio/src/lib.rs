@@ -24,6 +24,17 @@ use std::task::{Context, Poll};
 ///
 /// Jobs may have a descriptor in common. When it can be read, all that wait for it are resumed.
 ///
+/// ```
+/// use ossl_async::JobFuture;
+/// use ossl_async_tokio::FdJob;
+///
+/// # async fn answers() {
+/// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+/// let job = FdJob::new(unsafe { JobFuture::new(|| 42) });
+/// assert_eq!(job.await.unwrap(), 42);
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`FdJobError::Job`] as [`JobFuture`] says. [`FdJobError::Fd`] if a descriptor cannot be
@@ -44,12 +55,27 @@ pub struct FdJob<T, F = fn() -> T> {
 
 impl<T: 'static, F: FnOnce() -> T + 'static> FdJob<T, F> {
     /// The job of a future, also of one that has been polled.
+    ///
+    /// ```
+    /// # use ossl_async::JobFuture;
+    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+    /// let job = ossl_async_tokio::FdJob::new(unsafe { JobFuture::new(|| 42) });
+    /// # drop(job);
+    /// ```
     pub fn new(job: JobFuture<T, F>) -> FdJob<T, F> {
         let registered = Registered::default();
         FdJob { registered, job }
     }
 
     /// The future without its descriptors.
+    ///
+    /// ```
+    /// # use ossl_async::JobFuture;
+    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+    /// let job = ossl_async_tokio::FdJob::from(unsafe { JobFuture::new(|| 42) });
+    /// let future: JobFuture<_, _> = job.into_inner();
+    /// # drop(future);
+    /// ```
     pub fn into_inner(self) -> JobFuture<T, F> {
         self.job
     }

@@ -86,9 +86,28 @@ fn retry(mut call: impl FnMut() -> isize) -> Option<errno::Errno> {
 
 /// Closes a descriptor from [`open_pipe`], and gives another one its number.
 pub fn replace(fd: c_int, by: c_int) {
-    // SAFETY: as for `close`.
-    retry(|| unsafe { libc::dup3(by, fd, libc::O_CLOEXEC) as isize });
+    retry(|| duplicate_to(by, fd) as isize);
     close(by);
+}
+
+/// Makes `to` a duplicate of `fd`, close-on-exec. Returns `to` or -1.
+#[cfg(not(target_os = "macos"))]
+fn duplicate_to(fd: c_int, to: c_int) -> c_int {
+    // SAFETY: as for `close`.
+    unsafe { libc::dup3(fd, to, libc::O_CLOEXEC) }
+}
+
+/// The same on macOS, which has no `dup3`. See `pipe2` above.
+#[cfg(target_os = "macos")]
+fn duplicate_to(fd: c_int, to: c_int) -> c_int {
+    // SAFETY: as for `close`.
+    unsafe {
+        let result = libc::dup2(fd, to);
+        if result >= 0 {
+            libc::fcntl(to, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+        result
+    }
 }
 
 /// Closes a descriptor from [`open_pipe`].

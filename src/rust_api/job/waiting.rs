@@ -104,6 +104,15 @@ impl<T: 'static> Job<T> {
     /// added, and what was deleted of those from before ([G22]). A descriptor that was added and
     /// deleted since then is in neither list ([G25]).
     ///
+    /// ```
+    /// use ossl_async::{ChangedFds, Job, Step};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// // SAFETY: the contract of `start`: at a pause, no frame relies on nested calls.
+    /// let Ok(Step::Paused(job)) = (unsafe { Job::start(ossl_async::pause) }) else { panic!() };
+    /// assert_eq!(job.changed_wait_fds(), ChangedFds::default()); // no provider, no descriptors
+    /// ```
+    ///
     /// [G22]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#75-async_wait_ctx-data-model
     /// [G25]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#75-async_wait_ctx-data-model
     #[cfg(unix)]

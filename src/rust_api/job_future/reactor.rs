@@ -18,6 +18,12 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// Code in the job may close a descriptor and open another one of its number. So take them out
     /// of the reactor before the job is resumed ([`poll_with`](JobFuture::poll_with)), and before
     /// the future is dropped.
+    ///
+    /// ```
+    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+    /// let future = unsafe { ossl_async::JobFuture::new(|| 1) };
+    /// assert_eq!(future.wait_fds(), []); // it was not polled
+    /// ```
     pub fn wait_fds(&self) -> Vec<RawFd> {
         match &self.0 {
             State::Paused(job) if !job.wants_a_future() => job.wait_fds(),
@@ -28,6 +34,12 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// What has changed in the job's descriptors since it was started or resumed last:
     /// [`Job::changed_wait_fds`](crate::Job::changed_wait_fds). A job in
     /// [`wait_for`](crate::wait_for) has such changes too.
+    ///
+    /// ```
+    /// // SAFETY: the contract of `Job::start` is about pauses, and there is none.
+    /// let future = unsafe { ossl_async::JobFuture::new(|| 1) };
+    /// assert_eq!(future.changed_wait_fds().added, []); // it was not polled
+    /// ```
     pub fn changed_wait_fds(&self) -> ChangedFds {
         match &self.0 {
             State::Paused(job) => job.changed_wait_fds(),
@@ -38,6 +50,20 @@ impl<T: 'static, F: FnOnce() -> T + 'static> JobFuture<T, F> {
     /// Wakes the job, so that the next poll resumes it. Unlike other wakes it does not call the
     /// task's waker: it is for code that polls the future next. It has no effect while there is no
     /// paused job.
+    ///
+    /// ```
+    /// use ossl_async::JobFuture;
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// # if !ossl_async::is_capable() { return }
+    ///
+    /// // SAFETY: the contract of `Job::start`: at the pause, no frame relies on nested calls.
+    /// let mut future = unsafe { JobFuture::new(ossl_async::pause) };
+    /// let mut ctx = Context::from_waker(Waker::noop());
+    /// assert!(Pin::new(&mut future).poll(&mut ctx).is_pending());
+    /// future.wake();
+    /// assert_eq!(Pin::new(&mut future).poll(&mut ctx), Poll::Ready(Ok(true)));
+    /// ```
     pub fn wake(&mut self) {
         if let State::Paused(job) = &self.0 {
             job.forget_waker();
