@@ -419,14 +419,17 @@ fn a_signal_handler_may_wake_and_a_signal_alone_does_not_end_the_wait() {
         TO_WAKE.store(Box::leak(Box::new(job.wake_handle())), Ordering::Release);
         // On this thread, at any moment of its use of the queue.
         // SAFETY: asks only.
-        let this = unsafe { libc::pthread_self() };
+        let this = unsafe { libc::pthread_self() } as usize; // musl has a pointer, which is not Send
         static STOP: AtomicBool = AtomicBool::new(false);
         static SENT: AtomicU64 = AtomicU64::new(0);
         let sender = std::thread::spawn(move || {
             while !STOP.load(Ordering::Relaxed) {
                 for signal in [libc::SIGUSR2, libc::SIGUSR1] {
                     // SAFETY: the thread waits for this one.
-                    assert_eq!(unsafe { libc::pthread_kill(this, signal) }, 0);
+                    assert_eq!(
+                        unsafe { libc::pthread_kill(this as libc::pthread_t, signal) },
+                        0
+                    );
                 }
                 SENT.fetch_add(1, Ordering::Relaxed);
                 std::thread::yield_now();
@@ -447,12 +450,15 @@ fn a_signal_handler_may_wake_and_a_signal_alone_does_not_end_the_wait() {
         woken(&queue);
         // Signals that wake nobody do not end a wait with a limit either.
         // SAFETY: asks only.
-        let this = unsafe { libc::pthread_self() };
+        let this = unsafe { libc::pthread_self() } as usize;
         let limit = Duration::from_millis(20);
         let signals = std::thread::spawn(move || {
             for _ in 0..50 {
                 // SAFETY: as above.
-                assert_eq!(unsafe { libc::pthread_kill(this, libc::SIGUSR2) }, 0);
+                assert_eq!(
+                    unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGUSR2) },
+                    0
+                );
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
