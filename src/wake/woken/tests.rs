@@ -40,6 +40,8 @@ thread_local! {
     static PROCESS: Cell<u64> = const { Cell::new(1) };
     /// What was done with the pipe.
     static DONE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Each job's place for the one before it.
+    static BEFORE: RefCell<[Option<Job>; 3]> = const { RefCell::new([None; 3]) };
 }
 
 fn note(what: char) {
@@ -89,17 +91,17 @@ impl Channel for Noting {
     }
 }
 
-/// A job, by a place of its own for the one before it.
-#[derive(Clone, Copy)]
-struct Job(&'static Cell<Option<Job>>);
+/// A job, by its number among those of the test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Job(usize);
 
 impl Node for Job {
     fn set_before(self, before: Option<Job>) {
-        self.0.set(before);
+        BEFORE.with_borrow_mut(|places| places[self.0] = before);
     }
 
     fn take_before(self) -> Option<Job> {
-        self.0.take()
+        BEFORE.with_borrow_mut(|places| places[self.0].take())
     }
 }
 
@@ -139,16 +141,12 @@ fn queue() -> Woken<Plain, Noting, Last> {
     queue
 }
 
-fn jobs<const N: usize>() -> [Job; N] {
-    [(); N].map(|()| Job(Box::leak(Box::new(Cell::new(None)))))
-}
-
-/// The places of the jobs that are taken, in order.
-fn taken(queue: &Woken<Plain, Noting, Last>) -> Vec<*const Cell<Option<Job>>> {
+/// The jobs that are taken, in order.
+fn taken(queue: &Woken<Plain, Noting, Last>) -> Vec<Job> {
     let mut next = queue.take();
     let mut taken = vec![];
     while let Some(job) = next {
-        taken.push(std::ptr::from_ref(job.0));
+        taken.push(job);
         next = job.take_before();
     }
     taken
@@ -158,19 +156,18 @@ fn taken(queue: &Woken<Plain, Noting, Last>) -> Vec<*const Cell<Option<Job>>> {
 #[test]
 fn all_jobs_are_taken_at_once_and_the_first_of_them_makes_the_descriptor_readable() {
     let queue = queue();
-    let all = jobs::<3>();
+    let all = [Job(0), Job(1), Job(2)];
     assert!(queue.may_sleep());
     all.iter().for_each(|job| queue.put(*job));
     assert_eq!(done(), "+", "one byte for all");
     assert!(!queue.may_sleep());
     assert_eq!(done(), "-");
     assert!(queue.newest().load().is_some());
-    let places = all.map(|job| std::ptr::from_ref(job.0));
-    assert!(taken(&queue).into_iter().rev().eq(places));
+    assert!(taken(&queue).into_iter().rev().eq(all));
     assert!(queue.may_sleep() && taken(&queue).is_empty());
     queue.put(all[1]);
     assert_eq!(done(), "+");
-    assert_eq!(taken(&queue), [places[1]]);
+    assert_eq!(taken(&queue), [all[1]]);
     queue.close();
     assert_eq!(done(), "-c");
 }
@@ -180,7 +177,7 @@ fn all_jobs_are_taken_at_once_and_the_first_of_them_makes_the_descriptor_readabl
 fn a_child_moves_no_byte_of_its_parents_pipe() {
     for woken_before in [false, true] {
         let queue = queue();
-        let [first, second] = jobs();
+        let [first, second] = [Job(0), Job(1)];
         if woken_before {
             queue.put(first);
             assert_eq!(done(), "+");
