@@ -419,17 +419,15 @@ fn a_signal_handler_may_wake_and_a_signal_alone_does_not_end_the_wait() {
         TO_WAKE.store(Box::leak(Box::new(job.wake_handle())), Ordering::Release);
         // On this thread, at any moment of its use of the queue.
         // SAFETY: asks only.
-        let this = unsafe { libc::pthread_self() } as usize; // musl has a pointer, which is not Send
+        let this = unsafe { libc::pthread_self() } as usize; // a pointer with musl
         static STOP: AtomicBool = AtomicBool::new(false);
         static SENT: AtomicU64 = AtomicU64::new(0);
         let sender = std::thread::spawn(move || {
             while !STOP.load(Ordering::Relaxed) {
                 for signal in [libc::SIGUSR2, libc::SIGUSR1] {
                     // SAFETY: the thread waits for this one.
-                    assert_eq!(
-                        unsafe { libc::pthread_kill(this as libc::pthread_t, signal) },
-                        0
-                    );
+                    let sent = unsafe { libc::pthread_kill(this as libc::pthread_t, signal) };
+                    assert_eq!(sent, 0);
                 }
                 SENT.fetch_add(1, Ordering::Relaxed);
                 std::thread::yield_now();
@@ -455,10 +453,8 @@ fn a_signal_handler_may_wake_and_a_signal_alone_does_not_end_the_wait() {
         let signals = std::thread::spawn(move || {
             for _ in 0..50 {
                 // SAFETY: as above.
-                assert_eq!(
-                    unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGUSR2) },
-                    0
-                );
+                let sent = unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGUSR2) };
+                assert_eq!(sent, 0);
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
