@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The version of OpenSSL that the tests must run on: `OSSL_ASYNC_OPENSSL`, such as `3.5` or
+/// The version of OpenSSL that the tests must run on: `OSSL_ASYNC_OPENSSL_VERSION`, such as `3.5` or
 /// `1.1.1w`. Without it, any version will do.
 pub fn wanted_version() -> Option<String> {
-    env::var("OSSL_ASYNC_OPENSSL").ok()
+    env::var("OSSL_ASYNC_OPENSSL_VERSION").ok()
 }
 
 /// Whether a version such as `3.5.9` is the one that is wanted.
@@ -30,7 +30,7 @@ pub fn assert_wanted(part: &str, version: &str) {
     let wanted = wanted_version().unwrap_or_default();
     assert!(
         is_wanted(version),
-        "OSSL_ASYNC_OPENSSL={wanted}, but {part} has the version {version:?}"
+        "OSSL_ASYNC_OPENSSL_VERSION={wanted}, but {part} has the version {version:?}"
     );
 }
 
@@ -63,9 +63,9 @@ pub fn openssl_version() -> Option<&'static str> {
     let find = || {
         let versions = versions_of_headers_and_library();
         if let Some(wanted) = wanted_version() {
-            let [headers, library] = versions
-                .as_ref()
-                .unwrap_or_else(|| panic!("OSSL_ASYNC_OPENSSL={wanted}: no OpenSSL is installed"));
+            let [headers, library] = versions.as_ref().unwrap_or_else(|| {
+                panic!("OSSL_ASYNC_OPENSSL_VERSION={wanted}: no OpenSSL is installed")
+            });
             assert_wanted("what the compiler includes", headers);
             assert_wanted("what the linker finds", library);
         }

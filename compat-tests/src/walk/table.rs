@@ -164,7 +164,7 @@ impl Libcrypto {
         match wanted_version() {
             None => Err(format!("none of {NAMES:?} is installed")),
             Some(wanted) => {
-                panic!("OSSL_ASYNC_OPENSSL={wanted}, but libcrypto is one of {others:?}")
+                panic!("OSSL_ASYNC_OPENSSL_VERSION={wanted}, but libcrypto is one of {others:?}")
             }
         }
     }
