@@ -5,6 +5,8 @@
 pub mod parts;
 mod pipe;
 mod place;
+#[cfg(test)]
+mod plain;
 mod protocol;
 mod task;
 mod woken;
@@ -18,8 +20,7 @@ pub use task::Task;
 use core::sync::atomic::AtomicU64;
 
 /// Wakes a job, in the given use or in any: its wait fd becomes readable, its task is woken, and
-/// it is put into its queue. May
-/// be called from any thread.
+/// it is put into its queue. May be called from any thread.
 #[inline(always)]
 pub fn wake(
     signal: &Signal<AtomicU64, Pipe>,

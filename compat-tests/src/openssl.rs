@@ -74,6 +74,12 @@ pub fn openssl_version() -> Option<&'static str> {
     VERSION.get_or_init(find).as_deref()
 }
 
+/// Whether programs are compiled for a version before 3.0, which has no callbacks, no providers and
+/// no default library context.
+pub fn openssl_is_older_than_3_0() -> bool {
+    openssl_version().is_some_and(|version| version.starts_with("1."))
+}
+
 /// The versions of OpenSSL's headers and of the library that programs get. None without OpenSSL.
 fn versions_of_headers_and_library() -> Option<[String; 2]> {
     const PROGRAM: &[u8] = b"#include <openssl/ssl.h>\n#include <openssl/async.h>\n\

@@ -6,7 +6,7 @@ use compat_tests::cases::{Program, Results, every_program_is_in, linked, transcr
 use compat_tests::{
     LINKAGES, Linkage, Scratch, bindings, compile_alone, compile_with_openssl, expected_library,
     ignore, ignore_for_want, looked_up_by_name, need_command, need_jobs, need_openssl,
-    openssl_version, program_source, run, with_ossl_async,
+    openssl_is_older_than_3_0, program_source, run, with_ossl_async,
 };
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -42,11 +42,6 @@ const WHOLE_SINCE_3_0: &[&str] = &["callback", "libctx"];
 /// Why they are ignored.
 const OLDER_THAN_3_0: &str = "this OpenSSL is older than 3.0";
 
-/// Whether programs are compiled for a version before 3.0.
-fn is_older_than_3_0() -> bool {
-    openssl_version().is_some_and(|version| version.starts_with("1."))
-}
-
 /// The programs about intended differences. They are linked with the library alone.
 const OURS: &[&str] = &[
     "gen2_ours/both_generations",
@@ -67,7 +62,7 @@ fn main() -> ExitCode {
     ];
     for name in BOTH {
         let same = Program::new(&source(name), format!("same::{name}"), |_| {
-            if WHOLE_SINCE_3_0.contains(name) && is_older_than_3_0() {
+            if WHOLE_SINCE_3_0.contains(name) && openssl_is_older_than_3_0() {
                 ignore(OLDER_THAN_3_0);
             }
             let (libcrypto, ours) = both(name);
@@ -75,7 +70,7 @@ fn main() -> ExitCode {
         });
         let left_out = SINCE_3_0
             .iter()
-            .filter(|(of, _)| of == name && is_older_than_3_0());
+            .filter(|(of, _)| of == name && openssl_is_older_than_3_0());
         tests
             .add_program(left_out.fold(same, |same, (_, case)| same.without(case, OLDER_THAN_3_0)));
     }

@@ -1,38 +1,10 @@
 //! What a fork leaves behind. The model checker has the rest: `compat-tests/model`.
 
 use super::super::parts::{Place, Word};
+use super::super::plain::Plain;
 use super::super::protocol::Use;
 use super::{LOCKED, Task, WAITING, WOKEN};
 use core::cell::Cell;
-
-/// A word of one thread.
-struct Plain(Cell<u64>);
-
-impl Word for Plain {
-    fn load(&self) -> u64 {
-        self.0.get()
-    }
-
-    fn store(&self, value: u64) {
-        self.0.set(value);
-    }
-
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        if self.0.get() == current {
-            Ok(self.0.replace(new))
-        } else {
-            Err(self.0.get())
-        }
-    }
-
-    fn fetch_xor(&self, bits: u64) -> u64 {
-        self.0.replace(self.0.get() ^ bits)
-    }
-
-    fn wait_a_moment() {
-        panic!("nobody holds it");
-    }
-}
 
 /// A place in process 2: of a waker, or of a queue if the number is [`QUEUE`]. And how often the job
 /// was put into that queue.

@@ -5,6 +5,8 @@
 #[macro_use]
 #[path = "../../../../src/wake/parts.rs"]
 mod parts;
+#[path = "../../../../src/wake/plain.rs"]
+mod plain;
 #[path = "../../../../src/wake/protocol.rs"]
 mod protocol;
 #[path = "../../../../src/wake/task.rs"]
