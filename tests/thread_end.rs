@@ -247,6 +247,22 @@ fn a_job_in_a_thread_local_is_resumed_or_unwound_by_its_destructor() {
     });
 }
 
+/// Runs `act` twice at the end of a thread, in the destructor of a thread-specific key: the second
+/// time after the library has ended the thread's jobs. Once in a process.
+fn in_two_rounds_of_a_destructor(act: fn()) {
+    let mut key = 0;
+    // SAFETY: the key is ours, and so is the destructor.
+    unsafe { assert_eq!(libc::pthread_key_create(&mut key, Some(destructor)), 0) };
+    assert!(ACT.0.set((act, key)).is_ok());
+    std::thread::spawn(move || {
+        ROUNDS.set(2);
+        // SAFETY: the key stays; the value is not used.
+        unsafe { libc::pthread_setspecific(key, ptr::dangling::<u8>().cast()) };
+    })
+    .join()
+    .unwrap();
+}
+
 /// An older job is refused after its thread's jobs have ended, and dropping it does no harm.
 // Rules: D15, D8
 #[test]
@@ -275,17 +291,7 @@ fn a_job_from_before_the_threads_jobs_have_ended_is_refused_afterwards() {
     }
     static REFUSED: AtomicU32 = AtomicU32::new(0);
     alone(|| {
-        let mut key = 0;
-        // SAFETY: the key is ours, and so is the destructor.
-        unsafe { assert_eq!(libc::pthread_key_create(&mut key, Some(destructor)), 0) };
-        assert!(ACT.0.set((act, key)).is_ok());
-        std::thread::spawn(move || {
-            ROUNDS.set(2);
-            // SAFETY: the key stays; the value is not used.
-            unsafe { libc::pthread_setspecific(key, ptr::dangling::<u8>().cast()) };
-        })
-        .join()
-        .unwrap();
+        in_two_rounds_of_a_destructor(act);
         assert_eq!(REFUSED.load(Ordering::Relaxed), 1);
         assert_eq!(stats::process().abandoned, 1);
     });
@@ -324,17 +330,7 @@ fn a_job_that_is_dropped_after_the_threads_jobs_have_ended_leaves_its_queue() {
     }
     static LEFT: AtomicU32 = AtomicU32::new(0);
     alone(|| {
-        let mut key = 0;
-        // SAFETY: the key is ours, and so is the destructor.
-        unsafe { assert_eq!(libc::pthread_key_create(&mut key, Some(destructor)), 0) };
-        assert!(ACT.0.set((act, key)).is_ok());
-        std::thread::spawn(move || {
-            ROUNDS.set(2);
-            // SAFETY: the key stays; the value is not used.
-            unsafe { libc::pthread_setspecific(key, ptr::dangling::<u8>().cast()) };
-        })
-        .join()
-        .unwrap();
+        in_two_rounds_of_a_destructor(act);
         assert_eq!(LEFT.load(Ordering::Relaxed), 1);
         assert_eq!(stats::process().abandoned, 2);
     });
