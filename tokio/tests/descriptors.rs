@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -37,6 +38,7 @@ macro_rules! tests {
 fn main() -> ExitCode {
     let trials = tests![
         a_readable_descriptor_resumes_the_job,
+        a_signal_at_the_very_pause_resumes_the_job,
         without_this_crate_such_a_job_waits_for_ever,
         a_thousand_jobs_each_have_a_descriptor,
         descriptors_change_between_pauses,
@@ -153,46 +155,47 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 // Rules: G21, B32
 fn a_readable_descriptor_resumes_the_job() {
     let set = LocalSet::new();
-    let pauses = set.block_on(&runtime(), async {
-        let turns = Rc::new(Cell::new(0_u64));
-        let theirs = turns.clone();
-        let ticks = tokio::task::spawn_local(async move {
-            loop {
-                theirs.set(theirs.get() + 1);
-                tokio::task::yield_now().await;
-            }
-        });
-        let seen = turns.clone();
+    set.block_on(&runtime(), async {
+        let event = Arc::new(Event::new());
+        let theirs = event.clone();
+        let waits = Rc::new(Cell::new(false));
+        let will_wait = waits.clone();
         let work = move || {
-            let event = std::sync::Arc::new(Event::new());
-            add(1, event.fd());
-            let theirs = event.clone();
-            let before = seen.get();
-            let worker = thread::spawn(move || theirs.signal());
-            let pauses = event.wait();
-            assert!(pauses == 0 || seen.get() > before, "others had their turns");
-            clear(1);
-            worker.join().expect("no panic");
-            // Once more, so that there is a pause for sure.
-            let theirs = event.clone();
-            add(2, event.fd());
-            let (go, gone) = std::sync::mpsc::channel();
-            let worker = thread::spawn(move || {
-                gone.recv().expect("the job sends");
-                theirs.signal();
-            });
-            ossl_async::current().expect("in a job").wake();
-            assert!(ossl_async::pause());
-            go.send(()).expect("it receives");
-            let pauses = event.wait();
-            worker.join().expect("no panic");
-            pauses
+            add(1, theirs.fd());
+            will_wait.set(true);
+            theirs.wait()
         };
-        let pauses = tokio::task::spawn_local(job(work)).await.expect("no panic");
-        ticks.abort();
-        pauses.expect("a job")
+        let job = tokio::task::spawn_local(job(work));
+        // This task has its turn while the job is paused, and without it there is no signal.
+        while !waits.get() {
+            tokio::task::yield_now().await;
+        }
+        let worker = thread::spawn(move || event.signal());
+        let pauses = job.await.expect("no panic").expect("a job");
+        assert_eq!(pauses, 1, "it was resumed by the signal alone");
+        worker.join().expect("no panic");
     });
-    assert!(pauses <= 1, "it was resumed {pauses} times");
+}
+
+// Rules: G21, B32
+fn a_signal_at_the_very_pause_resumes_the_job() {
+    let set = LocalSet::new();
+    let work = || {
+        let event = Arc::new(Event::new());
+        add(1, event.fd());
+        let theirs = event.clone();
+        let worker = thread::spawn(move || theirs.signal());
+        let pauses = event.wait();
+        worker.join().expect("no panic");
+        pauses
+    };
+    set.block_on(&runtime(), async {
+        for _ in 0..100 {
+            let ended = tokio::task::spawn_local(job(work)).await;
+            let pauses = ended.expect("no panic").expect("a job");
+            assert!(pauses <= 1, "one signal resumed it {pauses} times");
+        }
+    });
 }
 
 // Rules: G21, B37
@@ -230,7 +233,7 @@ fn a_thousand_jobs_each_have_a_descriptor() {
         limit.rlim_cur = limit.rlim_max;
         assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
     }
-    let (send, receive) = std::sync::mpsc::channel::<std::sync::Arc<Event>>();
+    let (send, receive) = std::sync::mpsc::channel::<Arc<Event>>();
     // The worker answers in another order, and some twice.
     let worker = thread::spawn(move || {
         let mut events: Vec<_> = receive.iter().take(JOBS).collect();
@@ -249,7 +252,7 @@ fn a_thousand_jobs_each_have_a_descriptor() {
             .map(|number| {
                 let send = send.clone();
                 tokio::task::spawn_local(job(move || {
-                    let event = std::sync::Arc::new(Event::new());
+                    let event = Arc::new(Event::new());
                     add(1, event.fd());
                     send.send(event.clone()).expect("it receives");
                     assert!(event.wait() <= 1, "one signal, one resume");
@@ -421,7 +424,7 @@ fn callback_and_descriptor_may_both_signal() {
     let set = LocalSet::new();
     set.block_on(&runtime(), async {
         let work = || {
-            let event = std::sync::Arc::new(Event::new());
+            let event = Arc::new(Event::new());
             add(1, event.fd());
             let (mut callback, mut argument) = (None, ptr::null_mut());
             // SAFETY: the job's context, and places that can be written.
@@ -664,7 +667,7 @@ fn a_job_that_waits_for_a_future_is_not_resumed_by_a_descriptor() {
             // The descriptor could be read all the time, and that is not a wake.
             clear(1);
             let handle = ossl_async::current().expect("in a job");
-            let woken = std::sync::Arc::new(AtomicBool::new(false));
+            let woken = Arc::new(AtomicBool::new(false));
             let theirs = woken.clone();
             let worker = thread::spawn(move || {
                 theirs.store(true, Ordering::SeqCst);
