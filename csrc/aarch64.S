@@ -72,6 +72,11 @@ begin_function ossl_async_registers_switch
     JUMP_BACK
 end_function ossl_async_registers_switch
 
+/* w0: value */
+begin_function ossl_async_registers_return
+    JUMP_BACK
+end_function ossl_async_registers_return
+
 # ifdef OSSL_ASYNC_FIRST_FRAME
 /* x0: from, x1: top, x2: entry */
 begin_function ossl_async_registers_begin

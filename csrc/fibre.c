@@ -1,7 +1,7 @@
 /*
  * Makes contexts and switches between them, as OpenSSL's crypto/async/arch/async_posix.[ch] does.
  * Each comment names OpenSSL's function for that step. method.h lists the methods of switching.
- * Without ucontext frame.c has all but the last function.
+ * Without ucontext frame.c has all but the last two functions.
  */
 
 /*
@@ -116,6 +116,15 @@ int OSSL_ASYNC_UNCHECKED(ossl_async_fibre_switch)(void **from, void *to)
 }
 
 #endif /* OSSL_ASYNC_FIRST_FRAME */
+
+int ossl_async_fibre_return(int value)
+{
+#ifdef OSSL_ASYNC_REGISTERS
+    if (MAY_JUMP())
+        return ossl_async_registers_return(value);
+#endif
+    return value;
+}
 
 /* async_start_func: the base of every fibre. */
 void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back)

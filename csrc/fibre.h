@@ -30,6 +30,14 @@ int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(
  */
 int ossl_async_fibre_switch(void **from, void *to);
 
+/*
+ * Returns value. What follows a switch, and is about to return, may call this as its last step.
+ * Only speed depends on it: a processor predicts that a return goes back to the last call that it
+ * saw, which after a switch may be one of the other stack. Where a jump is allowed (method.h), this
+ * returns by one, which is predicted in another way.
+ */
+int ossl_async_fibre_return(int value);
+
 /* The function that a fibre calls, use after use. */
 struct ossl_async_work {
     void *context;              /* where the fibre is suspended */

@@ -60,6 +60,9 @@
  */
 int ossl_async_registers_switch(void **from, void *to) __attribute__((visibility("hidden")));
 
+/* See ossl_async_fibre_return. */
+int ossl_async_registers_return(int value) __attribute__((visibility("hidden")));
+
 #  ifdef OSSL_ASYNC_FIRST_FRAME
 /*
  * Suspends the caller in *from and calls entry on the stack below top, which need not be aligned.

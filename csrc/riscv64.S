@@ -80,6 +80,12 @@ begin_function ossl_async_registers_switch
     jr t2
 end_function ossl_async_registers_switch
 
+/* a0: value */
+begin_function ossl_async_registers_return
+    mv t2, ra
+    jr t2
+end_function ossl_async_registers_return
+
 /* a0: from, a1: top, a2: entry */
 begin_function ossl_async_registers_begin
     save_registers

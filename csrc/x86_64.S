@@ -52,12 +52,11 @@
     pop_saved rbp
 .endm
 
-/* Returns 1, by a jump. */
+/* Returns what is in eax, by a jump. */
 .macro jump_back
     popq %rcx
     .cfi_adjust_cfa_offset -8
     .cfi_register %rip, %rcx
-    movl $1, %eax
     UNTRACKED jmpq *%rcx
 .endm
 
@@ -67,8 +66,15 @@ begin_function ossl_async_registers_switch
     movq %rsp, (%rdi)
     movq %rsi, %rsp
     load_registers
+    movl $1, %eax
     jump_back
 end_function ossl_async_registers_switch
+
+/* edi: value */
+begin_function ossl_async_registers_return
+    movl %edi, %eax
+    jump_back
+end_function ossl_async_registers_return
 
 # ifdef OSSL_ASYNC_FIRST_FRAME
 /* rdi: from, rsi: top, rdx: entry */
@@ -161,9 +167,9 @@ begin_function ossl_async_registers_run
     .cfi_offset %r14, -48
     .cfi_offset %r15, -56
     load_registers
+    movl $1, %eax
     testl %edx, %edx
     jnz 3f
-    movl $1, %eax
     retq
 3:
     jump_back

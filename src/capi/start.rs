@@ -5,6 +5,7 @@ use crate::jobs::current;
 use crate::jobs::dispatch;
 use crate::jobs::job::{Record, Resume};
 use crate::jobs::requests::{Outcome, Start, StartFailure};
+use crate::platform;
 use core::ffi::c_int;
 use core::ptr;
 
@@ -123,7 +124,7 @@ unsafe fn report(outcome: Outcome, job: *mut *mut ASYNC_JOB, ret: *mut c_int) ->
         Outcome::Paused(record) => {
             // SAFETY: the caller guarantees that `job` can be written.
             unsafe { job.write(record.handle().cast()) };
-            ASYNC_PAUSE
+            platform::return_after_switch(ASYNC_PAUSE)
         }
         Outcome::Finished(result) => {
             if !ret.is_null() {

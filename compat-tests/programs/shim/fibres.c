@@ -314,6 +314,21 @@ static void every_register_survives_thousands_of_switches_in_any_order(void)
     forget_all();
 }
 
+/* Rules: F2 */
+static void a_return_by_a_jump_keeps_registers_and_returns_the_value(void)
+{
+    static const int results[] = {0, 1, 2, 0x7fffffff, -1};
+    struct kept call;
+
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+        fill(&call, current);
+        call.function = (void *)ossl_async_fibre_return;
+        call.arguments[0] = (void *)(intptr_t)results[i];
+        CHECK(kept_call(&call) == results[i]);
+        CHECK(call.wrong == 0);
+    }
+}
+
 static volatile sig_atomic_t signals;
 
 /* Writes to the stack below the code that runs. */
@@ -673,6 +688,7 @@ static const struct {
     ENTRY(the_way_is_the_one_that_was_compiled),
     ENTRY(a_stack_is_aligned_at_the_entry_and_lies_in_its_memory),
     ENTRY(every_register_survives_thousands_of_switches_in_any_order),
+    ENTRY(a_return_by_a_jump_keeps_registers_and_returns_the_value),
     ENTRY(signals_at_any_moment_of_a_switch_change_nothing),
     ENTRY(deep_stacks_of_several_fibres_keep_what_is_on_them),
     ENTRY(a_fibre_can_be_entered_from_a_fibre),

@@ -13,6 +13,7 @@ unsafe extern "C" {
         entry: extern "C-unwind" fn() -> !,
     ) -> c_int;
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
+    safe fn ossl_async_fibre_return(value: c_int) -> c_int;
     fn ossl_async_switch_method() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
 }
@@ -59,6 +60,13 @@ pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn(
 pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
     // SAFETY: the caller guarantees `to`. It points to the context that `enter` or `switch` saved.
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
+}
+
+/// Returns `value`. For the last step of a function that goes on after a switch: the shim returns
+/// straight to that function's caller, in a way that the processor predicts (`fibre.h`).
+#[inline(always)]
+pub fn return_after_switch(value: c_int) -> c_int {
+    ossl_async_fibre_return(value)
 }
 
 /// The bottom frame of a fibre, in an endless loop: calls the work's function, stores its result,
