@@ -31,12 +31,15 @@ pub fn program_source(name: &str) -> PathBuf {
         .with_extension("c")
 }
 
-/// Builds a Rust program of one file, in `programs/`, as a package of its own in this directory.
-/// `dependencies` are lines of its manifest. Versions are those of this workspace's lock file.
+/// Builds a Rust program of one file, in `programs/`, as a package of its own in this directory, and
+/// with the directory's name. `dependencies` are lines of its manifest.
+///
+/// Versions, profile and target directory are those of this workspace. So a dependency that the
+/// workspace has with the same features is not compiled again.
 pub fn compile_rust_package(directory: &Path, source: &str, dependencies: &str) -> PathBuf {
     fs::create_dir_all(directory).expect("the target directory can be written");
     let source = root().join("compat-tests/programs").join(source);
-    let name = source.file_stem().expect("a name").to_string_lossy();
+    let name = directory.file_name().expect("a name").to_string_lossy();
     let manifest = format!(
         "[package]\n\
          name = {name:?}\n\
@@ -46,19 +49,24 @@ pub fn compile_rust_package(directory: &Path, source: &str, dependencies: &str) 
          [[bin]]\n\
          name = {name:?}\n\
          path = {source:?}\n\
+         [profile.dev]\n\
+         debug = \"line-tables-only\"\n\
          [dependencies]\n\
          {dependencies}"
     );
     fs::write(directory.join("Cargo.toml"), manifest).expect("the directory was made");
     fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).expect("it is there");
     let mut command = Command::new(env!("CARGO"));
+    let target = release_directory()
+        .parent()
+        .expect("it is in the target directory");
     let ran = run(command
         .args(["build", "--offline", "--manifest-path"])
         .arg(directory.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(directory.join("target")));
+        .arg(target));
     assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
-    directory.join("target/debug").join(name.as_ref())
+    target.join("debug").join(name.as_ref())
 }
 
 /// The names of the C programs in a directory below `programs/`, or in `programs/` itself.

@@ -41,7 +41,7 @@ const MANY: u64 = 1000;
 const SERVER_SECONDS: Duration = Duration::from_secs(1800);
 
 /// Connections to each server.
-const CONNECTIONS: usize = 150;
+const CONNECTIONS: usize = 50;
 
 fn need_the_command() {
     need_jobs();
@@ -516,7 +516,8 @@ fn a_rust_program_on_tokio_waits_for_the_descriptors_of_an_engine() {
     let dependencies = format!(
         "ossl-async = {{ path = {library:?}, features = [\"capi\"] }}\n\
          ossl-async-tokio = {{ path = {:?} }}\n\
-         tokio = {{ version = \"1\", default-features = false, features = [\"net\", \"rt\"] }}\n",
+         # With the features that it has in the workspace.\n\
+         tokio = {{ version = \"1\", features = [\"macros\", \"net\", \"rt\", \"sync\", \"time\"] }}\n",
         library.join("tokio")
     );
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine-on-tokio");

@@ -30,6 +30,8 @@ pub enum Contestant {
     Swap,
     /// A pipe without a library.
     Pipe,
+    /// The system calls for the memory of a new job, without a library.
+    Memory,
     /// The corosensei crate, in this process.
     Corosensei,
 }
@@ -86,11 +88,14 @@ impl Contestants {
 
     /// Which contestants can take this measurement here.
     pub fn of(&self, measurement: &str) -> Vec<Contestant> {
-        use Contestant::{Before, Corosensei, Jump, Libcrypto, Linked, Pipe, Preloaded, Swap};
+        use Contestant::{
+            Before, Corosensei, Jump, Libcrypto, Linked, Memory, Pipe, Preloaded, Swap,
+        };
         let mut all = match measurement {
             "wake" => vec![Linked, Pipe],
             "pause_resume" => vec![Linked, Preloaded, Libcrypto, Jump, Swap, Corosensei],
-            "start_finish" | "warm" | "cold" => vec![Linked, Preloaded, Libcrypto, Corosensei],
+            "start_finish" | "warm" => vec![Linked, Preloaded, Libcrypto, Corosensei],
+            "cold" => vec![Linked, Preloaded, Libcrypto, Corosensei, Memory],
             _ => vec![Linked, Preloaded, Libcrypto],
         };
         if self.openssl.is_none() {
@@ -140,6 +145,7 @@ impl Contestants {
             Contestant::Jump => (Command::new(&self.bare), "jump"),
             Contestant::Swap => (Command::new(&self.bare), "swap"),
             Contestant::Pipe => (Command::new(&self.bare), "pipe"),
+            Contestant::Memory => (Command::new(&self.bare), "memory"),
             Contestant::Corosensei => {
                 return coroutines::measure(measurement, slices, count)
                     .into_iter()

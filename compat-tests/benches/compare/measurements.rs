@@ -75,13 +75,13 @@ pub const MEASUREMENTS: [Measurement; 8] = [
                 value: "start_finish",
                 title: "start + finish",
                 unit: Unit::Time,
-                goal: Goal::OfLibcrypto(0.30, 0.55),
+                goal: Goal::OfLibcrypto(0.21, 0.35),
             },
             Row {
                 value: "start_finish_64",
                 title: "start + finish, 64 bytes of arguments",
                 unit: Unit::Time,
-                goal: Goal::OfLibcrypto(0.30, 0.55),
+                goal: Goal::OfLibcrypto(0.21, 0.35),
             },
             Row {
                 value: "start_finish_4096",
@@ -107,7 +107,7 @@ pub const MEASUREMENTS: [Measurement; 8] = [
                 value: "pause_resume",
                 title: "pause + resume",
                 unit: Unit::Time,
-                goal: Goal::OfLibcrypto(0.33, 0.55),
+                goal: Goal::OfLibcrypto(0.24, 0.38),
             },
         ],
     },
@@ -133,7 +133,7 @@ pub const MEASUREMENTS: [Measurement; 8] = [
                 value: "create_cold",
                 title: "start + pause of 10,000 new jobs",
                 unit: Unit::Time,
-                goal: Goal::OfLibcrypto(0.85, 0.90),
+                goal: Goal::OfLibcrypto(0.80, 0.80),
             },
             Row {
                 value: "resident",

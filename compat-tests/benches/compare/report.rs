@@ -93,6 +93,7 @@ fn bare(results: &Results) -> Table {
         Contestant::Swap,
         Contestant::Corosensei,
         Contestant::Pipe,
+        Contestant::Memory,
     ];
     let mut table = table(&[
         "without a library",
@@ -100,6 +101,7 @@ fn bare(results: &Results) -> Table {
         "`swapcontext`",
         "corosensei",
         "a pipe",
+        "a page and a guard",
     ]);
     for row in rows(results) {
         let cells = columns.map(|contestant| results.rounds(row.value, contestant));
