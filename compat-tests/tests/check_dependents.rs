@@ -63,7 +63,7 @@ fn package(name: &str, dependencies: &str) -> PathBuf {
         .join(name);
     fs::create_dir_all(directory.join("src")).expect("the target directory can be written");
     let manifest = format!(
-        "[package]\nname = \"dependent\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+        "[package]\nname = \"dependent-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
          [workspace]\n\
          [lints.rust]\n\
          unexpected_cfgs = {{ level = \"warn\", check-cfg = [\"cfg(static_openssl)\"] }}\n\
@@ -81,9 +81,10 @@ fn on_the_crate() -> String {
     format!("ossl-async = {{ path = {:?} }}\n", root())
 }
 
-/// Has cargo compile and link the package. Packages in one directory share their dependencies.
+/// Has cargo compile and link the package. Packages with the same features share a target
+/// directory, and so what the crate and its dependencies were compiled to.
 fn build(directory: &Path, capi: bool, way: Way, options: &[&str]) -> (Ran, PathBuf) {
-    let target = directory.join(if capi { "with-capi" } else { "without" });
+    let target = directory.with_file_name(if capi { "with-capi" } else { "without" });
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["rustc", "--offline", "--manifest-path"])
@@ -103,7 +104,9 @@ fn build(directory: &Path, capi: bool, way: Way, options: &[&str]) -> (Ran, Path
         .args(options);
     let ran = run(&mut cargo);
     let profile = if way.release { "release" } else { "debug" };
-    (ran, target.join(profile).join("dependent"))
+    let name = directory.file_name().expect("a name").to_string_lossy();
+    let program = format!("dependent-{name}");
+    (ran, target.join(profile).join(program))
 }
 
 /// Builds it with libssl.so and libcrypto.so and runs it. Returns the `ASYNC_*` and `OSSL_ASYNC_*`
@@ -195,7 +198,7 @@ fn a_rust_plugin_with_the_feature_keeps_the_usual_model_of_its_thread_locals() {
     };
     let (built, program) = build(&directory, true, way, &[]);
     assert!(built.status.success(), "{}", built.stderr);
-    let bytes = fs::read(program.with_file_name("libdependent.so")).expect("it was built");
+    let bytes = fs::read(program.with_file_name("libdependent_plugin.so")).expect("it was built");
     let parsed = object::read::elf::ElfFile64::<object::Endianness>::parse(&*bytes).expect("ELF");
     assert!(
         parsed
