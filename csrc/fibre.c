@@ -1,7 +1,7 @@
 /*
  * Makes contexts and switches between them, as OpenSSL's crypto/async/arch/async_posix.[ch] does.
  * Each comment names OpenSSL's function for that step. method.h lists the methods of switching.
- * Without ucontext frame.c has all but the last two functions.
+ * Without ucontext frame.c has all but the last three functions.
  */
 
 /*
@@ -117,6 +117,15 @@ int OSSL_ASYNC_UNCHECKED(ossl_async_fibre_switch)(void **from, void *to)
 
 #endif /* OSSL_ASYNC_FIRST_FRAME */
 
+int ossl_async_fibre_leave(void **from, void *to)
+{
+#ifdef OSSL_ASYNC_PREDICTED
+    if (MAY_JUMP())
+        return ossl_async_registers_leave(from, to);
+#endif
+    return ossl_async_fibre_switch(from, to);
+}
+
 int ossl_async_fibre_return(int value)
 {
 #ifdef OSSL_ASYNC_REGISTERS
@@ -129,7 +138,7 @@ int ossl_async_fibre_return(int value)
 /* async_start_func: the base of every fibre. */
 void ossl_async_fibre_run(struct ossl_async_work *work, void *const *back)
 {
-#ifdef OSSL_ASYNC_REGISTERS_RUN
+#ifdef OSSL_ASYNC_PREDICTED
     if (MAY_JUMP())
         ossl_async_registers_run(work, back); /* the same, faster */
 #endif

@@ -31,6 +31,13 @@ int ossl_async_fibre_enter(void **from, void *stack, size_t size, void (*entry)(
 int ossl_async_fibre_switch(void **from, void *to);
 
 /*
+ * Does what ossl_async_fibre_switch does. For a fibre that goes back to what has resumed it, if that
+ * will return through several functions, such as an executor's. Where the processor is known to
+ * predict it so, those returns are faster, and the switch itself is a little slower.
+ */
+int ossl_async_fibre_leave(void **from, void *to);
+
+/*
  * Returns value. What follows a switch, and is about to return, may call this as its last step.
  * Only speed depends on it: a processor predicts that a return goes back to the last call that it
  * saw, which after a switch may be one of the other stack. Where a jump is allowed (method.h), this

@@ -83,8 +83,9 @@ int ossl_async_registers_enter(void **from, const ucontext_t *fresh)
 #  endif
 
 #  if defined(__x86_64__) && !defined(OSSL_ASYNC_SANITIZED)
-#   define OSSL_ASYNC_REGISTERS_RUN 1
-/* ossl_async_fibre_run, for fibres that the functions above switch to and from. */
+#   define OSSL_ASYNC_PREDICTED 1
+/* ossl_async_fibre_leave and ossl_async_fibre_run, for fibres of the functions above. */
+int ossl_async_registers_leave(void **from, void *to) __attribute__((visibility("hidden")));
 void ossl_async_registers_run(struct ossl_async_work *work, void *const *back)
     __attribute__((visibility("hidden"), noreturn));
 #  endif

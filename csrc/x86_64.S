@@ -70,6 +70,36 @@ begin_function ossl_async_registers_switch
     jump_back
 end_function ossl_async_registers_switch
 
+/*
+ * rdi: from, rsi: to. Does what ossl_async_registers_switch does.
+ *
+ * A fibre often suspends itself where it did so the last time, in a loop. Then the processor has
+ * seen one call too many, the fibre's call of a function that pauses. The first return takes that
+ * call off the processor's list. It is mispredicted and only goes on here. After it, the processor
+ * predicts the returns of the functions that have resumed the fibre. Without it, each of them would
+ * be mispredicted. Measured on an AMD EPYC: a JobFuture that is polled below 8 functions takes 104
+ * ns for a pause instead of 135. A job that a loop resumes takes 47 ns instead of 42.
+ */
+begin_function ossl_async_registers_leave
+    save_registers
+    movq (%rdi), %rax
+    movq %rsp, (%rdi)
+    cmpq %rsp, %rax /* the moves and pops that follow keep the flags */
+    movq %rsi, %rsp
+    load_registers
+    movl $1, %eax
+    jne 2f
+    leaq 1f(%rip), %rcx
+    pushq %rcx
+    .cfi_adjust_cfa_offset 8
+    retq
+1:
+    .cfi_adjust_cfa_offset -8
+    retq
+2:
+    jump_back
+end_function ossl_async_registers_leave
+
 /* edi: value */
 begin_function ossl_async_registers_return
     movl %edi, %eax

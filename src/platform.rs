@@ -65,6 +65,7 @@ functions! {
     fn switch_method() -> &'static str { "null" }
     unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn() -> !) -> bool { false }
     unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int { 0 }
+    unsafe fn leave(from: &Fibre, to: &Fibre) -> c_int { 0 }
     fn return_after_switch(value: c_int) -> c_int { value }
     unsafe fn serve_jobs(work: &Work, back: &Fibre) -> ! { unreachable!("no fibre was ever entered") }
     unsafe fn forget_fibre(fibre: &Fibre) {}

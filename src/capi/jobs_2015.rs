@@ -6,9 +6,11 @@
 )]
 
 use super::start::{ASYNC_ERR, ASYNC_JOB, record, start_or_resume, succeed};
+use crate::jobs::dispatch::{self, Pausing};
 use crate::jobs::job::Function;
 use crate::jobs::requests::{Argument, Start};
-use crate::jobs::{block, current, dispatch, pools};
+use crate::jobs::{block, current, pools};
+use crate::platform;
 use crate::wake::Pipe;
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -113,7 +115,13 @@ pub unsafe extern "C" fn ASYNC_start_job_2015(
 /// [B34]: https://github.com/ossl-async/ossl-async/blob/main/docs/behaviour.md#15-async_pause_job
 #[inline(always)]
 pub unsafe extern "C" fn ASYNC_pause_job() -> c_int {
-    dispatch::pause(1, 0, |_| true)
+    // A caller in C may resume the job in a loop, without functions to return through.
+    let how = Pausing {
+        skipped: 1,
+        refused: 0,
+        go: platform::switch,
+    };
+    dispatch::pause(how, |_| true)
 }
 
 /// Returns 1 inside a job, else 0 ([B42]).

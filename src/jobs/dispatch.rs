@@ -31,6 +31,7 @@ use super::thread::{self, Thread};
 use crate::error::Error;
 use crate::libcrypto::LibCtx;
 use crate::platform;
+use crate::platform::types::Fibre;
 use crate::report::{self, Owner};
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -145,6 +146,16 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
     run(thread, owner, record, libctx)
 }
 
+/// How a face pauses a job.
+pub struct Pausing {
+    /// What to return if nothing can be paused.
+    pub skipped: c_int,
+    /// What to return if the job may not pause.
+    pub refused: c_int,
+    /// `platform::switch` or `platform::leave`, which go to the dispatcher.
+    pub go: unsafe fn(&Fibre, &Fibre) -> c_int,
+}
+
 /// Pauses the running job and returns 1 when it is resumed.
 ///
 /// Returns `skipped` at once if nothing can be paused: outside a job, and while pausing is blocked
@@ -156,11 +167,12 @@ pub fn resume(record: &'static Record, port: *mut c_void, how: Resume) -> Result
 /// the entry point. Then the processor returns straight to the caller of the entry point. Each
 /// return on a stack that was switched to costs as much as the switch.
 #[inline(always)]
-pub fn pause(
-    skipped: c_int,
-    refused: c_int,
-    allows: impl FnOnce(&'static Record) -> bool,
-) -> c_int {
+pub fn pause(how: Pausing, allows: impl FnOnce(&'static Record) -> bool) -> c_int {
+    let Pausing {
+        skipped,
+        refused,
+        go,
+    } = how;
     let Some(thread) = thread::this() else {
         return skipped;
     };
@@ -176,7 +188,7 @@ pub fn pause(
     record.set_state(State::Paused);
     // SAFETY: the dispatcher suspended itself in `run` on this thread, which is where this job
     // runs.
-    unsafe { platform::switch(&record.work.fibre, &thread.dispatcher) }
+    unsafe { go(&record.work.fibre, &thread.dispatcher) }
 }
 
 /// Runs a job until it pauses or ends. `libctx` is the thread's default library context outside the

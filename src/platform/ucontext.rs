@@ -31,7 +31,7 @@ pub use checkers::{deregister_job, register_job};
 pub use environment::{environment_variable, print_error};
 pub use faults::{free_signal_stack, install_signal_stack, watch_faults};
 pub use fibres::{
-    enter, forget_fibre, is_capable, return_after_switch, serve_jobs, switch, switch_method,
+    enter, forget_fibre, is_capable, leave, return_after_switch, serve_jobs, switch, switch_method,
 };
 pub use forks::{ForkSafe, fork_count};
 pub use guards::{install_guard, install_guards, read_guard_setting};

@@ -1,8 +1,10 @@
 //! Pausing the running job, and blocking of pauses.
 
 use super::unwinding::unwind_if_dropped;
+use crate::jobs::dispatch::{self, Pausing};
 use crate::jobs::job::Record;
-use crate::jobs::{block, current, dispatch};
+use crate::jobs::{block, current};
+use crate::platform;
 use core::marker::PhantomData;
 
 /// Pauses the running job. Returns true when the job's thread has resumed it.
@@ -61,7 +63,13 @@ pub unsafe fn pause_any_job() -> bool {
 #[inline(always)]
 fn pause_if(allows: impl FnOnce(&Record) -> bool) -> bool {
     let mut running = None;
-    let has_paused = dispatch::pause(0, 0, |record| {
+    // A future is polled by functions of an executor, which all return.
+    let how = Pausing {
+        skipped: 0,
+        refused: 0,
+        go: platform::leave,
+    };
+    let has_paused = dispatch::pause(how, |record| {
         running = Some(record);
         allows(record)
     });

@@ -90,7 +90,7 @@ static void leave_for(struct fibre *to)
     struct kept call;
 
     fill(&call, me);
-    call.function = (void *)ossl_async_fibre_switch;
+    call.function = next_random(me) % 2 ? (void *)ossl_async_fibre_switch : (void *)ossl_async_fibre_leave;
     call.arguments[0] = &me->context;
     call.arguments[1] = to->context;
     current = to;

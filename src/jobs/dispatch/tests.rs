@@ -2,11 +2,17 @@ use super::*;
 use crate::jobs::current::{self, abandon, current};
 use core::ffi::{c_int, c_void};
 
+const PAUSING: Pausing = Pausing {
+    skipped: 0,
+    refused: 0,
+    go: platform::switch,
+};
+
 unsafe extern "C" fn look_around(_: *mut c_void) -> c_int {
     let record = current().expect("inside a job");
     for _ in 0..2 {
         assert_eq!(record.state(), State::Running);
-        assert_eq!(pause(0, 0, |_| true), 1);
+        assert_eq!(pause(PAUSING, |_| true), 1);
     }
     8
 }

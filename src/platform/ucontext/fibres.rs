@@ -13,6 +13,7 @@ unsafe extern "C" {
         entry: extern "C-unwind" fn() -> !,
     ) -> c_int;
     fn ossl_async_fibre_switch(from: *mut *mut c_void, to: *mut c_void) -> c_int;
+    fn ossl_async_fibre_leave(from: *mut *mut c_void, to: *mut c_void) -> c_int;
     safe fn ossl_async_fibre_return(value: c_int) -> c_int;
     fn ossl_async_switch_method() -> *const c_char;
     fn ossl_async_fibre_forget(context: *mut c_void);
@@ -60,6 +61,18 @@ pub unsafe fn enter(from: &Fibre, stack: *mut [u8], entry: extern "C-unwind" fn(
 pub unsafe fn switch(from: &Fibre, to: &Fibre) -> c_int {
     // SAFETY: the caller guarantees `to`. It points to the context that `enter` or `switch` saved.
     unsafe { ossl_async_fibre_switch(from.0.as_ptr(), to.0.get()) }
+}
+
+/// Does what [`switch`] does. It is faster if what has resumed the fibre will return through several
+/// functions, and slower if not (`fibre.h`).
+///
+/// # Safety
+///
+/// As for [`switch`].
+#[inline(always)]
+pub unsafe fn leave(from: &Fibre, to: &Fibre) -> c_int {
+    // SAFETY: the caller guarantees `to`, as for `switch`.
+    unsafe { ossl_async_fibre_leave(from.0.as_ptr(), to.0.get()) }
 }
 
 /// Returns `value`. For the last step of a function that goes on after a switch: the shim returns
