@@ -1,5 +1,6 @@
 //! What can go wrong, and OpenSSL's codes and texts for it. The queue of errors is not here.
 
+mod messages;
 pub(crate) mod queue;
 
 use crate::text::{DECIMAL, Text, UPPER_HEX};
@@ -52,9 +53,8 @@ pub const ERR_R_INTERNAL_ERROR: u32 = 68;
 
 /// What went wrong.
 ///
-/// Its text is OpenSSL's, with the code. Variants can have the same text: "internal error" is that
-/// of [`Nested`](Error::Nested), [`Enter`](Error::Enter) and [`Libctx`](Error::Libctx). `{error:?}`
-/// names the variant.
+/// Its text says what happened. OpenSSL's text with the code follows in brackets, as C programs get
+/// it; there several errors can have the same.
 ///
 /// ```
 /// use ossl_async::{Error, Pool};
@@ -62,7 +62,11 @@ pub const ERR_R_INTERNAL_ERROR: u32 = 68;
 ///
 /// let error = Pool::init(1, 2).unwrap_err();
 /// assert_eq!(error, Error::PoolSize);
-/// println!("{error}"); // error:33065067:ASYNC routines:ASYNC_init_pool:invalid pool size
+/// assert_eq!(
+///     error.to_string(),
+///     "a pool cannot have so many jobs, or more at first than at most \
+///      (error:33065067:ASYNC routines:ASYNC_init_pool:invalid pool size)"
+/// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -180,7 +184,7 @@ impl fmt::Display for Error {
         let mut room = [0; 256];
         let mut text = Text::new(&mut room);
         describe(self.code(), true, &mut text);
-        f.write_str(text.as_str())
+        write!(f, "{} ({})", messages::of(*self), text.as_str())
     }
 }
 

@@ -5,6 +5,7 @@ use common::capi::*;
 use common::*;
 use ossl_async::error;
 use serial_test::{parallel, serial};
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::ptr;
 
@@ -80,9 +81,44 @@ fn errors_have_openssls_packed_codes() {
         (error::function(E2_POOL_SIZE), error::reason(E2_POOL_SIZE)),
         (101, 103)
     );
-    assert_eq!(
-        ossl_async::Error::PoolSize.to_string(),
-        "error:33065067:ASYNC routines:ASYNC_init_pool:invalid pool size"
+}
+
+// Rules: B3
+#[test]
+fn each_error_of_rusts_has_words_of_its_own_and_openssls_text() {
+    use ossl_async::Error::*;
+    let errors = [
+        Thread,
+        PoolSize,
+        Pool,
+        PoolList,
+        Unavailable,
+        Job,
+        CustomStack,
+        WaitPipe,
+        Arguments,
+        Enter,
+        Nested,
+        NotResumable,
+        NullArgument,
+        FreeInsideJob,
+        Libctx,
+        WaitFd,
+        StackSize,
+    ];
+    let mut all_words = HashSet::new();
+    for error in errors {
+        let text = error.to_string();
+        let (words, openssls) = text.split_once(" (").expect("both");
+        assert!(all_words.insert(words.to_owned()), "{words}");
+        let code = format!("error:{:08X}:ASYNC routines:", error.code());
+        assert!(openssls.starts_with(&code), "{openssls}");
+        assert!(openssls.ends_with(')'), "{openssls}");
+    }
+    assert!(
+        PoolSize
+            .to_string()
+            .ends_with(" (error:33065067:ASYNC routines:ASYNC_init_pool:invalid pool size)")
     );
 }
 
