@@ -17,6 +17,7 @@ use crate::jobs::thread;
 use crate::wake::Use;
 use core::any::Any;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use std::panic;
 
 /// What a start or a resume has come to.
@@ -78,14 +79,21 @@ pub enum Step<T> {
 /// Dropping it unwinds the job, unless it was started otherwise: see [`OnDrop`].
 #[must_use = "a paused job that is dropped unwinds, and does not finish its work"]
 pub struct Job<T> {
-    record: &'static Record,
+    /// A pointer, so that no job can be sent to another thread, where it could not be resumed and
+    /// the closure's captures may not go. A reference would do that too. But then the compiler names
+    /// each cell of the record to somebody who tries.
+    record: NonNull<Record>,
     this_use: Use,
     on_drop: OnDrop,
-    /// The closure's captures lie on the job's stack; whether they may move to another thread is not known.
-    result: PhantomData<*mut T>,
+    result: PhantomData<fn() -> T>,
 }
 
 impl<T> Job<T> {
+    fn record(&self) -> &'static Record {
+        // SAFETY: it comes from a reference, and the memory of records stays mapped.
+        unsafe { self.record.as_ref() }
+    }
+
     /// The panic that the job has ended with where C code resumed it.
     #[cold]
     #[inline(never)]
@@ -100,7 +108,7 @@ impl<T> Job<T> {
 
     /// Whether the record is still in this job's use: C code that got hold of the handle could have ended the job.
     fn is_live(&self) -> bool {
-        self.record.signal.is_in_use(self.this_use)
+        self.record().signal.is_in_use(self.this_use)
     }
 }
 
@@ -108,7 +116,7 @@ impl<T> Job<T> {
 fn step<T>(outcome: Outcome, port: Port<T>, on_drop: OnDrop) -> Step<T> {
     match outcome {
         Outcome::Paused(record) => Step::Paused(Job {
-            record,
+            record: NonNull::from(record),
             this_use: record.current_use(),
             on_drop,
             result: PhantomData,

@@ -19,11 +19,11 @@ impl<T> Drop for Job<T> {
             return;
         }
         // First: after the end of the thread has freed its pool, the drop does nothing else.
-        members::leave(self.record);
+        members::leave(self.record());
         match self.on_drop {
             OnDrop::Unwind if unwinding::IS_POSSIBLE => self.end(Resume::Unwinding),
             OnDrop::Cancel => self.end(Resume::Cancelled),
-            OnDrop::Unwind | OnDrop::Abandon => current::abandon(self.record),
+            OnDrop::Unwind | OnDrop::Abandon => current::abandon(self.record()),
         }
     }
 }
@@ -33,13 +33,13 @@ impl<T> Job<T> {
     /// abandoned.
     fn end(&self, how: Resume) {
         let mut port: Port<T> = None;
-        let ended = current::is_resumable_here(self.record)
+        let ended = current::is_resumable_here(self.record())
             && matches!(
-                dispatch::resume(self.record, ptr::from_mut(&mut port).cast(), how),
+                dispatch::resume(self.record(), ptr::from_mut(&mut port).cast(), how),
                 Ok(Outcome::Finished(_))
             );
         if !ended {
-            current::abandon(self.record);
+            current::abandon(self.record());
         }
         // The value, the panic or what unwound the job is dropped here.
         drop(port);

@@ -21,14 +21,14 @@ impl<T> Job<T> {
         }
         // SAFETY: the caller guarantees the queue. A job is its thread's, and this one is in its
         // use. One that a future runs is in that future, and nobody else has it.
-        unsafe { members::join(queue, self.record, self.this_use, key) };
+        unsafe { members::join(queue, self.record(), self.this_use, key) };
         Ok(())
     }
 
     /// Makes it leave its queue, if it is in one.
     pub(in crate::rust_api) fn leave_queue(&self) {
         if self.is_live() {
-            members::leave(self.record);
+            members::leave(self.record());
         }
     }
 }

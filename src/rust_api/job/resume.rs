@@ -86,7 +86,7 @@ impl<T: 'static> Job<T> {
     fn resume_with(self, how: Resume) -> Result<Step<T>, ResumeError<T>> {
         let mut port: Port<T> = None;
         let resumed = if self.is_live() {
-            dispatch::resume(self.record, ptr::from_mut(&mut port).cast(), how)
+            dispatch::resume(self.record(), ptr::from_mut(&mut port).cast(), how)
         } else {
             Err(Error::NotResumable)
         };

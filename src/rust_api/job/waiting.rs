@@ -40,12 +40,12 @@ impl<T: 'static> Job<T> {
         if !self.is_live() {
             return Err(std::io::ErrorKind::NotFound.into());
         }
-        self.record
+        self.record()
             .signal
             .open()
             .map_err(|errno| std::io::Error::from_raw_os_error(errno.0))?;
         let fd = self
-            .record
+            .record()
             .signal
             .channel(crate::wake::Pipe::wait_fd)
             .ok_or(std::io::ErrorKind::NotFound)?;
@@ -94,7 +94,7 @@ impl<T: 'static> Job<T> {
     #[cfg(unix)]
     pub fn wait_fds(&self) -> Vec<std::os::fd::RawFd> {
         if self.is_live() {
-            wait_fds::all(self.record)
+            wait_fds::all(self.record())
         } else {
             vec![]
         }
@@ -118,7 +118,7 @@ impl<T: 'static> Job<T> {
     #[cfg(unix)]
     pub fn changed_wait_fds(&self) -> ChangedFds {
         if self.is_live() {
-            wait_fds::changed(self.record)
+            wait_fds::changed(self.record())
         } else {
             ChangedFds::default()
         }
@@ -140,7 +140,7 @@ impl<T: 'static> Job<T> {
     /// ```
     pub fn stack_used(&self) -> usize {
         if self.is_live() {
-            current::stack_used(self.record)
+            current::stack_used(self.record())
         } else {
             0
         }
@@ -160,6 +160,6 @@ impl<T: 'static> Job<T> {
     /// # drop(job.resume());
     /// ```
     pub fn wake_handle(&self) -> WakeHandle {
-        WakeHandle::new(self.record, self.this_use)
+        WakeHandle::new(self.record(), self.this_use)
     }
 }
