@@ -41,7 +41,7 @@ const MANY: u64 = 1000;
 const SERVER_SECONDS: Duration = Duration::from_secs(1800);
 
 /// Connections to each server.
-const CONNECTIONS: usize = 50;
+const CONNECTIONS: usize = 120;
 
 fn need_the_command() {
     need_jobs();
