@@ -4,9 +4,12 @@
 //! `.ci/musl libssl` builds that from OpenSSL's source. The library's own tests run with musl by
 //! `.ci/musl`. `check_shim.rs` has the switch by itself.
 
-use compat_tests::cases::{Program, every_program_is_in, run_cases};
+use compat_tests::cases::{Program, compare, every_program_is_in, run_cases};
 use compat_tests::handshakes::{Handshakes, file_of_function, is_library};
-use compat_tests::{LINKAGES, Linkage, musl, run};
+use compat_tests::{
+    LINKAGES, Linkage, compile_with_openssl, ignore, musl, need_openssl, openssl_is_older_than_3_0,
+    program_source, report, run,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         a_libssl_without_jobs_has_them_when_the_library_is_linked_before_it,
         the_build_without_jobs_is_what_openssl_is_there,
         openssls_own_libssl_starts_its_jobs_in_the_library,
+        openssls_own_libcrypto_with_the_library_does_what_it_does_with_glibc,
         openssls_own_libssl_makes_handshakes_that_wait_for_an_fd,
         openssls_own_libssl_makes_handshakes_that_wait_for_a_callback,
     ];
@@ -231,6 +235,62 @@ fn openssls_own_libssl_starts_its_jobs_in_the_library() {
         assert!(is_ours(&file), "{way:?}: {file:?}");
         assert_eq!(stdout, "capable 1\nSSL_ERROR_WANT_READ\nhello sent\n");
     }
+}
+
+/// Programs for OpenSSL 1.1.0 and later (`programs/gen2`).
+const FOR_OPENSSL: &[&str] = &[
+    "callback",
+    "errors",
+    "libctx",
+    "pool",
+    "start",
+    "upstream",
+    "wait_ctx",
+    "wait_ctx_tables",
+];
+
+/// Cases of theirs whose result also depends on the version of OpenSSL (G47, G48, D11).
+const OF_THE_VERSION: &[&str] = &[
+    "a_full_pool_is_reported_before_bad_arguments",
+    "a_limit_above_what_an_int_holds",
+    "a_start_that_fails_changes_no_context",
+    "arguments_of_size_0_are_null",
+    "more_up_front_than_could_be_listed_is_refused",
+    "no_memory_for_arguments",
+];
+
+// Rules: D33
+fn openssls_own_libcrypto_with_the_library_does_what_it_does_with_glibc() {
+    let openssl = musl::need_openssl();
+    need_openssl();
+    if openssl_is_older_than_3_0() {
+        ignore("this OpenSSL is older than 3.0");
+    }
+    let output = |mut command: Command, is_right: &dyn Fn(&Path) -> bool| {
+        let ran = run(&mut command);
+        assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+        let file = file_of_function(&ran.stderr, "ASYNC_start_job program");
+        assert!(is_right(&file), "{command:?} calls {file:?}");
+        ran.stdout
+    };
+    let mut cases = 0;
+    for name in FOR_OPENSSL.iter().map(|name| format!("gen2/{name}")) {
+        let mut with_glibc = Command::new(compile_with_openssl(&program_source(&name)));
+        with_glibc.env_remove("LD_PRELOAD");
+        let with_glibc = output(with_glibc, &|file| is_library(file, "libcrypto"));
+        for way in WAYS {
+            let ours = output(with_libssl(&openssl, &name, Some(way)), &is_ours);
+            for (case, result) in compare(&with_glibc, &ours) {
+                if !OF_THE_VERSION.contains(&case.as_str()) {
+                    assert_eq!(result, Ok(()), "{name}, {case}, {way:?}");
+                    cases += 1;
+                }
+            }
+        }
+    }
+    // With both ways.
+    assert!(cases > 100, "{cases}");
+    report(&format!("the same as with glibc: {cases} cases\n"));
 }
 
 /// Handshakes with the library in each way, whose key has a method of its own or is in a provider.
