@@ -10,6 +10,7 @@ use regex::Regex;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -237,6 +238,46 @@ pub fn transcript(text: &str) -> BTreeMap<String, Result<String, String>> {
         );
     }
     cases
+}
+
+/// Compares the cases of two transcripts.
+pub fn compare(expected: &str, seen: &str) -> Results {
+    let (expected, mut seen) = (transcript(expected), transcript(seen));
+    let mut results = Results::new();
+    for (case, expected) in expected {
+        let seen = seen
+            .remove(&case)
+            .unwrap_or_else(|| Err("it did not run".to_owned()));
+        let result = match (&expected, &seen) {
+            (Ok(expected), Ok(seen)) if expected == seen => Ok(()),
+            (Ok(expected), Ok(seen)) => Err(first_difference(expected, seen)),
+            (_, _) => Err(format!("it did not end: {expected:?}, {seen:?}")),
+        };
+        results.insert(case, result);
+    }
+    let more = seen
+        .into_keys()
+        .map(|case| (case, Err("it was not expected".to_owned())));
+    results.extend(more);
+    results
+}
+
+fn first_difference(expected: &str, seen: &str) -> String {
+    let lines = expected
+        .lines()
+        .zip(seen.lines().chain(iter::repeat("(nothing more)")));
+    let found = lines
+        .enumerate()
+        .find(|(_, (expected, seen))| expected != seen);
+    match found {
+        Some((number, (expected, seen))) => {
+            format!(
+                "line {}\nexpected: {expected}\n    seen: {seen}",
+                number + 1
+            )
+        }
+        None => format!("more than was expected: {seen}"),
+    }
 }
 
 /// Runs one of the programs that write transcripts under a checker, and fails unless it ran on the

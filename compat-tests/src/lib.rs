@@ -3,6 +3,7 @@
 
 pub mod cases;
 mod compiling;
+pub mod handshakes;
 pub mod harness;
 mod library;
 pub mod musl;

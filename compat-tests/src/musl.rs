@@ -2,7 +2,7 @@
 //! Rust's target for musl.
 
 use crate::compiling::{compile_to, program_source};
-use crate::harness::ignore_for_want;
+use crate::harness::{ignore, ignore_for_want};
 use crate::library::{Library, Linkage, build_archive, build_library, release_directory};
 use crate::needs::need_tool;
 use crate::root;
@@ -104,20 +104,36 @@ pub fn null_library() -> &'static Path {
     LIBRARY.get_or_init(|| build_shared("musl-null", &[("OSSL_ASYNC_SWITCH", "null")]).shared)
 }
 
-/// Compiles a C file with `musl-gcc`, into a folder of this name.
-pub fn build(name: &str, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
-    let source = program_source(name);
-    let file = folder(group).join(source.file_stem().expect("a source file has a name"));
+/// Compiles C files with `musl-gcc` to a file of this name in this folder.
+fn build_file(
+    name: &str,
+    group: &str,
+    sources: &[&str],
+    complete: impl FnOnce(&mut Command),
+) -> PathBuf {
+    let file = folder(group).join(name);
     let mut command = Command::new("musl-gcc");
     command
-        .args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-I"])
-        .arg(root().join("csrc/include"))
-        .arg("-I")
-        .arg(root().join("csrc/standalone"))
-        .arg(source);
+        .args(["-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
+        .args(sources.iter().map(|name| program_source(name)));
     complete(&mut command);
     compile_to(&file, &mut command);
     file
+}
+
+/// The name of what a source file is compiled to.
+fn file_name(source: &str) -> &str {
+    source.rsplit('/').next().expect("there is one part")
+}
+
+/// Compiles a C file with `musl-gcc` and the library's headers, into a folder of this name.
+pub fn build(name: &str, group: &str, complete: impl FnOnce(&mut Command)) -> PathBuf {
+    build_file(file_name(name), group, &[name], |command| {
+        for headers in ["csrc/include", "csrc/standalone"] {
+            command.arg("-I").arg(root().join(headers));
+        }
+        complete(command);
+    })
 }
 
 /// Compiles a C program for musl, and links it with the library.
@@ -129,6 +145,63 @@ pub fn compile(name: &str, linkage: Linkage) -> PathBuf {
         };
         link_unwinder(command);
     })
+}
+
+/// OpenSSL for musl, as `.ci/musl libssl` installs it from OpenSSL's source.
+pub struct Openssl {
+    folder: PathBuf,
+}
+
+/// Needs OpenSSL for musl, in the folder `OSSL_ASYNC_MUSL_OPENSSL`.
+pub fn need_openssl() -> Openssl {
+    need_musl();
+    let Some(folder) = env::var_os("OSSL_ASYNC_MUSL_OPENSSL") else {
+        ignore("OSSL_ASYNC_MUSL_OPENSSL names no OpenSSL for musl: .ci/musl libssl makes one");
+    };
+    let folder = PathBuf::from(folder);
+    assert!(folder.is_absolute(), "{}: not absolute", folder.display());
+    for file in ["include/openssl/ssl.h", "lib/libssl.so", "lib/libcrypto.so"] {
+        let file = folder.join(file);
+        assert!(file.exists(), "no {}", file.display());
+    }
+    Openssl { folder }
+}
+
+impl Openssl {
+    /// Compiles a program that knows OpenSSL only. `before` is linked before libssl.
+    pub fn compile(&self, name: &str, before: Option<&Path>) -> PathBuf {
+        let group = if before.is_some() {
+            "openssl-linked"
+        } else {
+            "openssl"
+        };
+        build_file(file_name(name), group, &[name], |command| {
+            command.arg("-Wl,--no-as-needed").args(before);
+            self.link(command, &["libssl.so", "libcrypto.so"]);
+            if before.is_some() {
+                link_unwinder(command);
+            }
+        })
+    }
+
+    /// The folder of the provider `slow_sign`.
+    pub fn provider_directory(&self) -> PathBuf {
+        let sources = ["provider/slow_sign", "provider/workers"];
+        let file = build_file("slow_sign.so", "openssl-provider", &sources, |command| {
+            command.args(["-shared", "-fPIC"]);
+            self.link(command, &["libcrypto.so"]);
+        });
+        file.parent().expect("it lies in a folder").to_owned()
+    }
+
+    fn link(&self, command: &mut Command, libraries: &[&str]) {
+        let lib = self.folder.join("lib");
+        command
+            .arg("-I")
+            .arg(self.folder.join("include"))
+            .args(libraries.iter().map(|name| lib.join(name)))
+            .arg(format!("-Wl,-rpath,{}", lib.display()));
+    }
 }
 
 /// Where musl's dynamic linker must look for what programs here need.

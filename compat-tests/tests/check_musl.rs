@@ -1,10 +1,16 @@
 //! The library for musl, where OpenSSL has no jobs: C programs linked with the shared and with the
-//! static library, and a stand-in for a libssl whose libcrypto has no jobs.
+//! static library, a stand-in for a libssl whose libcrypto has no jobs, and OpenSSL's own libssl.
 //!
-//! The library's own tests run with musl by `.ci/musl`. `check_shim.rs` has the switch by itself.
+//! `.ci/musl libssl` builds that from OpenSSL's source. The library's own tests run with musl by
+//! `.ci/musl`. `check_shim.rs` has the switch by itself.
 
-use compat_tests::cases::{Program, every_program_is_in, run_cases};
-use compat_tests::{LINKAGES, Linkage, musl, run};
+use compat_tests::cases::{Program, compare, every_program_is_in, run_cases};
+use compat_tests::handshakes::{Handshakes, file_of_function, is_library};
+use compat_tests::{
+    LINKAGES, Linkage, compile_with_openssl, ignore, musl, need_openssl, openssl_is_older_than_3_0,
+    program_source, report, run,
+};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -58,6 +64,10 @@ fn main() -> ExitCode {
         a_libssl_without_jobs_has_them_when_the_library_is_preloaded,
         a_libssl_without_jobs_has_them_when_the_library_is_linked_before_it,
         the_build_without_jobs_is_what_openssl_is_there,
+        openssls_own_libssl_starts_its_jobs_in_the_library,
+        openssls_own_libcrypto_with_the_library_does_what_it_does_with_glibc,
+        openssls_own_libssl_makes_handshakes_that_wait_for_an_fd,
+        openssls_own_libssl_makes_handshakes_that_wait_for_a_callback,
     ];
     for linkage in LINKAGES {
         for name in PROGRAMS {
@@ -178,4 +188,136 @@ fn the_build_without_jobs_is_what_openssl_is_there() {
     musl::need_musl();
     let without = WITHOUT_JOBS.replace("libcrypto 4", "libcrypto 0");
     assert_eq!(printed(&server(None), Some(musl::null_library())), without);
+}
+
+/// How the library comes before OpenSSL's libssl.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Preloaded,
+    LinkedBefore,
+}
+
+const WAYS: [Way; 2] = [Way::Preloaded, Way::LinkedBefore];
+
+/// A command that runs a program with OpenSSL's libssl, and without the library if `way` is None.
+fn with_libssl(openssl: &musl::Openssl, name: &str, way: Option<Way>) -> Command {
+    let library = &musl::library().shared;
+    let before = matches!(way, Some(Way::LinkedBefore)).then_some(&**library);
+    let mut command = command(&openssl.compile(name, before), library);
+    if matches!(way, Some(Way::Preloaded)) {
+        command.env("LD_PRELOAD", library);
+    }
+    command
+}
+
+/// Whether a file is the library.
+fn is_ours(file: &Path) -> bool {
+    let library = fs::canonicalize(&musl::library().shared).expect("it was built");
+    file == library
+}
+
+// Rules: F16, F17, D33
+fn openssls_own_libssl_starts_its_jobs_in_the_library() {
+    let openssl = musl::need_openssl();
+    let printed = |way| {
+        let ran = run(&mut with_libssl(&openssl, "musl/first_step", way));
+        assert!(ran.status.success(), "{}\n{}", ran.status, ran.stderr);
+        (ran.stdout, file_of_function(&ran.stderr, "ASYNC_start_job"))
+    };
+    let (stdout, file) = printed(None);
+    assert!(is_library(&file, "libcrypto"), "{file:?}");
+    assert_eq!(
+        stdout,
+        "capable 0\nSSL_ERROR_WANT_ASYNC_JOB\nhello not sent\n"
+    );
+    for way in WAYS {
+        let (stdout, file) = printed(Some(way));
+        assert!(is_ours(&file), "{way:?}: {file:?}");
+        assert_eq!(stdout, "capable 1\nSSL_ERROR_WANT_READ\nhello sent\n");
+    }
+}
+
+/// Programs for OpenSSL 1.1.0 and later (`programs/gen2`).
+const FOR_OPENSSL: &[&str] = &[
+    "callback",
+    "errors",
+    "libctx",
+    "pool",
+    "start",
+    "upstream",
+    "wait_ctx",
+    "wait_ctx_tables",
+];
+
+/// Cases of theirs whose result also depends on the version of OpenSSL (G47, G48, D11).
+const OF_THE_VERSION: &[&str] = &[
+    "a_full_pool_is_reported_before_bad_arguments",
+    "a_limit_above_what_an_int_holds",
+    "a_start_that_fails_changes_no_context",
+    "arguments_of_size_0_are_null",
+    "more_up_front_than_could_be_listed_is_refused",
+    "no_memory_for_arguments",
+];
+
+// Rules: D33
+fn openssls_own_libcrypto_with_the_library_does_what_it_does_with_glibc() {
+    let openssl = musl::need_openssl();
+    need_openssl();
+    if openssl_is_older_than_3_0() {
+        ignore("this OpenSSL is older than 3.0");
+    }
+    let output = |mut command: Command, is_right: &dyn Fn(&Path) -> bool| {
+        let ran = run(&mut command);
+        assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+        let file = file_of_function(&ran.stderr, "ASYNC_start_job program");
+        assert!(is_right(&file), "{command:?} calls {file:?}");
+        ran.stdout
+    };
+    let mut cases = 0;
+    for name in FOR_OPENSSL.iter().map(|name| format!("gen2/{name}")) {
+        let mut with_glibc = Command::new(compile_with_openssl(&program_source(&name)));
+        with_glibc.env_remove("LD_PRELOAD");
+        let with_glibc = output(with_glibc, &|file| is_library(file, "libcrypto"));
+        for way in WAYS {
+            let ours = output(with_libssl(&openssl, &name, Some(way)), &is_ours);
+            for (case, result) in compare(&with_glibc, &ours) {
+                if !OF_THE_VERSION.contains(&case.as_str()) {
+                    assert_eq!(result, Ok(()), "{name}, {case}, {way:?}");
+                    cases += 1;
+                }
+            }
+        }
+    }
+    // With both ways.
+    assert!(cases > 100, "{cases}");
+    report(&format!("the same as with glibc: {cases} cases\n"));
+}
+
+/// Handshakes with the library in each way, whose key has a method of its own or is in a provider.
+fn check_handshakes(variant: &str) {
+    let openssl = musl::need_openssl();
+    let provider = openssl.provider_directory();
+    for provider in [None, Some(&*provider)] {
+        let handshakes = Handshakes {
+            number: 400,
+            variant,
+            provider,
+        };
+        for way in WAYS {
+            let command = with_libssl(&openssl, "tls/handshakes", Some(way));
+            let whose = format!("the library, {way:?}");
+            let transcript = handshakes.transcript(command, &whose, is_ours);
+            handshakes.check(&transcript);
+        }
+    }
+}
+
+// Rules: G9, G11, G17, G20, G21, G22, G24, G30, D33
+fn openssls_own_libssl_makes_handshakes_that_wait_for_an_fd() {
+    check_handshakes("fd");
+}
+
+// Rules: G9, G11, G33, G34, G35, G36, D33
+fn openssls_own_libssl_makes_handshakes_that_wait_for_a_callback() {
+    check_handshakes("callback");
 }

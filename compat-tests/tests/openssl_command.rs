@@ -4,9 +4,9 @@
 //! statistics show what happened. Also a Rust program on tokio with that engine.
 
 use compat_tests::{
-    assert_wanted, compile_plugin, compile_rust_package, ignore, need_command, need_jobs,
-    need_openssl, need_providers, openssl_is_older_than_3_0, provider_directory, report, root, run,
-    version_in, with_ossl_async,
+    Ran, assert_wanted, compile_plugin, compile_rust_package, ignore, need_command, need_jobs,
+    need_openssl, need_providers, openssl_is_older_than_3_0, program_source, provider_directory,
+    report, root, run, version_in, with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     compat_tests::tests![
         speed_runs_its_jobs_on_the_library,
         speed_pauses_thousands_of_times_with_an_engine_that_pauses,
+        speed_pauses_in_each_signature_of_a_provider_as_with_libcryptos_own_jobs,
         a_server_and_its_clients_run_their_jobs_on_the_library,
         a_tls_1_3_server_and_its_clients_pause_with_an_engine_that_pauses,
         a_tls_1_2_server_and_its_clients_pause_with_an_engine_that_pauses,
@@ -102,7 +103,10 @@ fn provider() -> [&'static str; 8] {
 
 /// `openssl` on the library. The library, the engine and the provider print their counts at the end.
 fn openssl() -> Command {
-    let mut command = with_ossl_async("openssl");
+    prepared(with_ossl_async("openssl"))
+}
+
+fn prepared(mut command: Command) -> Command {
     command
         .env_remove("LD_PRELOAD")
         .env("OSSL_ASYNC_STATS", "1")
@@ -243,6 +247,87 @@ fn speed_pauses_thousands_of_times_with_an_engine_that_pauses() {
             let (created, pauses) = speed(&[&arguments, what].concat());
             assert_eq!(created.to_string(), jobs);
             assert!(pauses >= MANY, "{pauses}");
+        }
+    }
+}
+
+/// What `speed` has printed, with N for each number: they depend on time. Of standard error, what it
+/// has done. Since 3.5 there are also errors: it makes a key, which the provider cannot.
+fn without_numbers(ran: &Ran) -> String {
+    let without = |word: &str| {
+        let digits = word.trim_end_matches('s').replace('.', "");
+        let is_number = digits.parse::<u64>().is_ok();
+        if is_number { "N" } else { word }.to_owned()
+    };
+    let done = ran.stderr.lines().filter(|line| line.starts_with("Doing "));
+    let lines = ran.stdout.lines().chain(done).map(|line| {
+        let words: Vec<String> = line.split_whitespace().map(without).collect();
+        words.join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+// Rules: G9, G11, G17, G19, G20, G21, G31
+fn speed_pauses_in_each_signature_of_a_provider_as_with_libcryptos_own_jobs() {
+    need_the_command();
+    need_providers();
+    for jobs in ["1", "8", "64"] {
+        let speed = |command| {
+            // With this file the provider makes all signatures. `speed` uses no -propquery for them.
+            let mut command = prepared(command);
+            command
+                .args([
+                    "speed",
+                    "-elapsed",
+                    "-seconds",
+                    "1",
+                    "-async_jobs",
+                    jobs,
+                    "rsa2048",
+                ])
+                .env(
+                    "OPENSSL_CONF",
+                    program_source("provider/slow_sign").with_extension("cnf"),
+                )
+                .env("OPENSSL_MODULES", provider_directory());
+            let ran = run(&mut command);
+            assert!(
+                ran.status.success(),
+                "{command:?}\n{}{}",
+                ran.stdout,
+                ran.stderr
+            );
+            let provider = Numbers::find(&ran.stderr, "slow_sign");
+            let signatures = provider.get("in_job");
+            for all in ["paused", "by_fd"] {
+                assert_eq!(provider.get(all), signatures, "{all} in {}", provider.0);
+            }
+            // Each job begins with a signature, unless the second has passed before.
+            assert!(signatures >= 1, "{}", provider.0);
+            // `speed` has tried each key once, outside jobs.
+            assert_eq!(provider.get("blocking").to_string(), jobs);
+            assert_eq!(provider.get("errors"), 0);
+            ran
+        };
+        let ours = speed(with_ossl_async("openssl"));
+        let theirs = speed(Command::new("openssl"));
+
+        let (statistics, provider) = (
+            Numbers::find(&ours.stderr, "ossl-async"),
+            Numbers::find(&ours.stderr, "slow_sign"),
+        );
+        statistics.check();
+        assert_eq!(statistics.get("created").to_string(), jobs);
+        assert!(statistics.get("pauses") >= provider.get("paused"));
+        assert!(!theirs.stderr.contains("ossl-async"), "{}", theirs.stderr);
+        report(&format!(
+            "openssl speed, {jobs} jobs: {}\n{}\n",
+            statistics.0, provider.0
+        ));
+        let printed = without_numbers(&ours);
+        assert_eq!(printed, without_numbers(&theirs));
+        for what in ["\nrsa N bits N N ", "\nDoing N bits private rsa"] {
+            assert!(printed.contains(what), "{printed}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `OSSL_ASYNC_TLS_HANDSHAKES` sets how many handshakes are done with each library, 1000 by
 //! default.
 
+use compat_tests::handshakes::{Handshakes, is_library};
 use compat_tests::{
     Linkage, command, compile_rust_package, compile_with_openssl, expected_library, ignore,
     need_jobs, need_openssl, need_providers, openssl_is_older_than_3_0, program_source,
@@ -17,7 +18,6 @@ use std::process::ExitCode;
 use std::process::{Command, id};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 fn main() -> ExitCode {
     compat_tests::tests![
@@ -35,9 +35,6 @@ fn main() -> ExitCode {
 /// How the worker thread of `programs/tls/handshakes.c` reports that it is done. Each way is used
 /// for half of the handshakes.
 const VARIANTS: [&str; 2] = ["fd", "callback"];
-
-/// How many connections are open at any time.
-const IN_FLIGHT: &str = "300";
 
 /// How many handshakes are done with each library.
 fn handshakes() -> usize {
@@ -71,112 +68,31 @@ fn library() -> PathBuf {
     fs::canonicalize(file).expect("the library was built")
 }
 
-/// The file that a function is called from. The program has written it to its standard output or
-/// error: `NAME FILE`.
-fn file_of_function(output: &str, name: &str) -> PathBuf {
-    let file = output
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .unwrap_or_else(|| panic!("nothing about {name} in:\n{output}"));
-    fs::canonicalize(file).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-/// The functions that the program, libssl and libcrypto call. For each, the program prints which
-/// file it is in.
-const ASKED: [&str; 3] = ["ASYNC_start_job", "ASYNC_pause_job", "ASYNC_WAIT_CTX_new"];
-
-/// Whether a file is a library of this name, of any version.
-fn is_library(file: &Path, name: &str) -> bool {
-    file.file_name()
-        .is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}.so")))
-}
-
-/// Runs the handshakes and returns their transcript. `ours` says whose jobs are to be used, which
-/// is proved. With `in_provider` the key is in the provider, which adds its counts.
-fn transcript(ours: bool, number: usize, variant: &str, in_provider: bool) -> String {
-    let mut command = if ours {
-        with_ossl_async(program())
-    } else {
-        Command::new(program())
+/// Makes half of the handshakes with the library and the same with libcrypto. Half, because there
+/// are two variants. Half of these use each version of TLS.
+fn check_handshakes(variant: &str, provider: Option<&Path>) {
+    let handshakes = Handshakes {
+        number: handshakes() / VARIANTS.len(),
+        variant,
+        provider,
     };
-    let number = number.to_string();
-    let provider = in_provider.then(|| ["-".as_ref(), provider_directory().as_os_str()]);
-    let provider = provider.iter().flatten();
-    let begin = Instant::now();
-    let ran = run(command
-        .args([&number, IN_FLIGHT, variant])
-        .args(provider)
-        .env("SLOW_SIGN_WORKERS", "2")
-        .env("SLOW_SIGN_REPORT", "1")
-        .env_remove("LD_PRELOAD"));
-    assert!(
-        ran.status.success(),
-        "{command:?}: {}\n{}{}",
-        ran.status,
-        ran.stdout,
-        ran.stderr
-    );
-    for name in ASKED {
-        let file = file_of_function(&ran.stderr, name);
-        if ours {
-            assert_eq!(file, library(), "{name}");
-        } else {
-            assert!(is_library(&file, "libcrypto"), "{name}: {file:?}");
-        }
-    }
-    let whose = if ours { "the library" } else { "libcrypto" };
-    let line = |start| ran.stderr.lines().find(|line| line.starts_with(start));
-    let figures = line("pauses ").unwrap_or_default();
-    report(&format!(
-        "{number} TLS handshakes, {variant}, {whose}: {:.1} s, {figures}\n",
-        begin.elapsed().as_secs_f64()
-    ));
-    ran.stdout.clone() + line("slow_sign: ").unwrap_or_default()
-}
-
-/// The rest of the line of a transcript that begins with this text.
-fn line<'a>(transcript: &'a str, what: &str) -> &'a str {
-    transcript
-        .lines()
-        .find_map(|line| line.strip_prefix(what)?.strip_prefix(": "))
-        .unwrap_or_else(|| panic!("no {what} in:\n{transcript}"))
-}
-
-fn check_handshakes(variant: &str) {
-    let what = format!("TLS handshakes, {variant}");
-    can_be_tested();
-    // Half of them, because there are two variants. Half of these use each version of TLS.
-    let number = handshakes() / VARIANTS.len();
-    let ours = transcript(true, number, variant, false);
-    let theirs = transcript(false, number, variant, false);
-    assert_eq!(ours, theirs, "{what}");
-
+    let plain = |mut command: Command| {
+        command.env_remove("LD_PRELOAD");
+        command
+    };
+    let ours = plain(with_ossl_async(program()));
+    let ours = handshakes.transcript(ours, "the library", |file| file == library());
+    let theirs = plain(Command::new(program()));
+    let theirs = handshakes.transcript(theirs, "libcrypto", |file| is_library(file, "libcrypto"));
+    assert_eq!(ours, theirs, "{variant}");
     // What both print must also be what was asked for.
-    let half = number / 2;
-    let all = number.to_string();
-    assert_eq!(line(&ours, "handshakes with TLS 1.2"), half.to_string());
-    assert_eq!(
-        line(&ours, "handshakes with TLS 1.3"),
-        (number - half).to_string()
-    );
-    assert_eq!(line(&ours, "values exchanged"), all);
-    assert_eq!(line(&ours, "private-key operations in a job"), all);
-    assert_eq!(line(&ours, "a pause for each handshake"), "yes");
-    assert_eq!(line(&ours, "told that no job is free"), "yes");
-    assert_eq!(line(&ours, "descriptors open"), "as before");
-    assert_eq!(line(&ours, "memory"), "settled");
-    assert_eq!(line(&ours, "errors"), "0");
-    let told = if variant == "fd" {
-        "wait fds seen added"
-    } else {
-        "callbacks that found status OK"
-    };
-    assert_eq!(line(&ours, told), all);
+    handshakes.check(&ours);
 }
 
 // Rules: G9, G11, G17, G20, G21, G22, G24, G30
 fn handshakes_that_wait_for_an_fd_are_the_same_with_libcrypto_and_with_the_library() {
-    check_handshakes("fd");
+    can_be_tested();
+    check_handshakes("fd", None);
 }
 
 // Rules: G9, G11, G33, G34, G35, G36
@@ -185,41 +101,24 @@ fn handshakes_that_wait_for_a_callback_are_the_same_with_libcrypto_and_with_the_
     if openssl_is_older_than_3_0() {
         ignore("this OpenSSL is older than 3.0, which has callbacks");
     }
-    check_handshakes("callback");
+    check_handshakes("callback", None);
 }
 
 /// The same with the key in the provider. Its counts are part of the transcript.
-fn check_handshakes_of_provider(variant: &str, told: &str, counts: &str) {
+fn check_handshakes_of_provider(variant: &str) {
     can_be_tested();
     need_providers();
-    let number = handshakes() / VARIANTS.len();
-    let ours = transcript(true, number, variant, true);
-    assert_eq!(ours, transcript(false, number, variant, true));
-    for what in ["values exchanged", told] {
-        assert_eq!(line(&ours, what), number.to_string(), "{what}");
-    }
-    assert_eq!(line(&ours, "private-key operations in a job"), "0");
-    assert_eq!(line(&ours, "a pause for each handshake"), "yes");
-    assert_eq!(line(&ours, "descriptors open"), "as before");
-    assert_eq!(line(&ours, "memory"), "settled");
-    assert_eq!(line(&ours, "errors"), "0");
-    // Each signature was made while its job was paused, and none blocked the thread.
-    assert_eq!(
-        line(&ours, "slow_sign"),
-        format!("in_job={number} paused={number} blocking=0 done={number} {counts} errors=0")
-            .replace("ALL", &number.to_string())
-    );
+    check_handshakes(variant, Some(provider_directory()));
 }
 
 // Rules: G9, G11, G17, G20, G21, G22, G24, G30
 fn handshakes_whose_key_is_in_a_provider_are_the_same_and_wait_for_an_fd() {
-    check_handshakes_of_provider("fd", "wait fds seen removed", "by_fd=ALL by_callback=0");
+    check_handshakes_of_provider("fd");
 }
 
 // Rules: G9, G11, G33, G34, G35, G36
 fn handshakes_whose_key_is_in_a_provider_are_the_same_and_wait_for_a_callback() {
-    let told = "callbacks that found status OK";
-    check_handshakes_of_provider("callback", told, "by_fd=0 by_callback=ALL");
+    check_handshakes_of_provider("callback");
 }
 
 /// What the dynamic linker has bound: for each object of the process, the `ASYNC_*` functions that

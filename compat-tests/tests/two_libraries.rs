@@ -2,7 +2,7 @@
 //! library in front of it. Also programs that call libcrypto directly, and programs about intended
 //! differences.
 
-use compat_tests::cases::{Program, Results, every_program_is_in, linked, transcript};
+use compat_tests::cases::{Program, compare, every_program_is_in, linked};
 use compat_tests::{
     LINKAGES, Linkage, Scratch, bindings, compile_alone, compile_with_openssl, expected_library,
     ignore, ignore_for_want, looked_up_by_name, need_command, need_jobs, need_openssl,
@@ -11,7 +11,6 @@ use compat_tests::{
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -252,46 +251,6 @@ fn resolved(output: &Path) -> Vec<(String, String, String)> {
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
-}
-
-/// Compares the cases of two transcripts.
-fn compare(expected: &str, seen: &str) -> Results {
-    let (expected, mut seen) = (transcript(expected), transcript(seen));
-    let mut results = Results::new();
-    for (case, expected) in expected {
-        let seen = seen
-            .remove(&case)
-            .unwrap_or_else(|| Err("it did not run".to_owned()));
-        let result = match (&expected, &seen) {
-            (Ok(expected), Ok(seen)) if expected == seen => Ok(()),
-            (Ok(expected), Ok(seen)) => Err(first_difference(expected, seen)),
-            (_, _) => Err(format!("it did not end: {expected:?}, {seen:?}")),
-        };
-        results.insert(case, result);
-    }
-    let more = seen
-        .into_keys()
-        .map(|case| (case, Err("it was not expected".to_owned())));
-    results.extend(more);
-    results
-}
-
-fn first_difference(expected: &str, seen: &str) -> String {
-    let lines = expected
-        .lines()
-        .zip(seen.lines().chain(iter::repeat("(nothing more)")));
-    let found = lines
-        .enumerate()
-        .find(|(_, (expected, seen))| expected != seen);
-    match found {
-        Some((number, (expected, seen))) => {
-            format!(
-                "line {}\nexpected: {expected}\n    seen: {seen}",
-                number + 1
-            )
-        }
-        None => format!("more than was expected: {seen}"),
-    }
 }
 
 // ---- libcrypto's own functions, beside a preloaded library ----

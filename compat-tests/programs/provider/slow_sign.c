@@ -10,6 +10,7 @@
  *
  *      key of slow_sign  ------------- struct key -----> EVP_PKEY of the default provider
  *      EVP_DigestSign  --------------- struct signature -> EVP_DigestSign with it, on a worker
+ *      EVP_PKEY_sign   --------------- struct signature -> EVP_PKEY_sign with it, on a worker
  *
  * A key comes into the provider by EVP_PKEY_fromdata, or when an OSSL_STORE loads it, with the
  * property query "?provider=slow_sign". Its private part does not come out again. So libssl cannot
@@ -17,7 +18,7 @@
  * makes no keys: an SSL_CTX that has the query itself, as s_server's, has no groups of EC left.
  *
  * For a fetch without a query the first provider counts, in the order of their names. So this one's
- * comes after "default", which must be loaded too.
+ * comes after "default", which must be loaded too. slow_sign.cnf sets the query for a whole program.
  *
  * In the environment: SLOW_SIGN_WORKERS, how many threads (1); SLOW_SIGN_MICROSECONDS, for how long
  * each signature takes one, besides its computation (0); with SLOW_SIGN_REPORT the counts are
@@ -209,9 +210,11 @@ static const OSSL_DISPATCH ec_key_functions[] = {
 
 /* ------------------------------------------------------------------------------------------------------- signatures */
 
+/* Of a message by EVP_DigestSign, or of bytes as they are by EVP_PKEY_sign. */
 struct signature {
     EVP_MD_CTX *md;
-    EVP_PKEY_CTX *pkey; /* belongs to `md` */
+    EVP_PKEY_CTX *bytes; /* NULL for a message */
+    EVP_PKEY_CTX *pkey;  /* the one of `md`, or `bytes` */
 };
 
 static void *new_signature(void *provider, const char *query)
@@ -233,8 +236,10 @@ static void free_signature(void *ctx)
 {
     struct signature *signature = ctx;
 
-    if (signature != NULL)
+    if (signature != NULL) {
         EVP_MD_CTX_free(signature->md);
+        EVP_PKEY_CTX_free(signature->bytes);
+    }
     OPENSSL_free(signature);
 }
 
@@ -243,13 +248,16 @@ static void *copy_signature(void *ctx)
     const struct signature *signature = ctx;
     struct signature *copy = new_signature(NULL, NULL);
 
-    if (copy != NULL && !EVP_MD_CTX_copy_ex(copy->md, signature->md)) {
-        free_signature(copy);
+    if (copy == NULL)
         return NULL;
-    }
-    if (copy != NULL)
+    if (signature->bytes != NULL)
+        copy->pkey = copy->bytes = EVP_PKEY_CTX_dup(signature->bytes);
+    else if (EVP_MD_CTX_copy_ex(copy->md, signature->md))
         copy->pkey = EVP_MD_CTX_get_pkey_ctx(copy->md);
-    return copy;
+    if (copy->pkey != NULL || signature->pkey == NULL)
+        return copy;
+    free_signature(copy);
+    return NULL;
 }
 
 static int init_sign(void *ctx, const char *digest, void *data, const OSSL_PARAM params[])
@@ -270,9 +278,35 @@ static int init_verify(void *ctx, const char *digest, void *data, const OSSL_PAR
            && EVP_DigestVerifyInit_ex(signature->md, &signature->pkey, digest, key->libctx, NULL, key->pkey, params) > 0;
 }
 
-/* What a worker needs to know. Of a whole message, or at the end of one that came in parts. */
+/* For bytes as they are. Returns 0 without memory. */
+static int begin_bytes(struct signature *signature, const struct key *key)
+{
+    EVP_PKEY_CTX_free(signature->bytes);
+    signature->pkey = signature->bytes = EVP_PKEY_CTX_new_from_pkey(key->libctx, key->pkey, NULL);
+    return signature->bytes != NULL;
+}
+
+static int init_sign_bytes(void *ctx, void *data, const OSSL_PARAM params[])
+{
+    struct signature *signature = ctx;
+    const struct key *key = data;
+
+    return key != NULL && key->is_private && begin_bytes(signature, key)
+           && EVP_PKEY_sign_init_ex(signature->bytes, params) > 0;
+}
+
+static int init_verify_bytes(void *ctx, void *data, const OSSL_PARAM params[])
+{
+    struct signature *signature = ctx;
+    const struct key *key = data;
+
+    return key != NULL && key->pkey != NULL && begin_bytes(signature, key)
+           && EVP_PKEY_verify_init_ex(signature->bytes, params) > 0;
+}
+
+/* What a worker needs to know. Of a whole message or bytes, or at the end of what came in parts. */
 struct sign {
-    EVP_MD_CTX *md;
+    const struct signature *signature;
     unsigned char *to;
     size_t *length;
     const unsigned char *from; /* NULL: it came in parts */
@@ -282,17 +316,20 @@ struct sign {
 static int sign_now(void *arg)
 {
     const struct sign *sign = arg;
+    const struct signature *signature = sign->signature;
 
-    return (sign->from != NULL ? EVP_DigestSign(sign->md, sign->to, sign->length, sign->from, sign->from_length)
-                               : EVP_DigestSignFinal(sign->md, sign->to, sign->length)) > 0;
+    if (signature->bytes != NULL)
+        return EVP_PKEY_sign(signature->bytes, sign->to, sign->length, sign->from, sign->from_length) > 0;
+    if (sign->from != NULL)
+        return EVP_DigestSign(signature->md, sign->to, sign->length, sign->from, sign->from_length) > 0;
+    return EVP_DigestSignFinal(signature->md, sign->to, sign->length) > 0;
 }
 
 /* With `to` NULL only the length is asked for. */
 static int sign(void *ctx, unsigned char *to, size_t *length, size_t room, const unsigned char *from,
                 size_t from_length)
 {
-    const struct signature *signature = ctx;
-    struct sign sign = {signature->md, to, length, from, from_length};
+    struct sign sign = {ctx, to, length, from, from_length};
 
     if (to == NULL)
         return sign_now(&sign);
@@ -313,6 +350,12 @@ static int sign_end(void *ctx, unsigned char *to, size_t *length, size_t room)
 static int verify(void *ctx, const unsigned char *what, size_t length, const unsigned char *from, size_t from_length)
 {
     return EVP_DigestVerify(((struct signature *)ctx)->md, what, length, from, from_length) > 0;
+}
+
+static int verify_bytes(void *ctx, const unsigned char *what, size_t length, const unsigned char *from,
+                        size_t from_length)
+{
+    return EVP_PKEY_verify(((struct signature *)ctx)->bytes, what, length, from, from_length) > 0;
 }
 
 static int verify_part(void *ctx, const unsigned char *from, size_t length)
@@ -359,6 +402,10 @@ static const OSSL_DISPATCH signature_functions[] = {
     FUNCTION(OSSL_FUNC_SIGNATURE_NEWCTX, new_signature),
     FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, free_signature),
     FUNCTION(OSSL_FUNC_SIGNATURE_DUPCTX, copy_signature),
+    FUNCTION(OSSL_FUNC_SIGNATURE_SIGN_INIT, init_sign_bytes),
+    FUNCTION(OSSL_FUNC_SIGNATURE_SIGN, sign),
+    FUNCTION(OSSL_FUNC_SIGNATURE_VERIFY_INIT, init_verify_bytes),
+    FUNCTION(OSSL_FUNC_SIGNATURE_VERIFY, verify_bytes),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, init_sign),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, sign),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_UPDATE, sign_part),
@@ -424,10 +471,16 @@ static int get_params(void *provider, OSSL_PARAM params[])
            && (status == NULL || OSSL_PARAM_set_int(status, 1));
 }
 
-static void print_counts(void)
+/*
+ * When the provider's code is unmapped, or else at exit. A program that leaves something allocated
+ * never tears the provider down, and 4.0 does not do so at exit.
+ */
+__attribute__((destructor)) static void print_counts(void)
 {
     struct slow_sign_counts counts;
 
+    if (getenv("SLOW_SIGN_REPORT") == NULL)
+        return;
     slow_sign_get_counts(&counts);
     fprintf(stderr, "slow_sign: in_job=%lu paused=%lu blocking=%lu done=%lu by_fd=%lu by_callback=%lu errors=%lu\n",
             counts.in_job, counts.paused, counts.blocking, counts.done, counts.by_fd, counts.by_callback,
@@ -440,11 +493,8 @@ static void tear_down(void *data)
     struct provider *provider = data;
 
     pthread_mutex_lock(&instances.lock);
-    if (--instances.count == 0) {
+    if (--instances.count == 0)
         end_workers();
-        if (getenv("SLOW_SIGN_REPORT") != NULL)
-            print_counts();
-    }
     pthread_mutex_unlock(&instances.lock);
     OSSL_LIB_CTX_free(provider->libctx);
     OPENSSL_free(provider);
