@@ -278,6 +278,32 @@ pub fn accessible(address: usize) -> bool {
     }
 }
 
+/// Where the guard below a paused job's stack ends: above it is what the job can use. None if there
+/// is no guard. `readable` tells whether a byte can be read.
+pub fn end_of_guard(handle: *mut ASYNC_JOB, readable: fn(usize) -> bool) -> Option<usize> {
+    let page = page_size();
+    let top = handle.expose_provenance() / page * page;
+    let least = ossl_async::stack_size() / page;
+    let mut below = (least - 1..least + 4).map(|pages| top - pages * page);
+    below.find(|page| !readable(*page)).map(|low| low + page)
+}
+
+/// Whether none of the 80 KiB below a paused job's stack can be read. A byte in 16 KiB is tried.
+pub fn is_guarded(handle: *mut ASYNC_JOB, readable: fn(usize) -> bool) -> bool {
+    let Some(end) = end_of_guard(handle, readable) else {
+        return false;
+    };
+    (end - 80 * 1024..end)
+        .step_by(16 * 1024)
+        .all(|byte| !readable(byte))
+}
+
+/// The size of a page, in bytes. It differs between kernels: 64 KiB on most of ppc64le.
+pub fn page_size() -> usize {
+    // SAFETY: asks only.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
 /// Whether guards take no mappings of their own: this build asks the kernel for such guards, and
 /// the kernel has them. It tries one on its own page. If reading the page then faults, the kernel
 /// really has done it.

@@ -320,7 +320,7 @@ pub const STATISTICS: Scenario = Scenario {
             if task.start() {
                 // SAFETY: a paused job.
                 let used = sure(|| unsafe { OSSL_ASYNC_get_stack_used(task.handle) });
-                assert!(used > 0 && used <= ossl_async::stack_size() + 3 * 4096);
+                assert!(used > 0 && used <= ossl_async::stack_size() + 3 * page_size());
             }
         }
         let mut stats = OSSL_ASYNC_STATS::default();
