@@ -328,6 +328,14 @@ pub fn has_light_guards() -> bool {
     seen && wanted && !cfg!(ossl_async_mprotect)
 }
 
+/// How many of the wanted jobs a process can have at once. Guards by `mprotect` take two mappings
+/// each, of usually 65,530. With addresses of 32 bits there is room for some 10,000 stacks.
+pub fn possible_jobs(wanted: usize) -> usize {
+    let mappings = if has_light_guards() { wanted } else { 20_000 };
+    let addresses = if usize::BITS == 32 { 5_000 } else { wanted };
+    wanted.min(mappings).min(addresses)
+}
+
 /// The number of descriptors of the process. Exact only in a child, where no other thread opens
 /// any.
 pub fn descriptors() -> usize {

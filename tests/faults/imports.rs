@@ -111,6 +111,12 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
     ("__gcc_personality_v0", "only while a panic unwinds"),
 ];
 
+/// How the names of functions begin that compilers put in the place of instructions. They compute.
+const INSTRUCTIONS: &[&str] = &[
+    "__aarch64_", // atomic operations
+    "__aeabi_",   // division, copies, and the mark of a frame that is unwound, on 32-bit Arm
+];
+
 /// What is used of Rust's standard library beyond `core` and `alloc`. `alloc` allocates as C does.
 const STANDARD: &[&str] = &[
     "panicking",     // counts panics
@@ -170,6 +176,7 @@ fn every_function_that_the_library_imports_can_fail_here_or_cannot_fail_at_all()
             .iter()
             .any(|(_, fault)| fault.imports.contains(&name))
             || WITHOUT_FAULT.iter().any(|(known, _)| *known == name)
+            || INSTRUCTIONS.iter().any(|begin| name.starts_with(begin))
     };
     // Mangled names are Rust's, in both mangling schemes.
     let is_rust = |name: &str| name.starts_with("_R") || name.starts_with("_ZN");
