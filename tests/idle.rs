@@ -14,7 +14,7 @@ const ROUND: usize = 65536;
 
 /// Resident memory of this process, in pages.
 fn resident() -> usize {
-    resident_memory() / 4096
+    resident_memory() / page_size()
 }
 
 /// Pauses this many jobs at once, started by the call of either generation.

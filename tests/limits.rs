@@ -30,7 +30,14 @@ ignorable::main_with! {
     many_threads_at_once_find_one_key,
 }
 
-const PAGE: usize = 4096;
+/// What one stack takes, in KiB: the pages that a job can use, and all of it with its guard.
+fn stack_kib() -> (usize, usize) {
+    let page = page_size() / 1024;
+    let usable = (128 + 1usize).next_multiple_of(page); // the record is in there too
+    let all = usable + 84usize.next_multiple_of(page);
+    // An odd number of pages.
+    (usable, if all / page % 2 == 0 { all + page } else { all })
+}
 
 // ------------------------------------------------------------------------------------- descriptors
 
@@ -122,16 +129,19 @@ fn about_process(file: &str, line: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// The size of all mappings of this process, in bytes.
+fn addresses_in_use() -> u64 {
+    about_process("statm", "") * page_size() as u64
+}
+
 // Rules: D17
 fn a_slab_that_is_too_large_is_tried_smaller_down_to_one_stack() {
     ignore_with_sanitizers("what a sanitizer reserves exceeds any limit of the address space");
     alone(|| {
-        // Only the smallest slab fits. Nothing else in this child maps memory.
+        // Only the smallest slab fits, twice. Nothing else in this child maps memory.
         let before = limit(libc::RLIMIT_AS, u64::MAX);
-        limit(
-            libc::RLIMIT_AS,
-            about_process("statm", "") * PAGE as u64 + 600 * 1024,
-        );
+        let room = stack_kib().1 * 1024 * 27 / 10;
+        limit(libc::RLIMIT_AS, addresses_in_use() + room as u64);
         let mut job = pausing(1, 7);
         job.pause();
         let mut other = pausing(1, 8);
@@ -182,9 +192,8 @@ fn with_room(resource: Resource, in_use: fn() -> u64, room: u64) {
 
 // Rules: D17, D18, B19, P8
 fn with_any_room_for_addresses_there_are_as_many_jobs_as_fit_and_later_all() {
-    let in_use = || about_process("statm", "") * PAGE as u64;
     for kib in (0..3000).step_by(100).chain([9000]) {
-        with_room(libc::RLIMIT_AS, in_use, kib << 10);
+        with_room(libc::RLIMIT_AS, addresses_in_use, kib << 10);
     }
 }
 
@@ -204,7 +213,8 @@ fn most_mappings() -> Option<usize> {
 
 /// Uses up the mappings that a process may have. Returns what must be unmapped to undo that.
 fn use_up_mappings(most: usize) -> (*mut c_void, usize) {
-    let size = most * PAGE;
+    let page_size = page_size();
+    let size = most * page_size;
     let map = |size, flags| {
         // SAFETY: a new mapping that nobody else uses.
         unsafe {
@@ -223,21 +233,17 @@ fn use_up_mappings(most: usize) -> (*mut c_void, usize) {
     // Every second page of it becomes a mapping of its own.
     let refused = (0..most).step_by(2).find(|page| {
         // SAFETY: a page of that mapping.
-        unsafe { libc::mprotect(all.byte_add(page * PAGE), PAGE, libc::PROT_READ) != 0 }
+        unsafe { libc::mprotect(all.byte_add(page * page_size), page_size, libc::PROT_READ) != 0 }
     });
     assert!(refused.is_some(), "mappings have a limit");
     // A new mapping may exceed the limit by one. These mappings are never merged with others.
-    while map(PAGE, libc::MAP_SHARED) != libc::MAP_FAILED {}
+    while map(page_size, libc::MAP_SHARED) != libc::MAP_FAILED {}
     (all, size)
 }
 
-/// Whether the memory below a paused job's stack faults, for 80 KiB.
-fn is_guarded(job: &CJob) -> bool {
-    let top = job.handle.expose_provenance() / PAGE * PAGE;
-    (1..60)
-        .map(|page| top - page * PAGE)
-        .find(|address| !accessible(*address))
-        .is_some_and(|end| (0..80).all(|kib| !accessible(end - kib * 1024)))
+/// Whether a paused job has its guard.
+fn has_guard(job: &CJob) -> bool {
+    is_guarded(job.handle, accessible)
 }
 
 // Rules: D17, D18, F8, D22
@@ -262,16 +268,24 @@ fn without_mappings_for_stacks_or_guards_there_is_no_job_and_later_there_is() {
         assert!(expected.contains(&paused), "{paused} jobs");
         (0..100).for_each(|_| no_job(E5_JOB));
         assert_eq!(stats::thread().paused, paused as u64);
-        assert!(jobs[..paused].iter().all(is_guarded));
+        assert!(jobs[..paused].iter().all(has_guard));
         jobs[0].finish(0); // existing jobs can be resumed
         // SAFETY: the mapping of our own.
         assert_eq!(unsafe { libc::munmap(ballast, size) }, 0);
         jobs[0] = pausing(1, 0);
         jobs[0].pause();
         jobs[paused..].iter_mut().for_each(CJob::pause);
-        assert!(jobs.iter().all(is_guarded));
+        assert!(jobs.iter().all(has_guard));
         (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
     });
+}
+
+/// The memory that the machine can still give, in KiB, if the kernel tells.
+fn available_kib() -> Option<usize> {
+    let all = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let mut lines = all.lines();
+    let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 // Rules: B19, D17, D18, D22
@@ -280,9 +294,18 @@ fn more_jobs_can_be_paused_than_a_process_may_have_mappings() {
     let Some(most) = most_mappings() else {
         ignore("vm.max_map_count is not known, or too large to be exceeded");
     };
+    let wanted = most + 4000;
+    if wanted.checked_mul(stack_kib().1 * 1024).is_none() {
+        ignore("addresses of 32 bits are used up before");
+    }
+    // Each job takes a page, and two descriptions of mappings.
+    let kib = wanted * (page_size() / 1024 + 1);
+    if available_kib().is_some_and(|available| available < kib) {
+        ignore_for_want(format!("this takes {kib} KiB of memory"));
+    }
     alone(|| {
         let before = mappings();
-        let mut jobs: Vec<CJob> = (0..most + 4000).map(|n| pausing(1, n as c_int)).collect();
+        let mut jobs: Vec<CJob> = (0..wanted).map(|n| pausing(1, n as c_int)).collect();
         let mut paused = 0;
         while paused < jobs.len() && jobs[paused].go_with(NO_CTX) == ASYNC_PAUSE {
             paused += 1;
@@ -298,7 +321,7 @@ fn more_jobs_can_be_paused_than_a_process_may_have_mappings() {
             assert_eq!(errors(), [E5_JOB]);
         }
         assert_eq!(stats::thread().paused, paused as u64);
-        assert!(jobs[..paused].iter().step_by(997).all(is_guarded));
+        assert!(jobs[..paused].iter().step_by(997).all(has_guard));
         for (n, job) in (0..).zip(&mut jobs[..paused]) {
             finish(job, n);
         }
@@ -342,14 +365,14 @@ fn lock_memory_for(flags: c_int, wanted: usize, kib: usize) -> usize {
 // Rules: D17, F8, D22, D6
 fn in_locked_memory_stacks_are_guarded_and_used_again() {
     alone_and_locked(|| {
-        if lock_memory_for(libc::MCL_FUTURE, 5, 140) < 5 {
+        if lock_memory_for(libc::MCL_FUTURE, 5, stack_kib().0 + 8) < 5 {
             std::process::exit(NOT_LOCKED);
         }
         assert_eq!(ASYNC_init_pool(5, 2), 1);
         for round in 0..3 {
             let mut jobs: Vec<CJob> = (0..5).map(|n| pausing(2, n)).collect();
             jobs.iter_mut().for_each(CJob::pause);
-            assert!(jobs.iter().all(is_guarded), "round {round}");
+            assert!(jobs.iter().all(has_guard), "round {round}");
             jobs[3].wake();
             let stale = jobs[3].handle;
             jobs.iter_mut().for_each(CJob::pause);
@@ -403,7 +426,7 @@ fn locked_for_each_job(flags: c_int, most: u64, counted: usize) {
             let each = (locked_kib() - before) as f64 / (room - 1) as f64;
             assert!(each <= most as f64, "{each} KiB a job");
             assert!(each > 3.0, "{each} KiB a job: it is not locked");
-            assert!(jobs[..end].iter().all(is_guarded));
+            assert!(jobs[..end].iter().all(has_guard));
             (0..)
                 .zip(&mut jobs[..end])
                 .for_each(|(n, job)| finish(job, n));
@@ -415,13 +438,19 @@ fn locked_for_each_job(flags: c_int, most: u64, counted: usize) {
 // Rules: D17, F8, D22
 fn of_a_paused_job_only_what_can_be_used_is_locked() {
     ignore_with_sanitizers("a sanitizer maps more addresses than can be locked");
-    locked_for_each_job(libc::MCL_FUTURE, 140, 140);
+    let most = stack_kib().0 + 8;
+    locked_for_each_job(libc::MCL_FUTURE, most as u64, most);
 }
 
 // Rules: D17, F8, D22
 fn of_a_paused_job_only_touched_pages_are_locked_on_fault() {
     ignore_with_sanitizers("a sanitizer maps more addresses than can be locked");
-    locked_for_each_job(libc::MCL_FUTURE | libc::MCL_ONFAULT, 6, 224);
+    let most = page_size() / 1024 + 2;
+    locked_for_each_job(
+        libc::MCL_FUTURE | libc::MCL_ONFAULT,
+        most as u64,
+        stack_kib().1 + 4,
+    );
 }
 
 /// Does to some slots of a slab what `mlockall` does to all memory, for a user who may not lock all:
@@ -431,7 +460,7 @@ fn lock_some_slots(jobs: &[CJob], slots: usize) -> bool {
     const GUARD: usize = 80 * 1024;
     let [first, second] = [0, 1].map(|n| jobs[n].handle.expose_provenance());
     let size = second - first;
-    let low = first.next_multiple_of(PAGE) - size;
+    let low = first.next_multiple_of(page_size()) - size;
     let lock = |address: usize, size: usize| {
         // SAFETY: changes no contents, and finds out by itself what there is.
         unsafe { libc::mlock(ptr::with_exposed_provenance(address), size) };
@@ -459,13 +488,13 @@ fn memory_that_is_locked_when_jobs_exist_keeps_their_guards_and_new_ones_have_th
         if !all && !lock_some_slots(&jobs[BEFORE - 2..BEFORE], 20) {
             std::process::exit(NOT_LOCKED);
         }
-        assert!(jobs[..BEFORE].iter().all(is_guarded));
+        assert!(jobs[..BEFORE].iter().all(has_guard));
         jobs.iter_mut().for_each(pause);
-        assert!(jobs.iter().all(is_guarded));
+        assert!(jobs.iter().all(has_guard));
         // SAFETY: as it was.
         unsafe { libc::munlockall() };
         jobs[BEFORE..].iter_mut().for_each(pause);
-        assert!(jobs.iter().all(is_guarded));
+        assert!(jobs.iter().all(has_guard));
         (0..).zip(&mut jobs).for_each(|(n, job)| finish(job, n));
         assert_eq!(errors(), []);
     });
@@ -484,7 +513,9 @@ fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
             unsafe { libc::geteuid() != 0 || libc::setresuid(65534, 65534, 65534) == 0 };
         assert!(is_limited, "root may become nobody");
         let in_use = about_process("status", "VmLck:") << 10;
-        let wanted = in_use + (470 << 10);
+        // Room for two jobs. While a job is made, its guard is locked too.
+        let (usable, all) = stack_kib();
+        let wanted = in_use + ((usable + all + usable * 9 / 10) << 10) as u64;
         let before = limit(libc::RLIMIT_MEMLOCK, wanted);
         // SAFETY: nothing moves, and nothing is unmapped.
         if before < wanted || unsafe { libc::mlockall(libc::MCL_FUTURE) } != 0 {
@@ -493,12 +524,12 @@ fn what_may_be_locked_limits_the_jobs_and_nothing_else() {
         jobs[0].pause();
         jobs[1].pause();
         (0..20).for_each(|_| no_job(E5_JOB));
-        assert!(jobs[..2].iter().all(is_guarded));
+        assert!(jobs[..2].iter().all(has_guard));
         // SAFETY: as it was.
         unsafe { libc::munlockall() };
         limit(libc::RLIMIT_MEMLOCK, before);
         jobs[2..].iter_mut().for_each(CJob::pause);
-        assert!(jobs.iter().all(is_guarded));
+        assert!(jobs.iter().all(has_guard));
         (0..).zip(&mut jobs).for_each(|(n, job)| job.finish(n));
     });
 }

@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 const KIB: usize = 1024;
-const PAGE: usize = 4 * KIB;
 
 // ---- Children whose end is watched ----
 
@@ -103,10 +102,15 @@ fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// The start of the page that an address is in.
+fn page_of(address: usize) -> usize {
+    address / page_size() * page_size()
+}
+
 fn touch(address: usize) {
     // On s390x the kernel is told the page, and not the place in it.
     let told = match cfg!(target_arch = "s390x") {
-        true => address / PAGE * PAGE,
+        true => page_of(address),
         false => address,
     };
     TOLD.address.store(told, Ordering::Relaxed);
@@ -147,11 +151,11 @@ fn descend(end: usize, left: usize, frame: usize) {
 /// The low end of what the running job can touch. The guard is below it.
 fn stack_end() -> usize {
     let local = 0u8;
-    let mut page = ptr::from_ref(&local).addr() / PAGE * PAGE;
+    let mut page = page_of(ptr::from_ref(&local).addr());
     while accessible(page) {
-        page -= PAGE;
+        page -= page_size();
     }
-    page + PAGE
+    page + page_size()
 }
 
 /// Overflows the running job's stack.
@@ -283,9 +287,9 @@ extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     assert_eq!(errno::errno().0, libc::ERANGE);
     // SAFETY: the tests touch pages of their own.
     unsafe {
-        let page = (*info).si_addr().map_addr(|address| address / PAGE * PAGE);
+        let page = (*info).si_addr().map_addr(page_of);
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        assert_eq!(libc::mprotect(page, PAGE, access), 0);
+        assert_eq!(libc::mprotect(page, page_size(), access), 0);
     }
     errno::set_errno(errno::Errno(libc::EDOM));
 }
@@ -295,7 +299,7 @@ fn closed_page() -> usize {
     // SAFETY: a new mapping.
     unsafe {
         let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        libc::mmap(ptr::null_mut(), PAGE, libc::PROT_NONE, kind, -1, 0).expose_provenance()
+        libc::mmap(ptr::null_mut(), page_size(), libc::PROT_NONE, kind, -1, 0).expose_provenance()
     }
 }
 
@@ -592,7 +596,15 @@ fn a_bus_error_goes_to_its_own_handler_or_is_deadly() {
         unsafe {
             let file = libc::memfd_create(c"empty".as_ptr(), 0);
             let access = libc::PROT_READ | libc::PROT_WRITE;
-            libc::mmap(ptr::null_mut(), PAGE, access, libc::MAP_SHARED, file, 0).expose_provenance()
+            libc::mmap(
+                ptr::null_mut(),
+                page_size(),
+                access,
+                libc::MAP_SHARED,
+                file,
+                0,
+            )
+            .expose_provenance()
         }
     };
     let seen = watched(ASKED, || {

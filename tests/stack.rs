@@ -25,17 +25,17 @@ const KIB: usize = 1024;
 /// What the documentation promises.
 const USABLE: usize = 128 * KIB;
 const GUARD: usize = 80 * KIB;
-const PAGE: usize = 4 * KIB;
 
 /// Which pages of a range are in memory.
 fn resident(start: usize, length: usize) -> usize {
-    let first = start / PAGE * PAGE;
-    let mut pages = vec![0u8; (start + length - first).div_ceil(PAGE)];
+    let page = page_size();
+    let first = start / page * page;
+    let mut pages = vec![0u8; (start + length - first).div_ceil(page)];
     // SAFETY: the vector has a byte a page; the kernel checks the range.
     let result = unsafe {
         libc::mincore(
             std::ptr::with_exposed_provenance_mut(first),
-            pages.len() * PAGE,
+            pages.len() * page,
             pages.as_mut_ptr(),
         )
     };
@@ -45,17 +45,18 @@ fn resident(start: usize, length: usize) -> usize {
 
 // Rules: F1, F8
 fn every_stack_has_what_is_promised_and_a_guard_below() {
+    let page = page_size();
     // Enough for several slabs.
     let mut jobs: Vec<CJob> = (0..100).map(|_| pausing(1, 0)).collect();
     jobs.iter_mut().for_each(CJob::pause);
     for job in &mut jobs {
         let top = job.handle.expose_provenance();
-        for below in (1..=USABLE).step_by(PAGE).chain([USABLE]) {
+        for below in (1..=USABLE).step_by(page).chain([USABLE]) {
             assert!(accessible(top - below), "{below} bytes below the top");
         }
         // The stack ends within a page of what is promised. Below that nothing can be touched.
         let end = (0..2)
-            .map(|page| top - USABLE - page * PAGE)
+            .map(|pages| top - USABLE - pages * page)
             .find(|end| !accessible(*end));
         let end = end.expect("a stack that ends");
         for below in (0..=GUARD).step_by(KIB) {
@@ -123,8 +124,9 @@ fn a_frame_that_does_not_fit_faults_at_any_depth() {
                         CJob::new(move || {
                             ASYNC_pause_job();
                             if n == 1 {
-                                let end =
-                                    ASYNC_get_current_job().expose_provenance() - USABLE - PAGE;
+                                let end = ASYNC_get_current_job().expose_provenance()
+                                    - USABLE
+                                    - page_size();
                                 descend(end, left, frame);
                             }
                             n
@@ -281,7 +283,9 @@ fn locked_memory_gets_guards_too_and_freed_records_in_it_read_as_dead() {
         let mut job = pausing(1, 1);
         job.pause();
         let (handle, fd) = (job.handle, job.wait_fd());
-        assert!(!accessible(handle.expose_provenance() - USABLE - 2 * PAGE));
+        assert!(!accessible(
+            handle.expose_provenance() - USABLE - 2 * page_size()
+        ));
         job.finish(1);
         ASYNC_free_pool();
         assert!(!open(fd));

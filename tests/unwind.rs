@@ -30,12 +30,32 @@ unsafe extern "C" {
         each: extern "C" fn(context: *mut c_void, counter: *mut c_void) -> c_int,
         counter: *mut c_void,
     ) -> c_int;
-    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+    #[cfg(not(target_arch = "arm"))]
+    #[link_name = "_Unwind_GetIP"]
+    fn code_of_frame(context: *mut c_void) -> usize;
+    #[cfg(target_arch = "arm")]
+    fn _Unwind_VRS_Get(
+        context: *mut c_void,
+        class: c_int,
+        register: u32,
+        form: c_int,
+        value: *mut c_void,
+    ) -> c_int;
+}
+
+/// On 32-bit Arm `_Unwind_GetIP` exists in C's header only.
+#[cfg(target_arch = "arm")]
+unsafe fn code_of_frame(context: *mut c_void) -> usize {
+    let mut address = 0usize;
+    // SAFETY: the caller has the context from the unwinder. Register 15 is the program counter.
+    unsafe { _Unwind_VRS_Get(context, 0, 15, 0, (&raw mut address).cast()) };
+    address & !1
 }
 
 const GO_ON: c_int = 0;
 const STOP: c_int = 4;
-const END_OF_STACK: c_int = 5;
+/// Where the walk can go no further. On 32-bit Arm the unwinder calls that a failure.
+const END_OF_STACK: c_int = if cfg!(target_arch = "arm") { 9 } else { 5 };
 
 /// More frames than any test here has.
 const MOST: usize = 500;
@@ -54,7 +74,7 @@ fn by_glibc() -> Vec<usize> {
 
 extern "C" fn collect(context: *mut c_void, frames: *mut c_void) -> c_int {
     // SAFETY: `by_unwinder` passes its list, and the unwinder a context.
-    let (frames, address) = unsafe { (&mut *frames.cast::<Vec<usize>>(), _Unwind_GetIP(context)) };
+    let (frames, address) = unsafe { (&mut *frames.cast::<Vec<usize>>(), code_of_frame(context)) };
     frames.push(address);
     if frames.len() < MOST { GO_ON } else { STOP }
 }

@@ -233,10 +233,17 @@ CASE(an_argument_copy_that_cannot_be_had_is_an_error_and_the_next_start_works, "
 CASE(a_size_above_int_max_is_a_size_like_any_other, "Rules: D12")
 {
     /*
-     * Cast to int these are 1, INT_MIN, -1 and 0: a small block and a copy that goes far beyond
+     * Cast to int these are INT_MIN, -1, 1 and 0: a small block and a copy that goes far beyond
      * it, or a failure.
      */
-    static const size_t sizes[] = {((size_t)UINT_MAX + 1) + 1, (size_t)INT_MAX + 1, (size_t)-1, (size_t)UINT_MAX + 1};
+    static const size_t sizes[] = {
+        (size_t)INT_MAX + 1,
+        (size_t)-1,
+#if SIZE_MAX > UINT_MAX
+        ((size_t)UINT_MAX + 1) + 1,
+        (size_t)UINT_MAX + 1,
+#endif
+    };
     size_t i;
 
     CHECK_EQUAL(ASYNC_init_pool(1, 1), 1);

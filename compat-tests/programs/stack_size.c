@@ -20,7 +20,7 @@
 #define SPARE (8 * KIB)
 
 /* How much more they may have touched when a function has used as much as it says. */
-#define SLACK (48 * KIB)
+#define SLACK (44 * KIB + page_size())
 
 static size_t page_size(void)
 {

@@ -278,6 +278,32 @@ pub fn accessible(address: usize) -> bool {
     }
 }
 
+/// Where the guard below a paused job's stack ends: above it is what the job can use. None if there
+/// is no guard. `readable` tells whether a byte can be read.
+pub fn end_of_guard(handle: *mut ASYNC_JOB, readable: fn(usize) -> bool) -> Option<usize> {
+    let page = page_size();
+    let top = handle.expose_provenance() / page * page;
+    let least = ossl_async::stack_size() / page;
+    let mut below = (least - 1..least + 4).map(|pages| top - pages * page);
+    below.find(|page| !readable(*page)).map(|low| low + page)
+}
+
+/// Whether none of the 80 KiB below a paused job's stack can be read. A byte in 16 KiB is tried.
+pub fn is_guarded(handle: *mut ASYNC_JOB, readable: fn(usize) -> bool) -> bool {
+    let Some(end) = end_of_guard(handle, readable) else {
+        return false;
+    };
+    (end - 80 * 1024..end)
+        .step_by(16 * 1024)
+        .all(|byte| !readable(byte))
+}
+
+/// The size of a page, in bytes. It differs between kernels: 64 KiB on most of ppc64le.
+pub fn page_size() -> usize {
+    // SAFETY: asks only.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
 /// Whether guards take no mappings of their own: this build asks the kernel for such guards, and
 /// the kernel has them. It tries one on its own page. If reading the page then faults, the kernel
 /// really has done it.
@@ -300,6 +326,14 @@ pub fn has_light_guards() -> bool {
     };
     let wanted = std::env::var_os("OSSL_ASYNC_GUARD").is_none_or(|value| value.is_empty());
     seen && wanted && !cfg!(ossl_async_mprotect)
+}
+
+/// How many of the wanted jobs a process can have at once. Guards by `mprotect` take two mappings
+/// each, of usually 65,530. With addresses of 32 bits there is room for some 10,000 stacks.
+pub fn possible_jobs(wanted: usize) -> usize {
+    let mappings = if has_light_guards() { wanted } else { 20_000 };
+    let addresses = if usize::BITS == 32 { 5_000 } else { wanted };
+    wanted.min(mappings).min(addresses)
 }
 
 /// The number of descriptors of the process. Exact only in a child, where no other thread opens

@@ -361,13 +361,7 @@ impl Task {
     /// Whether the 80 KiB below its stack fault.
     #[track_caller]
     pub fn is_guarded(&self) -> bool {
-        let page = 4096;
-        let top = self.handle.expose_provenance() / page * page;
-        let least = ossl_async::stack_size() / page;
-        (least - 1..least + 4)
-            .map(|pages| top - pages * page)
-            .find(|address| !mapped(*address))
-            .is_some_and(|end| (0..20).step_by(4).all(|pages| !mapped(end - pages * page)))
+        is_guarded(self.handle, mapped)
     }
 }
 

@@ -15,6 +15,12 @@ fn calls_of_an_entry() -> Vec<&'static Fault> {
     }
 }
 
+/// Whether `getcontext` tells that a system can make contexts. On riscv64 the library makes the
+/// first frame of a stack itself, and asks nobody.
+pub fn asks_for_a_context() -> bool {
+    !(cfg!(target_arch = "riscv64") && ossl_async::switch_method() == "registers")
+}
+
 fn is_called(fault: &Fault) -> bool {
     calls_of_an_entry()
         .iter()
@@ -83,6 +89,6 @@ fn a_system_that_cannot_make_contexts_is_not_capable() {
     alone(|| {
         assert!(ossl_async::is_capable());
         GETCONTEXT.after(0);
-        assert!(!ossl_async::is_capable());
+        assert_eq!(ossl_async::is_capable(), !asks_for_a_context());
     });
 }

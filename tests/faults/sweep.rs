@@ -12,8 +12,6 @@ use crate::common::capi::*;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const PAGE: usize = 4096;
-
 /// What a process holds when a scenario has run and all pools are freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
@@ -87,10 +85,13 @@ fn lost_stacks() -> usize {
         assert!(task.start());
         tasks.push(task);
     }
-    let mut pages: Vec<usize> = tasks.iter().map(|task| task.handle.addr() / PAGE).collect();
+    let mut pages: Vec<usize> = tasks
+        .iter()
+        .map(|task| task.handle.addr() / page_size())
+        .collect();
     pages.sort_unstable();
     let apart = pages.windows(2).map(|pair| pair[1] - pair[0]);
-    let slot = apart.min().expect("a slab has several stacks") * PAGE;
+    let slot = apart.min().expect("a slab has several stacks") * page_size();
     let had = tasks.len() - 1; // The last one needed new memory.
     tasks.iter_mut().for_each(Task::finish);
     sure(|| ASYNC_free_pool());

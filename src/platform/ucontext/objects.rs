@@ -198,7 +198,7 @@ pub fn is_called_from(address: *const c_void) -> bool {
     unsafe extern "C" fn look(frame: *mut c_void, caller: *mut c_void) -> c_int {
         // SAFETY: the unwinder passes a frame and the address of `caller`.
         unsafe {
-            let address: *const c_void = ptr::with_exposed_provenance(_Unwind_GetIP(frame));
+            let address: *const c_void = ptr::with_exposed_provenance(code_of_frame(frame));
             if is_own_code(address) {
                 return 0;
             }
@@ -218,7 +218,42 @@ unsafe extern "C" {
         visit: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
         argument: *mut c_void,
     ) -> c_int;
-    fn _Unwind_GetIP(frame: *mut c_void) -> usize;
+    #[cfg(not(target_arch = "arm"))]
+    #[link_name = "_Unwind_GetIP"]
+    fn code_of_frame(frame: *mut c_void) -> usize;
+    #[cfg(target_arch = "arm")]
+    fn _Unwind_VRS_Get(
+        frame: *mut c_void,
+        class: c_int,
+        register: u32,
+        form: c_int,
+        value: *mut c_void,
+    ) -> c_int;
+}
+
+/// The address in a frame's code. On 32-bit Arm `_Unwind_GetIP` is no function of the unwinder: its
+/// header makes it of another one.
+///
+/// # Safety
+///
+/// The unwinder passed the frame to the caller.
+#[cfg(target_arch = "arm")]
+unsafe fn code_of_frame(frame: *mut c_void) -> usize {
+    const CORE_REGISTER: c_int = 0;
+    const PROGRAM_COUNTER: u32 = 15;
+    const AS_NUMBER: c_int = 0;
+    let mut address = 0usize;
+    // SAFETY: the caller guarantees the frame. A register has as many bits as an address.
+    unsafe {
+        _Unwind_VRS_Get(
+            frame,
+            CORE_REGISTER,
+            PROGRAM_COUNTER,
+            AS_NUMBER,
+            (&raw mut address).cast(),
+        )
+    };
+    address & !1 // the lowest bit says which kind of instructions follow
 }
 
 /// The object that has the first symbol of this name that the dynamic linker finds.
