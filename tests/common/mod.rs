@@ -11,6 +11,7 @@ use capi::*;
 use ossl_async::{Job, StartError, Step};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::AssertUnwindSafe;
 use std::ptr;
 use std::sync::Once;
@@ -375,6 +376,10 @@ static HOOK: Once = Once::new();
 /// Runs `work` in a forked child. The child ends with 0 when `work` returns, with 101 when it
 /// panics, and with 102 when LeakSanitizer finds a leak. A child that hangs is ended:
 /// [`limit_life`].
+///
+/// While another thread of the parent begins or ends, it holds a lock of the standard library. A
+/// child of that very moment waits for ever where it makes a thread of its own. So a child that
+/// waits for ever is killed, and there is another one.
 pub fn in_child(work: impl FnOnce()) -> Ending {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -389,28 +394,84 @@ pub fn in_child(work: impl FnOnce()) -> Ending {
             unsafe { libc::write(2, message.as_ptr().cast(), message.len()) };
         }));
     });
-    let beside_main_only = threads() == 2;
-    // SAFETY: the child uses nothing that another thread may have held at the fork except malloc,
-    // which glibc keeps usable.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
-        0 => {
-            limit(libc::RLIMIT_CORE, 0);
-            limit_life(CLOCK_SECONDS);
-            IN_CHILD.store(true, Ordering::Relaxed);
-            let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
-            let status = if panicked {
-                101
-            } else if beside_main_only && has_leak() {
-                102
-            } else {
-                0
-            };
-            // SAFETY: ends the child without running the parent's exit handlers.
-            unsafe { libc::_exit(status) }
+    for _ in 0..3 {
+        let beside_main_only = threads() == 2;
+        // SAFETY: the child uses nothing that another thread may have held at the fork except
+        // malloc, which glibc keeps usable, and what is said above.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                limit(libc::RLIMIT_CORE, 0);
+                limit_life(CLOCK_SECONDS);
+                IN_CHILD.store(true, Ordering::Relaxed);
+                let panicked = std::panic::catch_unwind(AssertUnwindSafe(work)).is_err();
+                let status = if panicked {
+                    101
+                } else if beside_main_only && has_leak() {
+                    102
+                } else {
+                    0
+                };
+                // SAFETY: ends the child without running the parent's exit handlers.
+                unsafe { libc::_exit(status) }
+            }
+            child => {
+                if let Some(ending) = wait_unless_stuck(child) {
+                    return ending;
+                }
+            }
         }
-        child => wait_for(child),
     }
+    panic!("three children have waited for ever");
+}
+
+/// Waits for a child's end. None if it was killed because it waited for ever: all its threads slept
+/// and used no processor time for half a minute by the clock.
+fn wait_unless_stuck(child: libc::pid_t) -> Option<Ending> {
+    const HALF_A_MINUTE: c_int = 30_000;
+    // SAFETY: they take and return numbers. Where the kernel has no such descriptors it is -1.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, child, 0) };
+    let pidfd = c_int::try_from(pidfd).ok().filter(|fd| *fd >= 0);
+    // SAFETY: just made.
+    let pidfd = pidfd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut before = None;
+    while let Some(pidfd) = &pidfd {
+        let mut wait = libc::pollfd {
+            fd: pidfd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one descriptor, which is open.
+        match unsafe { libc::poll(&mut wait, 1, HALF_A_MINUTE) } {
+            0 => {}
+            1 => break,
+            _ => continue, // a signal
+        }
+        let now = processor_time_of_sleeper(child);
+        if now.is_some() && now == before {
+            // SAFETY: our own child, which was not waited for.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            wait_for(child);
+            return None;
+        }
+        before = now;
+    }
+    Some(wait_for(child))
+}
+
+/// The processor time that a process has used, if all its threads sleep now.
+fn processor_time_of_sleeper(process: libc::pid_t) -> Option<u64> {
+    let mut sum = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).ok()? {
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
+        // After the name: the state, and in the 12th and 13th place times.
+        let fields: Vec<&str> = stat.rsplit(") ").next()?.split(' ').collect();
+        if fields[0] != "S" {
+            return None;
+        }
+        sum += fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
+    }
+    Some(sum)
 }
 
 /// The processor time that a child may use, in seconds. Children need less than ten, even on a busy
