@@ -39,7 +39,12 @@ fn a_threads_pool_has_its_limits_and_no_descriptors() {
 fn a_number_of_jobs_that_no_list_can_hold_is_refused() {
     alone(|| {
         assert_eq!(ASYNC_init_thread(2, 1), 1);
-        for size in [usize::MAX, usize::MAX / 16 + 1, isize::MAX as usize / 16] {
+        // A 32-bit process may have room for the list of the last.
+        let sizes = [usize::MAX, isize::MAX as usize, isize::MAX as usize / 16];
+        for size in sizes
+            .into_iter()
+            .take(if usize::BITS == 32 { 2 } else { 3 })
+        {
             assert_eq!(ASYNC_init_thread(size, size), 0);
             assert_eq!(errors(), [E3_POOL]);
         }

@@ -315,19 +315,22 @@ fn arguments_of_no_size_are_an_error_and_the_job_goes_back_to_the_pool() {
 // Rules: B26, D12, B27
 #[test]
 fn a_size_that_no_memory_can_have_is_an_error() {
-    assert_eq!(ASYNC_init_pool(1, 1), 1);
-    let mut byte = 0u8;
-    for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize + 1] {
+    alone(|| {
+        limit_memory(1 << 30); // a 32-bit process might have two of the sizes otherwise
+        assert_eq!(ASYNC_init_pool(1, 1), 1);
+        let mut byte = 0u8;
+        for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize + 1] {
+            assert_eq!(
+                start_with(argument_is_null, ptr::from_mut(&mut byte).cast(), size),
+                (ASYNC_ERR, UNWRITTEN)
+            );
+            assert_eq!(errors(), [E9_ARGUMENTS]);
+        }
         assert_eq!(
-            start_with(argument_is_null, ptr::from_mut(&mut byte).cast(), size),
-            (ASYNC_ERR, UNWRITTEN)
+            start_with(argument_is_null, ptr::null_mut(), 0),
+            (ASYNC_FINISH, 1)
         );
-        assert_eq!(errors(), [E9_ARGUMENTS]);
-    }
-    assert_eq!(
-        start_with(argument_is_null, ptr::null_mut(), 0),
-        (ASYNC_FINISH, 1)
-    );
+    });
 }
 
 // Rules: B26, D12
