@@ -161,8 +161,11 @@ fn arguments_are_copied_once_to_an_aligned_block_of_the_jobs_own() {
     assert_eq!(seen[1].bytes, [2; 100], "the job keeps what it wrote");
     assert_eq!(seen[0].address, seen[1].address);
     assert_ne!(seen[0].address, original.as_ptr().addr());
-    assert_eq!(seen[0].address % 16, 0);
+    assert_eq!(seen[0].address % ALIGNMENT, 0);
 }
+
+/// What malloc aligns to, at least.
+const ALIGNMENT: usize = 2 * size_of::<usize>();
 
 thread_local!(static SIZE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
 
@@ -171,7 +174,7 @@ thread_local!(static SIZE: std::cell::Cell<usize> = const { std::cell::Cell::new
 fn is_right(argument: *mut c_void, size: usize) -> bool {
     // SAFETY: the test passes so many bytes.
     let bytes = unsafe { std::slice::from_raw_parts(argument.cast::<u8>(), size) };
-    argument.addr() % 16 == 0
+    argument.addr() % ALIGNMENT == 0
         && bytes
             .iter()
             .enumerate()
