@@ -39,7 +39,12 @@ fn a_threads_pool_has_its_limits_and_no_descriptors() {
 fn a_number_of_jobs_that_no_list_can_hold_is_refused() {
     alone(|| {
         assert_eq!(ASYNC_init_thread(2, 1), 1);
-        for size in [usize::MAX, usize::MAX / 16 + 1, isize::MAX as usize / 16] {
+        // A 32-bit process may have room for the list of the last.
+        let sizes = [usize::MAX, isize::MAX as usize, isize::MAX as usize / 16];
+        for size in sizes
+            .into_iter()
+            .take(if usize::BITS == 32 { 2 } else { 3 })
+        {
             assert_eq!(ASYNC_init_thread(size, size), 0);
             assert_eq!(errors(), [E3_POOL]);
         }
@@ -319,7 +324,7 @@ fn the_counts_are_printed_at_the_end_only_if_asked_for() {
             let high_water = printed.strip_prefix(expected).expect(&printed);
             let bytes: usize = high_water.trim_end().parse().expect(high_water);
             // A job that does little.
-            assert!(bytes > 0 && bytes < 16384 && high_water.ends_with('\n'));
+            assert!(bytes > 0 && bytes <= 12 * 1024 + page_size() && high_water.ends_with('\n'));
         } else {
             assert_eq!(printed, "");
         }

@@ -444,11 +444,13 @@ fn each_version_has_its_own_entries_for_memory_that_is_not_there() {
             assert_eq!(errors(), [E5_JOB]);
 
             let args = ptr::from_mut(&mut byte).cast();
+            limit(libc::RLIMIT_AS, 1 << 30);
             // SAFETY: no allocator has so many bytes, so that they are not looked at.
             let result = unsafe {
                 let size = isize::MAX as usize;
                 ASYNC_start_job(&mut handle, NO_CTX, &mut ret, Some(never), args, size)
             };
+            limit(libc::RLIMIT_AS, before);
             assert_eq!((result, ret), (ASYNC_ERR, UNWRITTEN));
             assert_eq!(fake.entries(), version.arguments, "{:x}", version.number);
             assert_eq!(errors(), [E9_ARGUMENTS]);

@@ -103,7 +103,7 @@ CASE(each_paused_job_has_a_block_of_its_own, "Rules: B23")
 
 static int misalignment(void *arg)
 {
-    return (int)((uintptr_t)arg % 16);
+    return (int)((uintptr_t)arg % (2 * sizeof(size_t)));
 }
 
 CASE(the_block_is_aligned_like_any_malloc_block, "Rules: B44")

@@ -284,8 +284,8 @@ pub fn accessible(address: usize) -> bool {
 pub fn end_of_guard(handle: *mut ASYNC_JOB, readable: fn(usize) -> bool) -> Option<usize> {
     let page = page_size();
     let top = handle.expose_provenance() / page * page;
-    let least = ossl_async::stack_size() / page;
-    let mut below = (least - 1..least + 4).map(|pages| top - pages * page);
+    let least = (ossl_async::stack_size() / page).saturating_sub(1).max(1);
+    let mut below = (least..least + 5).map(|pages| top - pages * page);
     below.find(|page| !readable(*page)).map(|low| low + page)
 }
 

@@ -238,7 +238,12 @@ unsafe extern "C" fn work(argument: *mut c_void) -> c_int {
     if argument.is_null() {
         return ASYNC_pause_job();
     }
-    assert_eq!(argument.addr() % 16, 0, "aligned as malloc aligns (B44)");
+    let alignment = 2 * size_of::<usize>();
+    assert_eq!(
+        argument.addr() % alignment,
+        0,
+        "aligned as malloc aligns (B44)"
+    );
     let bytes = argument.cast::<u8>();
     // SAFETY: every task with arguments has at least 64 bytes of them, which begin with their size
     // and its pauses.

@@ -5,7 +5,7 @@
 //! The heap, descriptors and keys have other users in this process. So those functions fail, and
 //! are counted, only while the calling thread is [`in_library`].
 
-use super::common::{Ending, alone, in_child};
+use super::common::{Ending, alone, in_child, page_size};
 use super::fault::*;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
@@ -249,9 +249,9 @@ pub fn small_mappings() -> usize {
     SMALL_MAPPINGS.load(Ordering::Relaxed)
 }
 
-/// A mapping of this size is not for jobs' stacks: their guards alone are larger.
+/// A mapping of this size is not for jobs' stacks: with their guards those are larger.
 fn is_small(size: usize) -> bool {
-    size <= 80 * 1024
+    size <= 64 * 1024 + page_size()
 }
 
 #[unsafe(no_mangle)]
