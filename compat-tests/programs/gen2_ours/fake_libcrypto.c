@@ -62,7 +62,7 @@ CASE(entries_of_3_0_have_its_numbers, "Rules: G47, D10, D4")
     CHECK_EQUAL(ASYNC_start_job(&job, NULL, NULL, NULL, NULL, 0), ASYNC_ERR);
     CHECK_EQUAL(*entries, 2);
     CHECK_EQUAL(*reason, 0xC0102);
-    CHECK_EQUAL(ASYNC_start_job(&job, NULL, NULL, return_one, &byte, (size_t)-1), ASYNC_ERR);
+    CHECK_EQUAL(ASYNC_start_job(&job, NULL, NULL, return_one, &byte, TOO_MANY_BYTES), ASYNC_ERR);
     CHECK_EQUAL(*entries, 3);
     CHECK_EQUAL(*reason, 0xC0100);
     CHECK_EQUAL(go(&job, NULL, NULL, nest), ASYNC_FINISH);

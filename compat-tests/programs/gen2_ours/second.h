@@ -11,6 +11,12 @@
 
 #define E_NO_WAIT_FD 0x3306a041UL
 
+/*
+ * More bytes than can be had. With 64 bits half of all addresses: valgrind reports a size that is
+ * negative when it is taken as signed. With 32 bits that half can be had.
+ */
+#define TOO_MANY_BYTES (sizeof(size_t) > 4 ? (size_t)-1 / 2 : (size_t)-1)
+
 /* Starts or resumes a job without arguments by the six-argument call. */
 static inline int go(ASYNC_JOB **job, ASYNC_WAIT_CTX *ctx, int *ret, int (*function)(void *))
 {

@@ -207,7 +207,7 @@ CASE(arguments_of_size_0_are_null_and_huge_ones_are_an_error, "Rules: D11, D12, 
     CHECK_EQUAL(ret, 21);
     CHECK_EQUAL(only_error(), 0);
     ret = UNWRITTEN;
-    CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, &byte, (size_t)-1), ASYNC_ERR);
+    CHECK_EQUAL(ASYNC_start_job(&job, ctx, &ret, return_one, &byte, TOO_MANY_BYTES), ASYNC_ERR);
     CHECK_EQUAL(ret, UNWRITTEN);
     CHECK_EQUAL(only_error(), E9_NO_ARGUMENT_COPY);
     /* The five-argument call cannot make a block for 0 bytes. */

@@ -135,7 +135,7 @@ CASE(refusals_are_counted, "Header: async.h, statistics")
     CHECK_EQUAL(go(&none, NULL, &ret, pause_once), ASYNC_NO_JOBS);
     CHECK_EQUAL(go(&job, NULL, &ret, NULL), ASYNC_FINISH);
     CHECK_EQUAL(ASYNC_init_thread(1, 2), 0);
-    CHECK_EQUAL(ASYNC_start_job(&job, NULL, &ret, return_one, &byte, (size_t)-1), ASYNC_ERR);
+    CHECK_EQUAL(ASYNC_start_job(&job, NULL, &ret, return_one, &byte, TOO_MANY_BYTES), ASYNC_ERR);
     CHECK_EVENTS(thread_stats(), 1, 1, 1, 1, 0);
 
     CHECK_EQUAL(go(&stale, NULL, &ret, NULL), ASYNC_ERR);
