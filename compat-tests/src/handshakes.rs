@@ -1,7 +1,7 @@
 //! `programs/tls/handshakes.c`: how it is run, and what it must print.
 
 use crate::harness::report;
-use crate::running::run;
+use crate::running::run_successfully;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,15 +40,10 @@ impl Handshakes<'_> {
             command.arg("-").arg(directory);
         }
         let begin = Instant::now();
-        let ran = run(command
-            .env("SLOW_SIGN_WORKERS", "2")
-            .env("SLOW_SIGN_REPORT", "1"));
-        assert!(
-            ran.status.success(),
-            "{command:?}: {}\n{}{}",
-            ran.status,
-            ran.stdout,
-            ran.stderr
+        let ran = run_successfully(
+            command
+                .env("SLOW_SIGN_WORKERS", "2")
+                .env("SLOW_SIGN_REPORT", "1"),
         );
         for name in ASKED {
             let file = file_of_function(&ran.stderr, name);

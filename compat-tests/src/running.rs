@@ -71,6 +71,19 @@ pub fn run(command: &mut Command) -> Ran {
     }
 }
 
+/// As [`run`], for a command that must succeed.
+pub fn run_successfully(command: &mut Command) -> Ran {
+    let ran = run(command);
+    assert!(
+        ran.status.success(),
+        "{command:?}: {}\n{}{}",
+        ran.status,
+        ran.stdout,
+        ran.stderr
+    );
+    ran
+}
+
 /// Reads a pipe until its end, on a thread of its own, so that a full pipe does not stop the
 /// program.
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {

@@ -6,7 +6,7 @@
 use compat_tests::{
     Ran, assert_wanted, compile_plugin, compile_rust_package, ignore, need_command, need_jobs,
     need_openssl, need_providers, openssl_is_older_than_3_0, program_source, provider_directory,
-    report, root, run, version_in, with_ossl_async,
+    report, root, run, run_successfully, version_in, with_ossl_async,
 };
 use std::env;
 use std::fs;
@@ -180,14 +180,7 @@ fn check_provider(provider: &Numbers<'_>, statistics: &Numbers<'_>, signatures: 
 /// library's statistics.
 fn speed(arguments: &[&str]) -> (u64, u64) {
     let mut command = openssl();
-    let ran = run(command.arg("speed").args(arguments));
-    assert!(
-        ran.status.success(),
-        "{command:?}: {}\n{}{}",
-        ran.status,
-        ran.stdout,
-        ran.stderr
-    );
+    let ran = run_successfully(command.arg("speed").args(arguments));
     assert!(
         ran.stdout.lines().any(|line| line.starts_with("sha256 ")),
         "{}",

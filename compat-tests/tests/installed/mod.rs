@@ -3,7 +3,8 @@
 //! `check_cargo_install.rs` use this.
 
 use compat_tests::{
-    EXAMPLE_OUTPUT, command, compile_to, need_jobs, need_tool, program_source, root, run,
+    EXAMPLE_OUTPUT, command, compile_to, need_jobs, need_tool, program_source, root,
+    run_successfully,
 };
 use object::Endianness;
 use object::read::elf::ElfFile64;
@@ -33,15 +34,7 @@ pub fn empty_directory(name: &str) -> PathBuf {
 
 /// Runs a command that must succeed, and returns what it prints.
 pub fn output_of(command: &mut Command) -> String {
-    let ran = run(command);
-    assert!(
-        ran.status.success(),
-        "{command:?}: {}\n{}{}",
-        ran.status,
-        ran.stdout,
-        ran.stderr
-    );
-    ran.stdout
+    run_successfully(command).stdout
 }
 
 /// Runs `make TARGET` with these variables.
