@@ -3,14 +3,14 @@
 use crate::library::{Linkage, library, release_directory};
 use crate::root;
 use crate::running::run;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, id};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The system libraries that a static archive of Rust code needs, on Linux with glibc.
 const NATIVE_LIBRARIES: [&str; 7] = [
@@ -51,6 +51,7 @@ pub fn compile_rust_package(directory: &Path, source: &str, dependencies: &str) 
          path = {source:?}\n\
          [profile.dev]\n\
          debug = \"line-tables-only\"\n\
+         codegen-units = 16\n\
          [dependencies]\n\
          {dependencies}"
     );
@@ -94,29 +95,50 @@ fn words(variable: &str) -> Vec<String> {
 }
 
 /// Compiles a C program with the system's compiler (`CC`, `CFLAGS`) and links it with the library.
+/// `extra` are options of the compiler.
 pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
     let library = library();
-    let release = release_directory();
+    let object = object_file(source, extra);
     // Programs that are compiled from one source with other options have a folder of their own.
-    let group = [&[linkage.name()], extra].concat().join(" ");
-    build(source, &group.replace('/', "_"), |command| {
-        command
-            .args(extra)
-            .arg("-I")
-            .arg(root().join("csrc/include"))
-            .arg("-I")
-            .arg(root().join("csrc/standalone"))
-            .arg(source);
+    build(source, &group(linkage.name(), extra), |command| {
+        command.arg(&object);
         match linkage {
-            Linkage::Shared => {
-                command
-                    .arg("-L")
-                    .arg(release)
-                    .args(["-lossl_async", "-lpthread", "-ldl"])
-            }
+            Linkage::Shared => command.arg("-L").arg(release_directory()).args([
+                "-lossl_async",
+                "-lpthread",
+                "-ldl",
+            ]),
             Linkage::Static => static_link(command, &library.archive),
         };
     })
+}
+
+/// A program's object file, which is the same for both linkages. It is compiled once per process.
+fn object_file(source: &Path, extra: &[&str]) -> PathBuf {
+    static COMPILED: Mutex<BTreeMap<(PathBuf, String), Arc<OnceLock<PathBuf>>>> =
+        Mutex::new(BTreeMap::new());
+
+    let group = group("objects", extra);
+    let entry = {
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (source.to_owned(), group.clone());
+        compiled.entry(key).or_default().clone()
+    };
+    let compile = || {
+        build(source, &group, |command| {
+            let headers = root().join("csrc");
+            command.args(extra).arg("-c").arg(source);
+            for directory in ["include", "standalone"] {
+                command.arg("-I").arg(headers.join(directory));
+            }
+        })
+    };
+    entry.get_or_init(compile).clone()
+}
+
+/// The name of a directory for what is compiled with these options.
+fn group(kind: &str, options: &[&str]) -> String {
+    [&[kind], options].concat().join(" ").replace('/', "_")
 }
 
 /// Adds a static archive of the library, and the system libraries that it needs, to a linker's
