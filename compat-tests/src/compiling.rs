@@ -113,27 +113,15 @@ pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
     })
 }
 
-/// A program's object file, which is the same for both linkages. It is compiled once per process.
+/// A program's object file, which is the same for both linkages.
 fn object_file(source: &Path, extra: &[&str]) -> PathBuf {
-    static COMPILED: Mutex<BTreeMap<(PathBuf, String), Arc<OnceLock<PathBuf>>>> =
-        Mutex::new(BTreeMap::new());
-
-    let group = group("objects", extra);
-    let entry = {
-        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (source.to_owned(), group.clone());
-        compiled.entry(key).or_default().clone()
-    };
-    let compile = || {
-        build(source, &group, |command| {
-            let headers = root().join("csrc");
-            command.args(extra).arg("-c").arg(source);
-            for directory in ["include", "standalone"] {
-                command.arg("-I").arg(headers.join(directory));
-            }
-        })
-    };
-    entry.get_or_init(compile).clone()
+    build(source, &group("objects", extra), |command| {
+        let headers = root().join("csrc");
+        command.args(extra).arg("-c").arg(source);
+        for directory in ["include", "standalone"] {
+            command.arg("-I").arg(headers.join(directory));
+        }
+    })
 }
 
 /// The name of a directory for what is compiled with these options.
@@ -276,9 +264,21 @@ pub fn build(source: &Path, group: &str, complete: impl FnOnce(&mut Command)) ->
     program
 }
 
-/// Runs a compiler that makes a file. It writes to another name, and the file is renamed when it
-/// is complete, because another test may be running or loading the file at this moment.
+/// Runs a compiler that makes a file, unless this process has run the same command before.
 pub fn compile_to(file: &Path, compiler: &mut Command) {
+    static MADE: Mutex<BTreeMap<String, Arc<OnceLock<()>>>> = Mutex::new(BTreeMap::new());
+
+    let made = {
+        let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let command = format!("{compiler:?} -o {file:?}");
+        all.entry(command).or_default().clone()
+    };
+    made.get_or_init(|| compile_anew(file, compiler));
+}
+
+/// The compiler writes to another name, and the file is renamed when it is complete, because another
+/// test may be running or loading the file at this moment.
+fn compile_anew(file: &Path, compiler: &mut Command) {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
 
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
