@@ -138,7 +138,11 @@ pub fn build(name: &str, group: &str, complete: impl FnOnce(&mut Command)) -> Pa
 
 /// Compiles a C program for musl, and links it with the library.
 pub fn compile(name: &str, linkage: Linkage) -> PathBuf {
-    build(name, linkage.name(), |command| {
+    let object = build(name, "objects", |command| {
+        command.arg("-c");
+    });
+    build_file(file_name(name), linkage.name(), &[], |command| {
+        command.arg(object);
         match linkage {
             Linkage::Shared => command.arg(&library().shared),
             Linkage::Static => command.arg("-static").arg(&library().archive),
