@@ -95,13 +95,15 @@ fn words(variable: &str) -> Vec<String> {
 }
 
 /// Compiles a C program with the system's compiler (`CC`, `CFLAGS`) and links it with the library.
-/// `extra` are options of the compiler.
+/// `extra` are options of the compiler, and those of the linker that begin with `-Wl,`.
 pub fn compile(source: &Path, linkage: Linkage, extra: &[&str]) -> PathBuf {
     let library = library();
-    let object = object_file(source, extra);
+    let (for_linker, for_compiler): (Vec<&str>, Vec<&str>) =
+        extra.iter().partition(|option| option.starts_with("-Wl,"));
+    let object = object_file(source, &for_compiler);
     // Programs that are compiled from one source with other options have a folder of their own.
     build(source, &group(linkage.name(), extra), |command| {
-        command.arg(&object);
+        command.args(for_linker).arg(&object);
         match linkage {
             Linkage::Shared => command.arg("-L").arg(release_directory()).args([
                 "-lossl_async",
