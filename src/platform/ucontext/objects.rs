@@ -3,7 +3,9 @@
 use super::forks::fork_count;
 use super::heap::{allocate, free};
 use crate::platform::types::{GetExceptions, Object};
-use core::ffi::{CStr, c_char, c_int, c_void};
+#[cfg(not(target_os = "macos"))]
+use core::ffi::c_int;
+use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{self, NonNull};
 
 /// The address of a symbol of an object or of the objects that it depends on; null if there is
