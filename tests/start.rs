@@ -236,6 +236,7 @@ fn arguments_of_any_size_stay_what_they_were_beside_those_of_other_jobs_and_afte
 )]
 fn large_arguments_do_not_outlive_their_job() {
     alone(|| {
+        refuse_huge_pages();
         let mut bytes = vec![0u8; 4 << 20];
         let mut start = || {
             let (mut handle, mut ret) = (ptr::null_mut(), 0);

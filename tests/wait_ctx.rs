@@ -712,7 +712,7 @@ fn a_context_lives_until_the_last_job_of_any_thread_has_ended() {
                 // Those that follow would need more than is left from now on.
                 let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
                 let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
-                limit_memory(pages * 4096 + (100 << 20));
+                limit_memory(pages * page_size() as u64 + (100 << 20));
             }
             let ctx = Ctx::new();
             (0..20_000).for_each(|number| ctx.set(number, 1)); // about a megabyte

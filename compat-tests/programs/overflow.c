@@ -6,8 +6,8 @@
 
 #define FAULTED 3
 
-/* What a child finds out, for its parent. */
-static struct {
+/* What a child finds out, for its parent. It may end before the next line. */
+static volatile struct {
     char *fault;  /* where it faulted */
     char *lowest; /* the lowest byte that it was about to write */
 } *found;
@@ -27,9 +27,13 @@ static void note_fault(int signal, siginfo_t *info, void *context)
 /*
  * Takes a frame of `size` bytes and writes only its lowest one, as a function with a large local
  * array may do.
+ *
+ * PowerPC writes to a frame's low end when it makes the frame, so it may fault there. For that case
+ * `lowest` is first set a little lower than the frame can be.
  */
 static __attribute__((noinline)) int take_frame(size_t size)
 {
+    found->lowest = (char *)__builtin_frame_address(0) - size - 1024;
     volatile char frame[size];
 
     found->lowest = (char *)frame;

@@ -2,6 +2,8 @@
 //! `thread_state.rs`, `checkers.rs` and `objects.rs` call the C shim. All use of libc is in these
 //! files too, except for a stream to print to.
 
+#[path = "ucontext/caller.rs"]
+mod caller;
 #[path = "ucontext/checkers.rs"]
 mod checkers;
 #[path = "ucontext/environment.rs"]
@@ -27,6 +29,7 @@ mod process;
 #[path = "ucontext/thread_state.rs"]
 mod thread_state;
 
+pub use caller::is_called_from;
 pub use checkers::{deregister_job, register_job};
 pub use environment::{environment_variable, print_error};
 pub use faults::{free_signal_stack, install_signal_stack, watch_faults};
@@ -41,8 +44,8 @@ pub use memory::{
     unmap_memory, untouched_bytes,
 };
 pub use objects::{
-    global_symbol, is_called_from, is_own_code, linked_exceptions, load_count, loaded_object,
-    named_object, object_with_symbol, symbol_of,
+    global_symbol, is_own_code, linked_exceptions, load_count, loaded_object, named_object,
+    object_with_symbol, symbol_of,
 };
 pub use pipes::{close, open_pipe, read_byte, replace, wait_until_readable, write_byte};
 pub use process::{call_at_process_exit, call_at_thread_exit, cancel_thread_exit, has_thread_exit};

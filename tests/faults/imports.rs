@@ -109,6 +109,7 @@ const WITHOUT_FAULT: &[(&str, &str)] = &[
     ("_Unwind_Backtrace", "what it finds out is a hint"),
     ("_Unwind_GetIP", "reads a number"),
     ("_Unwind_VRS_Get", "the same on 32-bit Arm"),
+    ("__gnu_unwind_frame", "what it finds out there is a hint"),
     ("rust_eh_personality", "only while a panic unwinds"),
     ("__stack_chk_fail", "ends the process"),
     ("__gcc_personality_v0", "only while a panic unwinds"),

@@ -202,30 +202,32 @@ pub unsafe fn release_memory(start: NonNull<u8>, size: usize) {
 }
 
 /// How many bytes at the low end of a range are not in memory, in whole pages: they were never
-/// touched, or were given back.
+/// touched, or were given back. The first page may begin below the range, where nothing is.
 pub fn untouched_bytes(range: *mut [u8]) -> usize {
     let page = page_size();
-    let low = range.cast::<u8>().addr();
-    let first = low.next_multiple_of(page);
+    let start = range.cast::<u8>();
+    let low = start.addr();
     let end = low + range.len();
     let mut flags = [0u8; 64];
-    let mut at = first;
+    let mut at = low - low % page;
     while at + page <= end {
         let pages = ((end - at) / page).min(flags.len());
         // SAFETY: the kernel checks the range, and writes one byte for each page.
         let known = unsafe {
             libc::mincore(
-                range.cast::<u8>().wrapping_add(at - low).cast(),
+                start.with_addr(at).cast(),
                 pages * page,
                 flags.as_mut_ptr().cast(),
             )
         } == 0;
+        if !known {
+            break;
+        }
         let touched = flags[..pages].iter().position(|flag| flag & 1 != 0);
-        match touched {
-            _ if !known => break,
-            Some(index) => return (at + index * page) - low,
-            None => at += pages * page,
+        at += touched.unwrap_or(pages) * page;
+        if touched.is_some() {
+            break;
         }
     }
-    at.min(end) - low
+    at.saturating_sub(low)
 }

@@ -3,7 +3,9 @@
 use super::forks::fork_count;
 use super::heap::{allocate, free};
 use crate::platform::types::{GetExceptions, Object};
-use core::ffi::{CStr, c_char, c_int, c_void};
+#[cfg(not(target_os = "macos"))]
+use core::ffi::c_int;
+use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{self, NonNull};
 
 /// The address of a symbol of an object or of the objects that it depends on; null if there is
@@ -177,7 +179,7 @@ pub fn global_symbol(symbol: &CStr) -> *mut c_void {
 }
 
 /// The object that an address is in, as the loader describes it. All zeros if it knows none.
-fn description(address: *const c_void) -> libc::Dl_info {
+pub fn description(address: *const c_void) -> libc::Dl_info {
     // SAFETY: zeros are a valid description. dladdr fills it in, or does not change it.
     unsafe {
         let mut found: libc::Dl_info = core::mem::zeroed();
@@ -190,70 +192,6 @@ fn description(address: *const c_void) -> libc::Dl_info {
 pub fn is_own_code(address: *const c_void) -> bool {
     let ours = description((pin as fn()) as *const c_void).dli_fbase;
     !address.is_null() && !ours.is_null() && description(address).dli_fbase == ours
-}
-
-/// Whether code of the object that an address is in called a function of this library. It walks
-/// back over the library's own frames, as an unwinder does.
-pub fn is_called_from(address: *const c_void) -> bool {
-    unsafe extern "C" fn look(frame: *mut c_void, caller: *mut c_void) -> c_int {
-        // SAFETY: the unwinder passes a frame and the address of `caller`.
-        unsafe {
-            let address: *const c_void = ptr::with_exposed_provenance(code_of_frame(frame));
-            if is_own_code(address) {
-                return 0;
-            }
-            caller.cast::<*const c_void>().write(address);
-        }
-        1 // not 0, which ends the walk
-    }
-    let mut caller: *const c_void = ptr::null();
-    // SAFETY: the callback gets what it wants.
-    unsafe { _Unwind_Backtrace(look, ptr::from_mut(&mut caller).cast()) };
-    let object = description(address).dli_fbase;
-    !object.is_null() && description(caller).dli_fbase == object
-}
-
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        visit: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        argument: *mut c_void,
-    ) -> c_int;
-    #[cfg(not(target_arch = "arm"))]
-    #[link_name = "_Unwind_GetIP"]
-    fn code_of_frame(frame: *mut c_void) -> usize;
-    #[cfg(target_arch = "arm")]
-    fn _Unwind_VRS_Get(
-        frame: *mut c_void,
-        class: c_int,
-        register: u32,
-        form: c_int,
-        value: *mut c_void,
-    ) -> c_int;
-}
-
-/// The address in a frame's code. On 32-bit Arm `_Unwind_GetIP` is no function of the unwinder: its
-/// header makes it of another one.
-///
-/// # Safety
-///
-/// The unwinder passed the frame to the caller.
-#[cfg(target_arch = "arm")]
-unsafe fn code_of_frame(frame: *mut c_void) -> usize {
-    const CORE_REGISTER: c_int = 0;
-    const PROGRAM_COUNTER: u32 = 15;
-    const AS_NUMBER: c_int = 0;
-    let mut address = 0usize;
-    // SAFETY: the caller guarantees the frame. A register has as many bits as an address.
-    unsafe {
-        _Unwind_VRS_Get(
-            frame,
-            CORE_REGISTER,
-            PROGRAM_COUNTER,
-            AS_NUMBER,
-            (&raw mut address).cast(),
-        )
-    };
-    address & !1 // the lowest bit says which kind of instructions follow
 }
 
 /// The object that has the first symbol of this name that the dynamic linker finds.

@@ -43,6 +43,41 @@ fn a_slot_is_found_from_its_record_and_its_stack_ends_there() {
     }
 }
 
+// Rules: F8
+#[test]
+#[cfg(not(ossl_async_null))]
+fn the_use_of_a_stack_is_counted_down_to_its_lowest_byte_wherever_that_is_in_its_page() {
+    let page = platform::page_size();
+    let slots: Vec<Slot> = (0..COLOURS).map(|_| acquire().expect("memory")).collect();
+    for slot in slots {
+        let stack = slot.stack();
+        let all = stack.len().next_multiple_of(page);
+        assert_eq!(used(stack), page, "the page of the record");
+        for bytes in [
+            page + 1,
+            stack.len() / 2,
+            stack.len() - page / 2,
+            stack.len(),
+        ] {
+            let lowest = stack.cast::<u8>().wrapping_add(stack.len() - bytes);
+            // SAFETY: it is in the stack, which nothing else uses.
+            unsafe { lowest.write_volatile(1) };
+            let counted = used(stack);
+            assert!(
+                (bytes..bytes + 2 * page).contains(&counted),
+                "{bytes}: {counted}"
+            );
+            assert!(counted <= all);
+        }
+        assert_eq!(used(stack), all);
+        // SAFETY: acquired above, and not used any more.
+        unsafe {
+            release_memory(slot);
+            release(slot);
+        }
+    }
+}
+
 // Rules: F1
 #[test]
 fn neighbours_have_their_records_at_different_places_of_their_pages() {
