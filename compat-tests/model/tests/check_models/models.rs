@@ -6,8 +6,8 @@
 
 use crate::protocol::{BUSY, HAVE, LIVE, PIPE, SHOWN, USE_SHIFT, Use, WANT};
 use crate::signal::{
-    Atomic, Exchanged, Pipe, Signal, check, check_bounded, fresh, inherited, join, live, readable,
-    refusing, run, settled, thread,
+    Atomic, Exchanged, Pipe, Signal, alone, check, check_bounded, fresh, inherited, join, live,
+    readable, refusing, run, settled, thread,
 };
 use loom::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::Arc;
@@ -45,13 +45,15 @@ fn unsignalled(number: u64) -> u64 {
 /// never occurs, because the model then covers too little.
 #[track_caller]
 fn check_both(interruptions: Option<usize>, model: impl Fn() -> bool + Sync + Send + 'static) {
-    let seen: Arc<[AtomicUsize; 2]> = Arc::default();
-    let noted = Arc::clone(&seen);
-    run(interruptions, move || {
-        noted[usize::from(model())].fetch_add(1, Ordering::Relaxed);
+    alone(|| {
+        let seen: Arc<[AtomicUsize; 2]> = Arc::default();
+        let noted = Arc::clone(&seen);
+        run(interruptions, move || {
+            noted[usize::from(model())].fetch_add(1, Ordering::Relaxed);
+        });
+        let [no, yes] = [0, 1].map(|outcome| seen[outcome].load(Ordering::Relaxed));
+        assert!(no > 0 && yes > 0, "{no} without and {yes} with");
     });
-    let [no, yes] = [0, 1].map(|outcome| seen[outcome].load(Ordering::Relaxed));
-    assert!(no > 0 && yes > 0, "{no} without and {yes} with");
 }
 
 // ------------------------------------------------------------------------------------------------ wakes and clears

@@ -5,6 +5,9 @@ use crate::parts::{Channel, Word};
 use crate::protocol::{self, BUSY, HAVE, Use, WANT};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicU64;
+use std::cell::Cell;
+use std::env;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -233,14 +236,49 @@ pub fn join<const N: usize>(threads: [loom::thread::JoinHandle<()>; N]) {
 /// Runs a model in every interleaving.
 #[track_caller]
 pub fn check(model: impl Fn() + Sync + Send + 'static) {
-    run(None, model);
+    alone(|| run(None, model));
 }
 
 /// Runs a model in every interleaving with at most this many interruptions of threads, if all
 /// interleavings would be too many.
 #[track_caller]
 pub fn check_bounded(interruptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    run(Some(interruptions), model);
+    alone(|| run(Some(interruptions), model));
+}
+
+/// Does a test's work in a process of its own. The checker makes and frees a stack for each thread
+/// of each execution, and the threads of one process do that one after the other.
+///
+/// The process runs this test again, from its beginning to its end. So nothing is left to do here
+/// for the test's other models.
+#[track_caller]
+pub fn alone(work: impl FnOnce()) {
+    const VARIABLE: &str = "OSSL_ASYNC_MODEL_ALONE";
+    thread_local! {
+        /// A thread runs one test, unless it is the process's first, which has no test's name.
+        static HAS_RUN: Cell<bool> = const { Cell::new(false) };
+    }
+    let thread = std::thread::current();
+    let name = match thread.name() {
+        Some(name) if name != "main" && env::var_os(VARIABLE).is_none() => name,
+        _ => return work(),
+    };
+    if HAS_RUN.replace(true) {
+        return;
+    }
+    let output = Command::new(env::current_exe().expect("this program has a file"))
+        .args(["--exact", name, "--nocapture"])
+        .env(VARIABLE, "1")
+        .output()
+        .expect("this program can run again");
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(
+        output.status.success() && stdout.contains(" 1 passed"),
+        "{}\n{stdout}{stderr}",
+        output.status
+    );
+    println!("{stdout}");
 }
 
 /// Runs a model in every interleaving, or in those with at most this many interruptions of
