@@ -284,13 +284,7 @@ fn speed_pauses_in_each_signature_of_a_provider_as_with_libcryptos_own_jobs() {
                     program_source("provider/slow_sign").with_extension("cnf"),
                 )
                 .env("OPENSSL_MODULES", provider_directory());
-            let ran = run(&mut command);
-            assert!(
-                ran.status.success(),
-                "{command:?}\n{}{}",
-                ran.stdout,
-                ran.stderr
-            );
+            let ran = run_successfully(&mut command);
             let provider = Numbers::find(&ran.stderr, "slow_sign");
             let signatures = provider.get("in_job");
             for all in ["paused", "by_fd"] {
@@ -470,14 +464,14 @@ fn client(port: u16, line: &str, extra: &[&str], by: Instant) -> String {
 fn identity() -> &'static Path {
     static IDENTITY: OnceLock<()> = OnceLock::new();
     IDENTITY.get_or_init(|| {
-        let mut command = Command::new("openssl");
-        let ran = run(command
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
-            .args(["-days", "2", "-subj", "/CN=localhost", "-keyout"])
-            .arg(directory().join("key.pem"))
-            .arg("-out")
-            .arg(directory().join("certificate.pem")));
-        assert!(ran.status.success(), "{command:?}\n{}", ran.stderr);
+        run_successfully(
+            Command::new("openssl")
+                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
+                .args(["-days", "2", "-subj", "/CN=localhost", "-keyout"])
+                .arg(directory().join("key.pem"))
+                .arg("-out")
+                .arg(directory().join("certificate.pem")),
+        );
     });
     directory()
 }
@@ -605,10 +599,11 @@ fn a_rust_program_on_tokio_waits_for_the_descriptors_of_an_engine() {
     );
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engine-on-tokio");
     let program = compile_rust_package(&directory, "engine/on_tokio.rs", &dependencies);
-    let ran = run(Command::new(program)
-        .arg(engine())
-        .env("SLOW_SHA256_REPORT", "1"));
-    assert!(ran.status.success(), "{}{}", ran.stdout, ran.stderr);
+    let ran = run_successfully(
+        Command::new(program)
+            .arg(engine())
+            .env("SLOW_SHA256_REPORT", "1"),
+    );
     report(&ran.stdout);
     let engine = Numbers::find(&ran.stderr, "slow_sha256");
     let program = Numbers::find(&ran.stdout, "on_tokio");
